@@ -1,0 +1,71 @@
+"""Something fal can run: its id, what it is for, what goes in and what comes out."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from fal_mcp.openapi.schema import Schema
+
+MOST_NAME_CHARACTERS = 54
+_KEPT_OF_A_LONG_NAME = 45
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What one unit costs. `unit` is fal's free text, such as `images` or `seconds`."""
+
+    amount: float
+    unit: str
+    currency: str = "USD"
+
+    def __str__(self) -> str:
+        return f"{self.amount:g} {self.currency} per {self.unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class FileArgument:
+    """Where a file goes in: a path of property names from the input's root, `[]` for each item of a list."""
+
+    path: tuple[str, ...]
+    kind: str
+    """`image`, `video`, `audio`, `archive`, `3d` or `file`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One model, or one task of a model, by fal's `endpoint_id`."""
+
+    endpoint_id: str
+    title: str
+    category: str
+    description: str
+    input_schema: Schema
+    output_schema: Schema
+    files: tuple[FileArgument, ...] = ()
+    price: Price | None = None
+    typical_seconds: float | None = None
+    successor: str | None = None
+    metadata: dict[str, Any] = field(default_factory=dict[str, Any])
+    """fal's catalog item, as it came."""
+
+    @property
+    def is_training(self) -> bool:
+        return self.category == "training" or self.metadata.get("kind") == "training"
+
+    @property
+    def updated(self) -> datetime | None:
+        stamp = self.metadata.get("updated_at")
+        return datetime.fromisoformat(stamp) if isinstance(stamp, str) and stamp else None
+
+
+def tool_name(endpoint_id: str) -> str:
+    """The endpoint's name as a tool: letters, digits, `_` and `-`, at most 54 characters, the same for ever.
+
+    Longer ones keep their first 45 and end in 8 hex digits of the id's SHA-256. 54 leaves room for a host's own
+    prefix below the 64 that OpenAI and Gemini allow (facts/mcp §5.2).
+    """
+    name = endpoint_id.replace("/", "_").replace(".", "_")
+    if len(name) <= MOST_NAME_CHARACTERS:
+        return name
+    return f"{name[:_KEPT_OF_A_LONG_NAME]}_{hashlib.sha256(endpoint_id.encode()).hexdigest()[:8]}"

@@ -1,0 +1,99 @@
+"""The command line: serve, doctor. The one place that reads the environment."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio
+import typer
+
+from fal_mcp import __version__
+from fal_mcp.config import Settings
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Every model on fal as a typed MCP tool. Without a command, serves on standard input and output.",
+)
+
+FalUrl = Annotated[str | None, typer.Option(help="A stand-in for fal, one path prefix per fal host below this URL.")]
+ListOption = Annotated[
+    str | None, typer.Option("--list", help="Model tools to list: 'all', or categories and globs, comma-separated.")
+]
+Models = Annotated[Path | None, typer.Option(help="A folder of model documents to use as the catalog.")]
+
+
+@app.callback(invoke_without_command=True)
+def main_command(
+    context: typer.Context,
+    fal_url: FalUrl = None,
+    listed: ListOption = None,
+    models: Models = None,
+    version: Annotated[bool, typer.Option("--version", help="Say the version and stop.")] = False,
+) -> None:
+    """Serve on standard input and output, unless a command is given."""
+    if version:
+        typer.echo(__version__)
+    elif context.invoked_subcommand is None:
+        serve(fal_url, listed, models)
+
+
+@app.command()
+def serve(
+    fal_url: FalUrl = None,
+    listed: ListOption = None,
+    models: Models = None,
+    http: Annotated[int | None, typer.Option(metavar="PORT", help="Serve HTTP on 127.0.0.1 instead; 0: any.")] = None,
+) -> None:
+    """Serve MCP: on standard input and output, or over HTTP on this machine with --http PORT."""
+    settings = _settings(fal_url=fal_url, listed=listed, models=models)
+    if http is None:
+        from fal_mcp.server import stdio
+
+        _run(stdio.serve, settings)
+    else:
+        from fal_mcp.server import http as over_http
+
+        _run(over_http.serve, settings, http, _say_where)
+
+
+@app.command()
+def doctor(models: Models = None) -> None:
+    """Say what is set, and name every model document that gives no tool, with its reason."""
+    from fal_mcp.catalog.catalog import Catalog
+
+    settings = _settings(models=models)
+    catalog = Catalog(settings.models)
+    problems = catalog.problems()
+    typer.echo(f"fal-mcp {__version__} on Python {sys.version.split()[0]}")
+    typer.echo(f"Key: {'set' if settings.key else 'not set; create one at https://fal.ai/dashboard/keys'}")
+    typer.echo(f"Model documents: {len(catalog) - len(problems)} usable, {len(problems)} not")
+    for endpoint_id, reason in problems.items():
+        typer.echo(f"  {endpoint_id}: {reason}")
+
+
+def _say_where(url: str) -> None:
+    typer.echo(f"Serving MCP on {url}", err=True)
+
+
+def _settings(**chosen: Any) -> Settings:
+    try:
+        return Settings.from_env(os.environ, **chosen)
+    except ValueError as error:
+        typer.echo(f"fal-mcp cannot start: {error}", err=True)
+        raise typer.Exit(2) from error
+
+
+def _run(function: Any, *arguments: Any) -> None:
+    try:
+        anyio.run(function, *arguments)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def main() -> None:
+    """The console script."""
+    app()

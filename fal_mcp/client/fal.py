@@ -1,0 +1,26 @@
+"""fal as one object: each of its APIs over one connection pool."""
+
+from typing import Any
+
+import httpx
+
+from fal_mcp.client.http import Http
+from fal_mcp.client.queue import Queue
+from fal_mcp.client.run import Run
+from fal_mcp.config import Settings
+
+
+class Fal:
+    """What a call may ask of fal. Use as an async context manager."""
+
+    def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._http = Http(settings.hosts, settings.key, transport)
+        self.queue = Queue(self._http, settings.hosts)
+        self.run = Run(self._http, settings.hosts)
+
+    async def __aenter__(self) -> "Fal":
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: Any) -> None:
+        await self._http.__aexit__(*exc)

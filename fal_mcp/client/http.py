@@ -1,0 +1,169 @@
+"""One connection pool to fal: the key, retries, and answers turned into errors.
+
+The key goes to fal's own hosts and nowhere else; redirects are not followed, so it cannot be carried off.
+"""
+
+import random
+import ssl
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import httpx
+
+from fal_mcp import __version__
+from fal_mcp.client import answers
+from fal_mcp.config import Hosts
+from fal_mcp.errors import FalError, MaybeReceived, NotAuthorised, ServiceFailed, Unreachable
+
+TRIES = 6
+_FIRST_PAUSE = 0.25
+_LONGEST_PAUSE = 10.0
+_TIMEOUT = httpx.Timeout(60.0, connect=15.0, pool=None)
+_STREAM_SILENCE = 60.0
+"""fal's streams carry a comment every few seconds; a minute of nothing is a dead connection."""
+_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30.0)
+_BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+NO_KEY = "This call needs a fal API key, and the server was started without one."
+
+
+class Http:
+    """Requests to fal. Use as an async context manager; `transport` takes the network's place in tests."""
+
+    def __init__(self, hosts: Hosts, key: str | None, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._hosts = hosts
+        self._key = key
+        self._client = httpx.AsyncClient(
+            transport=transport,
+            timeout=_TIMEOUT,
+            limits=_LIMITS,
+            follow_redirects=False,
+            headers={"user-agent": f"fal-mcp/{__version__}", "accept": "application/json"},
+            # A context made once costs less than one per client; it honours SSL_CERT_FILE and SSL_CERT_DIR.
+            verify=_tls() if hosts.queue.startswith("https") else False,
+        )
+
+    async def __aenter__(self) -> "Http":
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: Any) -> None:
+        await self._client.__aexit__(*exc)
+
+    def need_key(self) -> None:
+        """Refuse, before anything is sent, what cannot be done without a key.
+
+        Raises:
+            NotAuthorised: there is none; the hint says how to get one and where it goes.
+        """
+        if self._key is None:
+            raise NotAuthorised(NO_KEY)
+
+    async def get(self, url: str, params: Mapping[str, str] | None = None) -> httpx.Response:
+        """GET, again when the answer is lost or transient, at most six times.
+
+        Raises:
+            FalError: whatever the last answer stands for.
+        """
+        return await self._again("GET", url, params=params)
+
+    async def put(self, url: str) -> httpx.Response:
+        """An idempotent PUT without a body, repeated like `get`."""
+        return await self._again("PUT", url)
+
+    async def post_once(self, url: str, body: Any, headers: Mapping[str, str] | None = None) -> httpx.Response:
+        """POST something that costs money: again only when it cannot have been received.
+
+        Raises:
+            MaybeReceived: it was sent and the answer lost.
+            FalError: whatever the last answer stands for.
+        """
+        for attempt in range(TRIES):
+            try:
+                response = await self._client.post(url, json=body, headers=self._headers(url, headers))
+            except _BEFORE_SENDING as error:
+                if attempt == TRIES - 1:
+                    raise Unreachable(f"fal could not be reached at {_host(url)}.") from error
+                await anyio.sleep(pause(attempt))
+                continue
+            except httpx.TransportError as error:
+                raise MaybeReceived(f"The connection to {_host(url)} broke before fal answered.") from error
+            if response.is_success:
+                return response
+            if attempt == TRIES - 1 or not answers.was_not_taken(
+                response.status_code, response.headers, response.content
+            ):
+                raise self._rejection(response, response.content)
+            await anyio.sleep(pause(attempt, answers.retry_after(response.headers)))
+        raise AssertionError("unreachable")
+
+    @asynccontextmanager
+    async def stream(self, url: str, params: Mapping[str, str]) -> AsyncGenerator[httpx.Response]:
+        """An open server-sent event stream; not repeated here.
+
+        Raises:
+            FalError: fal refused it.
+            Unreachable: it broke, then or later.
+        """
+        headers = self._headers(url, {"accept": "text/event-stream"})
+        timeout = httpx.Timeout(_STREAM_SILENCE, connect=15.0, pool=None)
+        try:
+            async with self._client.stream("GET", url, params=params, headers=headers, timeout=timeout) as response:
+                if not response.is_success:
+                    raise self._rejection(response, await response.aread())
+                yield response
+        except httpx.TransportError as error:
+            raise Unreachable(f"The connection to {_host(url)} broke.") from error
+
+    async def _again(self, method: str, url: str, params: Mapping[str, str] | None = None) -> httpx.Response:
+        for attempt in range(TRIES):
+            last = attempt == TRIES - 1
+            try:
+                response = await self._client.request(method, url, params=params, headers=self._headers(url))
+            except httpx.TransportError as error:
+                if last:
+                    raise Unreachable(f"fal could not be reached at {_host(url)}.") from error
+                await anyio.sleep(pause(attempt))
+                continue
+            if response.is_success:
+                return response
+            if last or not answers.is_transient(response.status_code, response.headers):
+                raise self._rejection(response, response.content)
+            await anyio.sleep(pause(attempt, answers.retry_after(response.headers)))
+        raise AssertionError("unreachable")
+
+    def _headers(self, url: str, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        headers = dict(more or {})
+        if self._key is not None and self._hosts.takes_the_key(url):
+            headers["authorization"] = f"Key {self._key}"
+        return headers
+
+    def _rejection(self, response: httpx.Response, body: bytes) -> FalError:
+        if response.is_redirect:
+            return ServiceFailed(
+                f"{_host(str(response.url))} answered with a redirect, which is never followed with a key.",
+                status=response.status_code,
+            )
+        error = answers.rejection(response.status_code, response.headers, body)
+        if self._key and self._key in error.message:
+            error.message = error.message.replace(self._key, "<key>")
+            error.args = (error.message,)
+        return error
+
+
+def pause(attempt: int, asked: float | None = None) -> float:
+    """Seconds to wait after try number `attempt` (from 0): doubling from 0.25 to 10, half to one and a half of it.
+
+    What fal asked for with `Retry-After` is waited in full.
+    """
+    own = min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1.5)
+    return max(own, asked or 0.0)
+
+
+def _host(url: str) -> str:
+    return httpx.URL(url).host
+
+
+def _tls() -> ssl.SSLContext:
+    return httpx.create_ssl_context()

@@ -1,0 +1,129 @@
+"""Everything that can go wrong on the way to fal and back, as one tree.
+
+FalError
+  x RequestRejected    the caller can change something
+    + InvalidInput       the arguments are wrong
+    + NotAuthorised      no key, a wrong key, or a key without the scope
+    + NotFound           no such endpoint, request or file
+    + OutOfCredit        the account cannot pay
+    + RateLimited        too fast, or too many at once
+  x GenerationFailed   the model ran and failed, or was cancelled
+  x ServiceFailed      fal's side
+  x Unreachable        no answer
+    + MaybeReceived      no answer, and the request may have been acted upon
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with one argument; `path` is a JSON path such as `$.loras[0].scale`."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+class FalError(Exception):
+    """What fal, or the way to it, had against a request.
+
+    `status` is the HTTP status where there was one; `retryable` says whether the same request may succeed later;
+    `hint` is a sentence on what to do next; `retry_after` is in seconds.
+    """
+
+    hint = ""
+    retryable = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        request_id: str | None = None,
+        error_type: str | None = None,
+        retryable: bool | None = None,
+        retry_after: float | None = None,
+        hint: str | None = None,
+        faults: tuple[Fault, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.request_id = request_id
+        self.error_type = error_type
+        self.retry_after = retry_after
+        self.faults = faults
+        if retryable is not None:
+            self.retryable = retryable
+        if hint is not None:
+            self.hint = hint
+
+
+class RequestRejected(FalError):
+    """fal refused the request, and the caller can change something about it."""
+
+    hint = "Change the request as the message says; sent again unchanged it fails again."
+
+
+class InvalidInput(RequestRejected):
+    """The arguments were refused."""
+
+    hint = "Correct the arguments named here and call the tool again."
+
+
+class NotAuthorised(RequestRejected):
+    """The key is missing, unknown, or may not do this."""
+
+    hint = "Create a key at https://fal.ai/dashboard/keys and set it as FAL_KEY where this server is configured."
+
+
+class NotFound(RequestRejected):
+    """There is no such endpoint, request or file."""
+
+    hint = "Check the id. fal keeps results for a limited time, and retired models disappear."
+
+
+class OutOfCredit(RequestRejected):
+    """The account's balance does not cover the request."""
+
+    hint = "Nothing was run. Add credit at https://fal.ai/dashboard/billing, then call the tool again."
+
+
+class RateLimited(RequestRejected):
+    """Too many requests at once or in a row."""
+
+    hint = "Wait a little, then call again with fewer calls at once."
+    retryable = True
+
+
+class GenerationFailed(FalError):
+    """The model ran and did not produce a result."""
+
+    hint = "Change the arguments or try another model; fal does not bill failures on its own side."
+
+
+class ServiceFailed(FalError):
+    """Something failed on fal's side."""
+
+    hint = "This is fal's side; try again in a moment. https://status.fal.ai shows outages."
+    retryable = True
+
+
+class Unreachable(FalError):
+    """There was no answer from fal."""
+
+    hint = "Check this machine's network and proxy settings, then try again."
+    retryable = True
+
+
+class MaybeReceived(Unreachable):
+    """A paid request was sent and its answer lost, so it may be running."""
+
+    hint = (
+        "It was not sent again, because it may be running and paid for. "
+        "Look at https://fal.ai/dashboard/requests before you repeat it."
+    )
+    retryable = False

@@ -1,0 +1,1 @@
+"""Paid work: submitted once, followed to its end."""

@@ -1,0 +1,1 @@
+"""An OpenAPI document read as data: schemas, operations, checks. Pure."""

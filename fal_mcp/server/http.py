@@ -1,0 +1,27 @@
+"""The server over streamable HTTP, on this machine only."""
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from fal_mcp.config import Settings
+from fal_mcp.server import app
+
+_GOODBYE_SECONDS = 3
+"""An open listen stream would hold the exit for ever (facts/mcp, fact 15)."""
+
+
+async def serve(settings: Settings, port: int, ready: Callable[[str], None]) -> None:
+    """Serve on the loopback interface until told to stop; port 0 takes any that is free.
+
+    `ready` is told the URL. The SDK checks the Host and Origin headers against loopback names. Neither
+    `json_response`, which loses progress, nor `stateless_http`, which loses cancellation.
+    """
+    starlette = app.build(settings).streamable_http_app(host="127.0.0.1")
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        ready(f"http://127.0.0.1:{listener.getsockname()[1]}/mcp")
+        config = uvicorn.Config(
+            starlette, log_level="warning", timeout_graceful_shutdown=_GOODBYE_SECONDS, access_log=False
+        )
+        await uvicorn.Server(config).serve(sockets=[listener])

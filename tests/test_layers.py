@@ -1,0 +1,88 @@
+"""The house: who may import whom, and which library is let in at which door."""
+
+import ast
+from pathlib import Path
+
+import fal_mcp
+
+PACKAGE = Path(fal_mcp.__file__).parent
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "text": set(),
+    "bundled": set(),
+    "config": {"bundled"},
+    "openapi": {"errors", "text"},
+    "catalog": {"openapi", "text"},
+    "client": {"config", "errors", "text"},
+    "jobs": {"client", "errors", "text"},
+    "tools": {"jobs", "catalog", "client", "openapi", "errors", "text"},
+    "toolsets": {"tools", "catalog"},
+    "results": {"tools", "errors", "text"},
+    "server": {"results", "toolsets", "tools", "jobs", "catalog", "client", "config", "errors", "text"},
+    "cli": {"server", "catalog", "config"},
+    "__main__": {"cli"},
+    "__init__": set(),
+}
+DOORS: dict[str, set[str]] = {
+    "mcp": {"server", "demo"},
+    "mcp_types": {"server", "results"},
+    "httpx": {"client", "server", "demo"},
+    "httpx_sse": {"client"},
+    "jsonschema": {"openapi", "emulator"},
+    "uvicorn": {"server", "emulator"},
+    "starlette": {"emulator"},
+    "PIL": {"emulator"},
+    "rich": {"demo"},
+    "typer": {"cli"},
+}
+
+
+def imports(file: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def layer(name: str) -> str:
+    part = name.split(".")[1]
+    return part if part in MAY_IMPORT else "__init__"
+
+
+def home(file: Path) -> str:
+    first = file.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def test_no_module_imports_upwards():
+    """Architecture, "Read it as who asks whom": nothing points up."""
+    wrong = [
+        f"{file.relative_to(PACKAGE)} imports {name}"
+        for file in PACKAGE.rglob("*.py")
+        for name in imports(file)
+        if name.startswith("fal_mcp.")
+        and layer(name) not in {home(file), "__init__"}
+        and layer(name) not in MAY_IMPORT[home(file)]
+    ]
+    assert wrong == []
+
+
+def test_each_library_comes_in_at_its_own_door():
+    """Architecture: each library is let in at one door, so that a new major of it is one place's business."""
+    wrong = [
+        f"{file.relative_to(PACKAGE)} imports {name}"
+        for file in PACKAGE.rglob("*.py")
+        for name in imports(file)
+        if (library := name.split(".")[0]) in DOORS and home(file) not in DOORS[library]
+    ]
+    assert wrong == []
+
+
+def test_the_environment_is_read_in_one_place():
+    """`os.environ` is the command line's; the demo only passes on where Python finds the package."""
+    readers = {home(f) for f in PACKAGE.rglob("*.py") if "os.environ" in f.read_text("utf-8")}
+    assert readers <= {"cli", "demo"}
