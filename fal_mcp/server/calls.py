@@ -1,0 +1,114 @@
+"""What happens when a host asks for the tools, or calls one.
+
+The one `except Exception` stands here: on 2025-era connections a handler's exception reaches the client with its
+text, keys and all (facts/mcp, fact 3).
+"""
+
+import base64
+import binascii
+import hashlib
+import logging
+from typing import Any
+
+import mcp_types as types
+from mcp.shared.exceptions import MCPError
+
+from fal_mcp import results
+from fal_mcp.catalog.catalog import Catalog
+from fal_mcp.errors import FalError, ServiceFailed
+from fal_mcp.jobs.progress import Report
+from fal_mcp.server.app import Shared
+from fal_mcp.text import one_line
+from fal_mcp.tools.tool import Call, Tool
+from fal_mcp.toolsets.models import Models
+
+PAGE = 100
+"""Tools on one page: some ten milliseconds of work, so that running jobs go on being reported."""
+_INVALID_PARAMS = -32602
+
+logger = logging.getLogger("fal_mcp")
+
+
+async def call_tool(ctx: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
+    """One call, from its name to its answer.
+
+    Raises:
+        MCPError: there is no tool of that name.
+    """
+    shared: Shared = ctx.lifespan_context
+    tool = shared.models.get(params.name)
+    if tool is None:
+        raise MCPError(_INVALID_PARAMS, _unknown(params.name, shared.models.catalog))
+    arguments = params.arguments or {}
+    try:
+        if faults := tool.check(arguments):
+            return results.refuse(tool.name, faults)
+        return results.render(await tool.run(arguments, Call(shared.fal, shared.models.catalog, _teller(ctx))))
+    except FalError as error:
+        return results.fail(error)
+    except Exception:
+        logger.exception("The call of %r failed.", tool.name)
+        return results.fail(
+            ServiceFailed(
+                f"The call of {tool.name!r} failed inside this server; its log has the details.",
+                retryable=False,
+                hint="A job may be running: look at https://fal.ai/dashboard/requests before you repeat it.",
+            )
+        )
+
+
+def _teller(ctx: Any) -> Any:
+    async def tell(report: Report) -> None:
+        await ctx.session.report_progress(report.progress, report.total, report.message)
+
+    return tell
+
+
+def _unknown(name: str, catalog: Catalog) -> str:
+    near = catalog.near(name)
+    meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    return f"Unknown tool: {one_line(name, 100)!r}.{meant}"
+
+
+def list_tools(models: Models, cursor: str | None) -> dict[str, Any]:
+    """One page of the list, in an order that only a change of the catalog changes.
+
+    Raises:
+        MCPError: the cursor is not one of this list's.
+    """
+    ids = models.listed_ids()
+    revision = hashlib.sha256("\n".join(ids).encode()).hexdigest()[:12]
+    start = _start(cursor, revision)
+    page = [_listed(tool) for tool in models.tools(ids[start : start + PAGE])]
+    answer: dict[str, Any] = {"resultType": "complete", "tools": page}
+    if start + PAGE < len(ids):
+        answer["nextCursor"] = base64.urlsafe_b64encode(f"{revision}:{start + PAGE}".encode()).decode()
+    return answer
+
+
+def _start(cursor: str | None, revision: str) -> int:
+    if not cursor:
+        return 0
+    try:
+        known, _, start = base64.urlsafe_b64decode(cursor).decode().partition(":")
+        if known == revision:
+            return max(int(start), 0)
+    except (ValueError, binascii.Error):
+        pass
+    raise MCPError(_INVALID_PARAMS, "The cursor is not one of this list's; the list may have changed. Start again.")
+
+
+def _listed(tool: Tool) -> dict[str, Any]:
+    return {
+        "name": tool.name,
+        "title": tool.title,
+        "description": tool.description,
+        "inputSchema": tool.input_schema,
+        "annotations": {
+            "readOnlyHint": tool.effect == "reads",
+            "destructiveHint": tool.effect == "destroys",
+            "idempotentHint": tool.effect == "reads",
+            "openWorldHint": True,
+        },
+        "_meta": dict(tool.metadata),
+    }
