@@ -1,4 +1,4 @@
-"""The command line: serve, doctor. The one place that reads the environment."""
+"""The command line: serve, demo, emulate, doctor. The one place that reads the environment."""
 
 import os
 import sys
@@ -61,6 +61,28 @@ def serve(
 
 
 @app.command()
+def demo(
+    out: Annotated[Path | None, typer.Option(help="Where the files go; default: ./fal-mcp-demo.")] = None,
+) -> None:
+    """Show the whole thing without a key: a local fal, this server, and three models called over MCP."""
+    from fal_mcp import demo as show
+
+    raise typer.Exit(anyio.run(show.run, out or Path("fal-mcp-demo")))
+
+
+@app.command()
+def emulate(
+    port: Annotated[int, typer.Option(help="The port on 127.0.0.1; 0 takes any that is free.")] = 0,
+    models: Models = None,
+) -> None:
+    """Run a local stand-in for fal: queue, results, storage and catalog. Its key is 'emulator:emulator'."""
+    from fal_mcp import emulator
+
+    folder = _settings(models=models).models
+    _run(_emulate, emulator.Emulator(models_dirs=[folder]), port)
+
+
+@app.command()
 def doctor(models: Models = None) -> None:
     """Say what is set, and name every model document that gives no tool, with its reason."""
     from fal_mcp.catalog.catalog import Catalog
@@ -73,6 +95,14 @@ def doctor(models: Models = None) -> None:
     typer.echo(f"Model documents: {len(catalog) - len(problems)} usable, {len(problems)} not")
     for endpoint_id, reason in problems.items():
         typer.echo(f"  {endpoint_id}: {reason}")
+
+
+async def _emulate(fal: Any, port: int) -> None:
+    from fal_mcp.emulator import serve as serve_emulator
+
+    async with serve_emulator(fal, port=port) as url:
+        typer.echo(f"A local fal is listening on {url} (key: emulator:emulator). Stop it with Ctrl-C.")
+        await anyio.sleep_forever()
 
 
 def _say_where(url: str) -> None:

@@ -20,13 +20,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "toolsets": {"tools", "catalog"},
     "results": {"tools", "errors", "text"},
     "server": {"results", "toolsets", "tools", "jobs", "catalog", "client", "config", "errors", "text"},
-    "cli": {"server", "catalog", "config"},
+    "emulator": set(),
+    "demo": {"emulator", "bundled"},
+    "cli": {"server", "catalog", "config", "demo", "emulator"},
     "__main__": {"cli"},
     "__init__": set(),
 }
 DOORS: dict[str, set[str]] = {
     "mcp": {"server", "demo"},
-    "mcp_types": {"server", "results"},
+    "mcp_types": {"server", "results", "demo"},
     "httpx": {"client", "server", "demo"},
     "httpx_sse": {"client"},
     "jsonschema": {"openapi", "emulator"},

@@ -4,6 +4,7 @@ Fact sheet §12; the envelopes of §12.3, the gateway's own texts of §1.4.
 """
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, cast
@@ -57,7 +58,7 @@ def rejection(status: int, headers: Mapping[str, str], body: bytes) -> FalError:
         error_type=error_type,
         retryable=_retryable(status, headers, kind),
         retry_after=retry_after(headers),
-        hint=_hint(error_type, value.get("detail")),
+        hint=_NOT_OF_THE_ARGUMENTS.get(error_type or ""),
         faults=faults,
     )
 
@@ -77,9 +78,10 @@ def failure(status: Mapping[str, Any]) -> GenerationFailed | None:
 def is_transient(status: int, headers: Mapping[str, str]) -> bool:
     """Whether the same GET may well succeed in a moment.
 
-    A 504 with `x-fal-request-timeout-type` is the caller's own deadline, and final (fact sheet §2.8).
+    A 502, 503 or 504 that names its request is the model's own answer, and final; without one it is the ingress's
+    (fact sheet §2.8).
     """
-    return status in _TRANSIENT and "x-fal-request-timeout-type" not in headers
+    return status in _TRANSIENT and (status < 500 or "x-fal-request-id" not in headers)
 
 
 def was_not_taken(status: int, headers: Mapping[str, str], body: bytes) -> bool:
@@ -102,16 +104,10 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
         seconds = float(value)
     except ValueError:
         try:
-            seconds = parsedate_to_datetime(value).timestamp() - (now or _now())
+            seconds = parsedate_to_datetime(value).timestamp() - (time.time() if now is None else now)
         except (ValueError, TypeError):
             return None
     return min(max(seconds, 0.0), _LONGEST_WAIT) if seconds == seconds else None
-
-
-def _now() -> float:
-    import time
-
-    return time.time()
 
 
 def _kind(status: int, message: str, error_type: str | None, has_faults: bool) -> type[FalError]:
@@ -122,9 +118,9 @@ def _kind(status: int, message: str, error_type: str | None, has_faults: bool) -
             return NotAuthorised
         case 404:
             return NotFound
-        case 422 | 400 if has_faults:
-            return InvalidInput
         case 422:
+            return InvalidInput
+        case 400 if has_faults:
             return InvalidInput
         case 429:
             return RateLimited
@@ -198,7 +194,3 @@ def _retryable(status: int, headers: Mapping[str, str], kind: type[FalError]) ->
     if told is not None:
         return told.strip().casefold() in {"true", "1"}
     return kind.retryable or is_transient(status, headers)
-
-
-def _hint(error_type: str | None, detail: Any) -> str | None:
-    return _NOT_OF_THE_ARGUMENTS.get(error_type or "")

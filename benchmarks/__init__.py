@@ -1,0 +1,1 @@
+"""Ratios, side by side, in one run on one machine. `python -m benchmarks` prints them all."""

@@ -1,0 +1,96 @@
+"""One call over MCP against a local fal without delays: its wall time and its requests, beside fal's own client.
+
+Both sides make the same call of the same model against the same emulator, in turns. fal_client is pointed at it with
+a transport that rewrites the address; nothing else of it is touched.
+"""
+
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import fal_client
+import httpx
+from mcp.client import Client
+
+from fal_mcp import bundled
+from fal_mcp.config import Hosts, Settings
+from fal_mcp.emulator import Emulator, Script, serve
+from fal_mcp.server import app
+
+ROUNDS = 40
+MOST = 1.0
+MOST_REQUESTS = 4
+KEY = "emulator:emulator"
+ENDPOINT = "fal-ai/flux/dev"
+ARGUMENTS = {"prompt": "a red bicycle"}
+
+
+async def wall_time() -> tuple[str, float]:
+    """The figures in one line, and the ratio."""
+    fal = Emulator(models_dirs=[_starter()], keys={KEY})
+    async with serve(fal, port=0) as url, Client(app.build(_settings(url))) as client:
+        theirs = _their_client(url)
+
+        async def ours() -> None:
+            result = await client.call_tool("fal-ai_flux_dev", ARGUMENTS)
+            assert not result.is_error
+
+        async def fals() -> None:
+            assert "images" in await theirs.subscribe(ENDPOINT, ARGUMENTS)
+
+        await ours()
+        await fals()
+        pairs = [(await _timed(ours), await _timed(fals)) for _ in range(ROUNDS)]
+    own, other = (statistics.median(column) for column in zip(*pairs, strict=True))
+    return f"one call: {own * 1000:.1f} ms over MCP, fal_client {other * 1000:.1f} ms", own / other
+
+
+async def requests(seconds: float) -> tuple[str, float]:
+    """HTTP requests of one job that runs for so long, ours and fal_client's."""
+    fal = Emulator(models_dirs=[_starter()], keys={KEY})
+    fal.script(None, Script(steps=10, step_seconds=seconds / 10))
+    async with serve(fal, port=0) as url, Client(app.build(_settings(url))) as client:
+        assert not (await client.call_tool("fal-ai_flux_dev", ARGUMENTS)).is_error
+        own = len(fal.calls)
+        await _their_client(url).subscribe(ENDPOINT, ARGUMENTS)
+        other = len(fal.calls) - own
+    return f"HTTP requests of a job of {seconds:.0f} s: {own}, fal_client {other}", own
+
+
+async def _timed(call: Callable[[], Awaitable[None]]) -> float:
+    started = time.perf_counter()
+    await call()
+    return time.perf_counter() - started
+
+
+def _starter() -> Path:
+    return bundled.schemas() / "models"
+
+
+def _settings(url: str) -> Settings:
+    return Settings(key=KEY, hosts=Hosts.at(url), models=_starter())
+
+
+class _ToEmulator(httpx.AsyncHTTPTransport):
+    """Sends what is meant for queue.fal.run to the emulator's `/queue`."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = httpx.URL(url)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.host.endswith("fal.run"):
+            role = "queue" if request.url.host.startswith("queue") else "run"
+            path = f"/{role}{request.url.raw_path.decode()}".encode()
+            request.url = request.url.copy_with(scheme="http", host=self._url.host, port=self._url.port, raw_path=path)
+            request.headers["host"] = f"{self._url.host}:{self._url.port}"
+        return await super().handle_async_request(request)
+
+
+def _their_client(url: str) -> fal_client.AsyncClient:
+    client = fal_client.AsyncClient(key=KEY)
+    own = client._client  # pyright: ignore[reportPrivateUsage] - the one seam it has
+    own._transport = _ToEmulator(url)  # pyright: ignore[reportPrivateUsage]
+    own._mounts = {}  # pyright: ignore[reportPrivateUsage]
+    return client

@@ -1,0 +1,113 @@
+"""The demonstration: a local fal, this server as a host would start it, and three models called over MCP.
+
+Talks to the server over standard input and output only, as any host does, and to the local fal to fetch the files.
+"""
+
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import mcp_types as types
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters, get_default_environment
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from fal_mcp import bundled
+from fal_mcp.emulator import Emulator, Script, serve
+
+_PROMPT = "a lighthouse on a cliff at dusk, warm light in the windows"
+_SHOW: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("A picture", "fal-ai_flux_dev", {"prompt": _PROMPT, "image_size": "landscape_4_3", "seed": 7}),
+    ("A video", "fal-ai_veo3", {"prompt": f"Slow aerial shot of {_PROMPT}", "duration": "4s"}),
+    ("Some speech", "fal-ai_inworld-tts", {"text": "Every model on fal is now a tool of your assistant."}),
+)
+_LONGEST_RUN = 120.0
+
+
+async def run(out: Path) -> int:
+    """Show it, leave the files in `out`, and say where. Returns the exit code."""
+    console = Console(highlight=False, soft_wrap=True)
+    fal = Emulator(models_dirs=[bundled.schemas() / "models"])
+    fal.script(None, Script(queue_position=2, queue_seconds=0.5, steps=14, step_seconds=0.12))
+    with anyio.fail_after(_LONGEST_RUN):
+        async with serve(fal, port=0) as url:
+            console.print(f"[dim]A local fal listens on {url}; nothing leaves this machine, and no key is needed.[/]")
+            async with Client(_server(url)) as client:
+                return await _show(client, console, anyio.Path(out))
+
+
+def _server(url: str) -> StdioServerParameters:
+    environment = {**get_default_environment(), "FAL_KEY": "emulator:emulator"}
+    if "PYTHONPATH" in os.environ:
+        environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
+    return StdioServerParameters(
+        command=sys.executable, args=["-m", "fal_mcp", "--list", "all", "--fal-url", url], env=environment
+    )
+
+
+async def _show(client: Client, console: Console, out: anyio.Path) -> int:
+    tools = [tool async for tool in _tools(client)]
+    console.print(f"The server lists [bold]{len(tools)}[/] model tools over MCP. Calling three of them:\n")
+    await out.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    for title, name, arguments in _SHOW:
+        failed += not await _call(client, console, out, title, name, arguments)
+    if not failed:
+        console.print("\nWith your own key in FAL_KEY the same server talks to fal: see the README.")
+    return 1 if failed else 0
+
+
+async def _tools(client: Client) -> AsyncIterator[types.Tool]:
+    cursor = None
+    while True:
+        page = await client.list_tools(cursor=cursor)
+        for tool in page.tools:
+            yield tool
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+async def _call(
+    client: Client, console: Console, out: anyio.Path, title: str, name: str, arguments: dict[str, Any]
+) -> bool:
+    bar = Progress(
+        SpinnerColumn(finished_text="[green]✓[/]"),
+        TextColumn("{task.description}", table_column=None),
+        BarColumn(bar_width=24),
+        TextColumn("[dim]{task.fields[said]}[/]"),
+        TimeElapsedColumn(),
+        console=console,
+    )
+    with bar:
+        task = bar.add_task(f"{title:<12} [bold]{name}[/]", total=100, said="")
+
+        async def hear(progress: float, total: float | None, message: str | None) -> None:
+            bar.update(task, completed=progress, total=total, said=(message or "")[:40])
+
+        result = await client.call_tool(name, arguments, progress_callback=hear)
+        bar.update(task, completed=100, total=100, said="failed" if result.is_error else "done")
+    if result.is_error:
+        console.print(*(block.text for block in result.content if isinstance(block, types.TextContent)), style="red")
+        return False
+    for file in await _save(result.structured_content["files"], out, name):
+        console.print(f"  [green]{file}[/] ({file.stat().st_size / 1000:.0f} kB)")
+    return True
+
+
+async def _save(files: list[dict[str, Any]], out: anyio.Path, name: str) -> list[Path]:
+    saved: list[Path] = []
+    async with httpx.AsyncClient() as client:
+        for number, file in enumerate(files, 1):
+            answer = await client.get(file["url"])
+            answer.raise_for_status()
+            ending = Path(file["url"].split("?")[0]).suffix or ".bin"
+            target = out / f"{name.removeprefix('fal-ai_')}-{number}{ending}"
+            await target.write_bytes(answer.content)
+            saved.append(Path(await target.resolve()))
+    return saved

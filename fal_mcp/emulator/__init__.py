@@ -1,0 +1,12 @@
+"""A local fal for tests, the demo, and working without a key.
+
+Written from the fact sheet alone: it imports none of `openapi`, `catalog`, `client` and `tools`, so that it cannot
+share their mistakes. fal's own `fal-client` drives it in the tests.
+"""
+
+from fal_mcp.emulator.emulator import Call, Emulator, StoredFile
+from fal_mcp.emulator.job import Job
+from fal_mcp.emulator.script import Failure, Reply, Script
+from fal_mcp.emulator.server import serve
+
+__all__ = ["Call", "Emulator", "Failure", "Job", "Reply", "Script", "StoredFile", "serve"]

@@ -1,0 +1,118 @@
+"""The emulator's front door: which of fal's hosts a request is for, whether its key will do, and who answers.
+
+One path prefix per host (`/queue`, `/run`, `/rest`, `/api`, `/cdn`, `/www`), or fal's own host names, so that fal's
+own client can be pointed here unchanged. Addresses in answers take the form the caller used.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from fal_mcp.emulator import models_api, queue, run, storage
+from fal_mcp.emulator.emulator import Call, Emulator
+
+ROLES = ("queue", "run", "rest", "api", "cdn", "www")
+_HOSTS = {
+    "queue.fal.run": "queue",
+    "fal.run": "run",
+    "rest.fal.ai": "rest",
+    "rest.alpha.fal.ai": "rest",
+    "api.fal.ai": "api",
+    "v3.fal.media": "cdn",
+    "fal.ai": "www",
+}
+_PUBLIC = {
+    "queue": "https://queue.fal.run",
+    "run": "https://fal.run",
+    "rest": "https://rest.fal.ai",
+    "api": "https://api.fal.ai",
+    "cdn": "https://v3.fal.media",
+    "www": "https://fal.ai",
+}
+_NEED_A_KEY = frozenset({"queue", "run", "rest"})
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request, read whole, and the base URL of each host as its sender knows them."""
+
+    method: str
+    role: str
+    path: str
+    query: Any
+    headers: Any
+    body: bytes
+    bases: dict[str, str]
+
+    def base(self, role: str) -> str:
+        return self.bases[role]
+
+
+Answer = Callable[[Emulator, Visit], Awaitable[Response] | Response]
+_ANSWERS: dict[str, Any] = {
+    "queue": queue.answer,
+    "run": run.answer,
+    "rest": storage.control,
+    "cdn": storage.cdn,
+    "api": models_api.platform,
+    "www": models_api.website,
+}
+
+
+class App:
+    """The ASGI application."""
+
+    def __init__(self, fal: Emulator) -> None:
+        self._fal = fal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        visit = await _read(Request(scope, receive))
+        if visit is None:
+            response: Response = JSONResponse({"detail": "Not Found"}, 404)
+        else:
+            self._fal.record(
+                Call(visit.method, visit.role, visit.path, str(visit.query), dict(visit.headers), visit.body)
+            )
+            response = self._refusal(visit) or await _ANSWERS[visit.role](self._fal, visit)
+        await response(scope, receive, send)
+
+    def _refusal(self, visit: Visit) -> Response | None:
+        """Fact sheet §1.4: the gateways' words for a key that will not do."""
+        if visit.role not in _NEED_A_KEY or visit.path.startswith("/.well-known/"):
+            return None
+        scheme, _, key = visit.headers.get("authorization", "").partition(" ")
+        if scheme not in {"Key", "Bearer"} or not key:
+            return _detail(401, "Authentication is required to access this application.")
+        if ":" not in key:
+            return _detail(401, "Invalid Key Authorization header format. Expected '<key_id>:<key_secret>'.")
+        if key in self._fal.locked_keys:
+            return _detail(403, "User is locked. Reason: Exhausted balance. Top up your balance.")
+        if key in self._fal.unpaid_keys:
+            return _detail(402, "Payment required.")
+        return None if key in self._fal.keys else _detail(401, "No user found for Key ID and Secret")
+
+
+async def _read(request: Request) -> Visit | None:
+    host = (request.url.hostname or "").casefold()
+    path = request.url.path
+    if host in _HOSTS:
+        role, bases = _HOSTS[host], _PUBLIC
+    else:
+        role, _, rest = path.lstrip("/").partition("/")
+        path = f"/{rest}"
+        root = f"{request.url.scheme}://{request.url.netloc}"
+        bases = {name: f"{root}/{name}" for name in ROLES}
+    if role not in ROLES:
+        return None
+    body = await request.body()
+    return Visit(request.method, role, path, request.query_params, request.headers, body, bases)
+
+
+def _detail(status: int, text: str) -> Response:
+    return JSONResponse({"detail": text}, status, {"x-fal-request-id": "0" * 32})

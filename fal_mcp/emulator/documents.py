@@ -1,0 +1,113 @@
+"""The model documents the emulator serves, found by file name and parsed when first asked for."""
+
+import json
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import referencing
+from referencing.jsonschema import DRAFT202012
+
+Json = dict[str, Any]
+
+
+class Document:
+    """One model's OpenAPI document."""
+
+    def __init__(self, endpoint_id: str, content: Json) -> None:
+        self.endpoint_id = endpoint_id
+        self.content = content
+
+    @property
+    def metadata(self) -> Json:
+        return self.content["info"]["x-fal-metadata"]
+
+    @property
+    def output(self) -> Json:
+        """The schema of the result."""
+        answers = self.content["paths"][f"/{self.endpoint_id}/requests/{{request_id}}"]["get"]["responses"]
+        return answers["200"]["content"]["application/json"]["schema"]
+
+    def resolve(self, schema: Json) -> Json:
+        """`schema`, or the component its `$ref` names; empty where the document lacks it."""
+        while "$ref" in schema:
+            name = schema["$ref"].rsplit("/", 1)[-1]
+            schema = self.content["components"]["schemas"].get(name, {})
+        return schema
+
+    def faults(self, arguments: Any) -> list[Json]:
+        """fal's `detail` list for arguments that the model would refuse. Fact sheet §12.1."""
+        return [_fault(error) for error in sorted(self._input.iter_errors(arguments), key=lambda e: e.json_path)]
+
+    @cached_property
+    def _input(self) -> Any:
+        body = self.content["paths"][f"/{self.endpoint_id}"]["post"]["requestBody"]
+        resource = referencing.Resource.from_contents(self.content, default_specification=DRAFT202012)
+        registry = referencing.Registry[Any]().with_resource("urn:model", resource)
+        reference = body["content"]["application/json"]["schema"]["$ref"]
+        return jsonschema.Draft202012Validator({"$ref": f"urn:model{reference}"}, registry=registry)
+
+
+class Documents:
+    """Folders of model documents, one a file, `/` of the id written `__`."""
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        self._files = {
+            file.name.removesuffix(".json").replace("__", "/"): file
+            for folder in folders
+            for file in sorted(folder.glob("*.json"))
+        }
+        self._items = {item["endpoint_id"]: item for folder in folders for item in _items(folder.parent)}
+        self._parsed: dict[str, Document] = {}
+
+    @property
+    def ids(self) -> list[str]:
+        return list(self._files)
+
+    def get(self, endpoint_id: str) -> Document | None:
+        """The document of this endpoint, or None."""
+        if endpoint_id not in self._parsed and endpoint_id in self._files:
+            content = json.loads(self._files[endpoint_id].read_bytes())
+            self._parsed[endpoint_id] = Document(endpoint_id, content)
+        return self._parsed.get(endpoint_id)
+
+    def item(self, endpoint_id: str) -> Json:
+        """The endpoint's item in `GET /v1/models`. Fact sheet §6.2."""
+        known = self._items.get(endpoint_id)
+        if known is not None:
+            return {"endpoint_id": endpoint_id, "metadata": known["metadata"]}
+        document = self.get(endpoint_id)
+        category = document.metadata.get("category", "unknown") if document else "unknown"
+        return {"endpoint_id": endpoint_id, "metadata": _metadata(endpoint_id, category)}
+
+
+def _items(folder: Path) -> list[Json]:
+    file = folder / "catalog.jsonl"
+    return [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.is_file() else []
+
+
+def _metadata(endpoint_id: str, category: str) -> Json:
+    return {
+        "display_name": endpoint_id,
+        "category": category,
+        "description": f"{endpoint_id}, emulated.",
+        "status": "active",
+        "tags": [],
+        "updated_at": "2026-01-01T00:00:00Z",
+        "is_favorited": None,
+        "thumbnail_url": "",
+        "model_url": f"https://fal.run/{endpoint_id}",
+        "date": "2026-01-01T00:00:00Z",
+        "highlighted": False,
+        "pinned": False,
+    }
+
+
+def _fault(error: Any) -> Json:
+    location = ["body", *error.absolute_path]
+    if error.validator == "required":
+        missing = next(name for name in error.validator_value if name not in error.instance)
+        return {"loc": [*location, missing], "msg": "Field required", "type": "missing", "input": error.instance}
+    return {"loc": location, "msg": error.message[:300], "type": "value_error", "input": error.instance}

@@ -1,0 +1,130 @@
+"""The state of one local fal: its documents, jobs, files and keys, and every request it received."""
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+
+from fal_mcp.emulator.documents import Document, Documents
+from fal_mcp.emulator.job import Job
+from fal_mcp.emulator.outputs import Output
+from fal_mcp.emulator.script import Failure, Script
+
+DEFAULT_KEY = "emulator:emulator"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request as it arrived; header names are in lower case."""
+
+    method: str
+    host_role: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(slots=True)
+class StoredFile:
+    """A file on the CDN; what was generated is drawn when first fetched."""
+
+    name: str
+    content_type: str
+    make: Callable[[], bytes]
+    _content: bytes | None = None
+
+    @property
+    def content(self) -> bytes:
+        if self._content is None:
+            self._content = self.make()
+        return self._content
+
+
+class Emulator:
+    """A local fal. `serve` makes it listen; without that it is only state."""
+
+    def __init__(
+        self,
+        *,
+        models_dirs: Iterable[Path] = (),
+        keys: Iterable[str] = (DEFAULT_KEY,),
+        locked_keys: Iterable[str] = (),
+        unpaid_keys: Iterable[str] = (),
+    ) -> None:
+        self.documents = Documents(list(models_dirs))
+        self.keys = set(keys)
+        self.locked_keys = set(locked_keys)
+        self.unpaid_keys = set(unpaid_keys)
+        self.calls: list[Call] = []
+        self.jobs: dict[str, Job] = {}
+        self.files: dict[str, StoredFile] = {}
+        self.uploads: dict[str, dict[int, bytes]] = {}
+        self.prices: dict[str, tuple[float, str]] = {}
+        self.tasks: anyio.abc.TaskGroup | None = None
+        self._scripts: dict[str | None, Script] = {}
+        self._changed = anyio.Event()
+
+    def script(self, endpoint_id: str | None, script: Script) -> None:
+        """How jobs of this endpoint go from now on; None stands for every other endpoint."""
+        self._scripts[endpoint_id] = script
+
+    def script_of(self, endpoint_id: str) -> Script:
+        """The script of this endpoint's next job."""
+        return self._scripts.get(endpoint_id) or self._scripts.get(None) or Script()
+
+    async def until(self, predicate: Callable[[], bool]) -> None:
+        """Wait until `predicate` holds; it is asked after every request and every change of a job."""
+        while not predicate():
+            await self._changed.wait()
+
+    def changed(self) -> None:
+        """Wake whoever waits for something to happen."""
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    def record(self, call: Call) -> None:
+        """Remember a request."""
+        self.calls.append(call)
+        self.changed()
+
+    def submit(self, document: Document, arguments: dict[str, Any], cdn: str) -> Job:
+        """Put a job in the queue and start it on its way."""
+        script = self.script_of(document.endpoint_id)
+        failure, output = script.failure or self._refusal(document, arguments), {}
+        if failure is None:
+            output = script.output or self.output(document, arguments, cdn)
+        job = Job(
+            request_id=str(uuid.uuid4()),
+            endpoint_id=document.endpoint_id,
+            input=arguments,
+            script=script,
+            output=dict(output),
+            failure=failure,
+            changed=self.changed,
+        )
+        self.jobs[job.request_id] = job
+        assert self.tasks is not None
+        self.tasks.start_soon(job.live)
+        return job
+
+    def output(self, document: Document, arguments: dict[str, Any], cdn: str) -> dict[str, Any]:
+        """What the model would answer; its files appear on the CDN."""
+        made = Output(document, arguments, cdn)
+        value = made.value()
+        for path, file in made.files.items():
+            self.files[path] = StoredFile(file.name, file.content_type, file.make)
+        return value
+
+    def close(self) -> None:
+        """End all streams."""
+        for job in self.jobs.values():
+            job.close()
+
+    def _refusal(self, document: Document, arguments: dict[str, Any]) -> Failure | None:
+        faults = document.faults(arguments)
+        return Failure(422, {"detail": faults}, {"x-fal-billable-units": "0"}) if faults else None

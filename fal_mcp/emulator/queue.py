@@ -1,0 +1,139 @@
+"""The queue host: submit, status, status stream, result, cancel. Fact sheet §2."""
+
+import json
+import re
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from fal_mcp.emulator.emulator import Emulator
+from fal_mcp.emulator.job import Job
+from fal_mcp.emulator.script import Reply
+
+if TYPE_CHECKING:
+    from fal_mcp.emulator.app import Visit
+
+_NAMESPACES = frozenset({"workflows", "comfy"})
+_REQUEST = re.compile(r"/(?P<app>.+)/requests/(?P<id>[^/]+)(?P<what>/status/stream|/status|/cancel|/response)?/?")
+_PING_SECONDS = 15.0
+
+
+async def answer(fal: Emulator, visit: "Visit") -> Response:
+    """Whatever the queue host is asked."""
+    found = _REQUEST.fullmatch(visit.path)
+    if found is None:
+        return _submit(fal, visit) if visit.method == "POST" else JSONResponse({"detail": "Method Not Allowed"}, 405)
+    if found["app"] != app_id(found["app"]):
+        # With a sub-path the gateway takes it for a call of the app, which only takes POST.
+        return JSONResponse({"detail": "Method Not Allowed"}, 405)
+    job = fal.jobs.get(found["id"])
+    if job is None or app_id(job.endpoint_id) != found["app"]:
+        return JSONResponse({"status": "NOT_FOUND"}, 404)
+    return _of_job(job, visit, found["what"] or "")
+
+
+def app_id(endpoint_id: str) -> str:
+    """The endpoint's app: owner and alias, after a namespace where there is one. Fact sheet §2.1."""
+    parts = endpoint_id.split("/")
+    return "/".join(parts[: 3 if parts[0] in _NAMESPACES else 2])
+
+
+def reply(scripted: Reply) -> Response:
+    """A scripted answer."""
+    body = scripted.body if isinstance(scripted.body, bytes) else json.dumps(scripted.body).encode()
+    return Response(body, scripted.status, dict(scripted.headers), "application/json")
+
+
+def _of_job(job: Job, visit: "Visit", what: str) -> Response:
+    script = job.script
+    match visit.method, what:
+        case "GET", "/status":
+            return reply(script.status) if script.status else _status(job, visit)
+        case "GET", "/status/stream":
+            return reply(script.stream) if script.stream else _stream(job, visit)
+        case "GET", "" | "/response":
+            return reply(script.result) if script.result else _result(job, visit)
+        case "PUT", "/cancel":
+            taken = job.cancel()
+            word = "CANCELLATION_REQUESTED" if taken else "ALREADY_COMPLETED"
+            return JSONResponse({"status": word}, 202 if taken else 400)
+        case _:
+            return JSONResponse({"detail": "Method Not Allowed"}, 405)
+
+
+def _submit(fal: Emulator, visit: "Visit") -> Response:
+    endpoint_id = visit.path.strip("/")
+    document = fal.documents.get(endpoint_id)
+    script = fal.script_of(endpoint_id)
+    if script.submit is not None:
+        return reply(script.submit)
+    if document is None:
+        return JSONResponse({"detail": f'Application "{endpoint_id}" not found'}, 404)
+    try:
+        arguments = json.loads(visit.body or b"{}")
+    except ValueError:
+        return JSONResponse({"detail": "The body is not JSON."}, 400)
+    job = fal.submit(document, arguments, visit.base("cdn"))
+    if script.submit_drop:
+        return StreamingResponse(_broken(), headers={"content-length": "500"})
+    accepted = {"status": "IN_QUEUE", "queue_position": job.position, "gateway_request_id": job.request_id}
+    return JSONResponse({**accepted, **_names(job, visit), "logs": None, "metrics": {}}, headers=_id(job))
+
+
+def _status(job: Job, visit: "Visit") -> Response:
+    logs = visit.query.get("logs", "0") in {"1", "true", "True"}
+    status: dict[str, Any] = {**(job.history[-1] if job.history else {"status": "IN_QUEUE", "queue_position": 0})}
+    status["logs"] = None if job.state == "IN_QUEUE" else job.logs if logs else []
+    return JSONResponse({**_names(job, visit), **status}, 200 if job.state == "COMPLETED" else 202, _id(job))
+
+
+def _stream(job: Job, visit: "Visit") -> Response:
+    logs = visit.query.get("logs", "0") in {"1", "true", "True"}
+    return StreamingResponse(_events(job, _names(job, visit), logs), media_type="text/event-stream", headers=_id(job))
+
+
+async def _events(job: Job, names: dict[str, str], logs: bool) -> AsyncGenerator[bytes]:
+    script, sent = job.script, 0
+    while not job.closed:
+        statuses = await job.news(sent, _PING_SECONDS)
+        if not statuses:
+            yield b": ping\n\n"
+        for status in statuses:
+            shown: dict[str, Any] = {**names, **status, **({} if logs or not status["logs"] else {"logs": []})}
+            yield b"data: {nonsense\n\n" if script.stream_garbage else f"data: {json.dumps(shown)}\n\n".encode()
+            sent += 1
+            if sent == script.drop_stream_after:
+                raise ConnectionAbortedError("as scripted")
+        if job.is_over and sent == len(job.history):
+            return
+
+
+async def _broken() -> AsyncGenerator[bytes]:
+    yield b'{"request_id"'
+    raise ConnectionAbortedError("as scripted")
+
+
+def _result(job: Job, visit: "Visit") -> Response:
+    if job.state != "COMPLETED":
+        return JSONResponse({"detail": "Request is still in progress", **_names(job, visit)}, 400, _id(job))
+    if job.failure is None:
+        return JSONResponse(job.output, headers=_id(job))
+    headers = {**_id(job), **job.failure.headers}
+    if error_type := job.failure.body.get("error_type"):
+        headers["x-fal-error-type"] = error_type
+    return JSONResponse(dict(job.failure.body), job.failure.status, headers)
+
+
+def _names(job: Job, visit: "Visit") -> dict[str, str]:
+    here = f"{visit.base('queue')}/{app_id(job.endpoint_id)}/requests/{job.request_id}"
+    return {
+        "request_id": job.request_id,
+        "response_url": here,
+        "status_url": f"{here}/status",
+        "cancel_url": f"{here}/cancel",
+    }
+
+
+def _id(job: Job) -> dict[str, str]:
+    return {"x-fal-request-id": job.request_id}

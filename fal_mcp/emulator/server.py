@@ -1,0 +1,57 @@
+"""The emulator on a loopback port."""
+
+import socket
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+
+import anyio
+import uvicorn
+
+from fal_mcp.emulator.app import App
+from fal_mcp.emulator.emulator import Emulator
+
+_LONGEST_GOODBYE = 5.0
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        # Ctrl-C belongs to whoever runs us.
+        yield
+
+
+@asynccontextmanager
+async def serve(
+    fal: Emulator, port: int = 0, *, ssl_certfile: str | None = None, ssl_keyfile: str | None = None
+) -> AsyncGenerator[str]:
+    """Listen on 127.0.0.1 and give the URL; port 0 takes any that is free. Real sockets: in-process transports hand
+    over a stream only when it is complete."""
+    with socket.create_server(("127.0.0.1", port), backlog=512) as listener:
+        config = uvicorn.Config(
+            App(fal),
+            log_level="critical",
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
+            ssl_certfile=ssl_certfile,
+            ssl_keyfile=ssl_keyfile,
+        )
+        server = _Server(config)
+        async with anyio.create_task_group() as tasks:
+            fal.tasks = tasks
+
+            stopped = anyio.Event()
+
+            async def run() -> None:
+                await server.serve(sockets=[listener])
+                stopped.set()
+
+            tasks.start_soon(run)
+            try:
+                yield f"{'https' if ssl_certfile else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
+            finally:
+                fal.close()
+                server.should_exit = True
+                with anyio.move_on_after(_LONGEST_GOODBYE, shield=True):
+                    await stopped.wait()
+                tasks.cancel_scope.cancel()

@@ -1,0 +1,111 @@
+"""Uploads on the REST host and the CDN, and every file that can be fetched. Fact sheet §4 and §1.5."""
+
+import hashlib
+import json
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+from starlette.responses import JSONResponse, Response
+
+from fal_mcp.emulator.emulator import Emulator, StoredFile
+
+if TYPE_CHECKING:
+    from fal_mcp.emulator.app import Visit
+
+_RANGE = re.compile(r"bytes=(\d+)-(\d*)")
+_PART = re.compile(r"(?P<file>/.+)/multipart/(?P<upload>[^/]+)/(?P<part>\d+|complete)")
+_SIGNED_PART = re.compile(r"(?P<file>/upload/.+?)/(?P<part>\d+|complete)")
+_TOKEN = "cdn-token"
+
+
+async def control(fal: Emulator, visit: "Visit") -> Response:
+    """Whatever the REST host is asked."""
+    match visit.method, visit.path.rstrip("/"):
+        case "POST", "/storage/upload/initiate" | "/storage/upload/initiate-multipart":
+            about = json.loads(visit.body)
+            path = _new(fal, about["file_name"], about["content_type"])
+            signed = f"{visit.base('cdn')}/upload{path}?signature=emulated"
+            return JSONResponse({"upload_url": signed, "file_url": f"{visit.base('cdn')}{path}"})
+        case "POST", "/storage/auth/token":
+            until = datetime.now(UTC) + timedelta(hours=24)
+            about = {"token": _TOKEN, "token_type": "Bearer", "base_url": visit.base("cdn")}
+            return JSONResponse({**about, "expires_at": until.isoformat()})
+        case "POST", "/tokens":
+            return JSONResponse("emulated-token")
+        case "POST", "/tokens/realtime":
+            return JSONResponse({"token": "emulated-token"})
+        case _:
+            return JSONResponse({"detail": "Not Found"}, 404)
+
+
+async def cdn(fal: Emulator, visit: "Visit") -> Response:
+    """Whatever the CDN is asked."""
+    if visit.method == "GET":
+        return await _serve(fal, visit)
+    if visit.path.startswith("/upload/"):
+        return _signed(fal, visit)
+    if visit.headers.get("authorization") != f"Bearer {_TOKEN}":
+        return JSONResponse({"detail": "Unauthorized"}, 401)
+    name = visit.headers.get("x-fal-file-name", "upload.bin")
+    content_type = visit.headers.get("content-type", "application/octet-stream")
+    if visit.path == "/files/upload":
+        path = _new(fal, name, content_type)
+        _put(fal, path, visit.body)
+        return JSONResponse({"access_url": f"{visit.base('cdn')}{path}"})
+    if visit.path == "/files/upload/multipart":
+        path = _new(fal, name, content_type)
+        return JSONResponse({"access_url": f"{visit.base('cdn')}{path}", "uploadId": uuid.uuid4().hex})
+    if found := _PART.fullmatch(visit.path):
+        return _part(fal, found["file"], found["part"], visit.body)
+    return JSONResponse({"detail": "Not Found"}, 404)
+
+
+def _signed(fal: Emulator, visit: "Visit") -> Response:
+    if found := _SIGNED_PART.fullmatch(visit.path):
+        return _part(fal, found["file"].removeprefix("/upload"), found["part"], visit.body)
+    path = visit.path.removeprefix("/upload")
+    if path not in fal.files:
+        return JSONResponse({"detail": "Not Found"}, 404)
+    _put(fal, path, visit.body)
+    return Response(status_code=200)
+
+
+def _part(fal: Emulator, path: str, part: str, body: bytes) -> Response:
+    if part == "complete":
+        numbers = [entry.get("partNumber", entry.get("part_number")) for entry in json.loads(body)["parts"]]
+        _put(fal, path, b"".join(fal.uploads[path][number] for number in numbers))
+        return JSONResponse({"ok": True})
+    fal.uploads.setdefault(path, {})[int(part)] = body
+    etag = f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
+    return JSONResponse({"partNumber": int(part), "etag": etag}, headers={"etag": etag})
+
+
+def _new(fal: Emulator, name: str, content_type: str) -> str:
+    path = f"/files/b/{uuid.uuid4().hex[:8]}/{re.sub(r'[^A-Za-z0-9._-]', '_', name)}"
+    fal.files[path] = StoredFile(name, content_type, bytes)
+    return path
+
+
+def _put(fal: Emulator, path: str, content: bytes) -> None:
+    known = fal.files[path]
+    fal.files[path] = StoredFile(known.name, known.content_type, lambda: content)
+    fal.changed()
+
+
+async def _serve(fal: Emulator, visit: "Visit") -> Response:
+    file = fal.files.get(visit.path)
+    if file is None:
+        return JSONResponse({"detail": "Not Found"}, 404)
+    content = await anyio.to_thread.run_sync(lambda: file.content)
+    headers = {"accept-ranges": "bytes"}
+    found = _RANGE.fullmatch(visit.headers.get("range", ""))
+    if found is None:
+        return Response(content, 200, headers, file.content_type)
+    first, last = int(found[1]), min(int(found[2] or len(content) - 1), len(content) - 1)
+    if first > last:
+        return Response(status_code=416, headers={"content-range": f"bytes */{len(content)}"})
+    headers["content-range"] = f"bytes {first}-{last}/{len(content)}"
+    return Response(content[first : last + 1], 206, headers, file.content_type)
