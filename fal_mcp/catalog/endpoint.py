@@ -1,6 +1,7 @@
 """Something fal can run: its id, what it is for, what goes in and what comes out."""
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -20,7 +21,8 @@ class Price:
     currency: str = "USD"
 
     def __str__(self) -> str:
-        return f"{self.amount:g} {self.currency} per {self.unit}"
+        one = re.sub(r"^([A-Za-z ]*[A-Za-z])s$", r"\1", self.unit)
+        return f"{self.amount:g} {self.currency} per {one}"
 
 
 @dataclass(frozen=True, slots=True)

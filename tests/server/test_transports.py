@@ -1,0 +1,95 @@
+"""The two ways in: standard input and output as a host starts it, and HTTP on this machine; both eras."""
+
+import re
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Literal
+
+import anyio
+import httpx
+import mcp_types as types
+import pytest
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters, get_default_environment
+
+from fal_mcp.config import Settings
+
+Mode = Literal["auto", "legacy"]
+BOUND = 30
+TOOL = "fal-ai_flux_dev"
+ARGUMENTS = {"prompt": "a red bicycle", "seed": 7}
+
+
+def command(settings: Settings, *more: str) -> list[str]:
+    root = settings.hosts.queue.removesuffix("/queue")
+    return ["-m", "fal_mcp", *more, "--fal-url", root]
+
+
+def environment(key: str | None) -> dict[str, str]:
+    return {**get_default_environment(), "PYTHONWARNINGS": "ignore", **({"FAL_KEY": key} if key else {})}
+
+
+@asynccontextmanager
+async def over_http(settings: Settings, mode: Mode) -> AsyncGenerator[tuple[Client, str]]:
+    """A client of `serve --http 0`, and the URL it said it serves on."""
+    started = [sys.executable, *command(settings, "serve", "--http", "0")]
+    async with await anyio.open_process(started, env=environment(settings.key)) as process:
+        assert process.stderr
+        said = b""
+        while not (found := re.search(rb"http://[^\s]+", said)):
+            said += await process.stderr.receive()
+        url = found[0].decode()
+        try:
+            async with Client(url, mode=mode) as client:
+                yield client, url
+        finally:
+            process.terminate()
+            await process.wait()
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_host_starts_it_and_calls_a_model(settings: Settings, mode: Mode):
+    server = StdioServerParameters(command=sys.executable, args=command(settings), env=environment(settings.key))
+    said: list[str] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        said.append(message or "")
+
+    with anyio.fail_after(BOUND):
+        async with Client(server, mode=mode) as client:
+            result = await client.call_tool(TOOL, ARGUMENTS, progress_callback=hear)
+    assert not result.is_error and said
+    assert result.structured_content is not None and result.structured_content["output"]["seed"] == 7
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_it_serves_over_http_on_this_machine(settings: Settings, mode: Mode):
+    with anyio.fail_after(BOUND):
+        async with over_http(settings, mode) as (client, url):
+            result = await client.call_tool(TOOL, ARGUMENTS)
+            assert not result.is_error
+            async with httpx.AsyncClient() as stranger:
+                refused = await stranger.post(url, json={}, headers={"origin": "https://evil.example"})
+    assert url.startswith("http://127.0.0.1:")
+    assert refused.status_code == 403
+
+
+async def test_without_a_key_it_lists_and_says_how_to_get_one(settings: Settings):
+    server = StdioServerParameters(command=sys.executable, args=command(settings), env=environment(None))
+    with anyio.fail_after(BOUND):
+        async with Client(server) as client:
+            tools = (await client.list_tools()).tools
+            result = await client.call_tool(TOOL, ARGUMENTS)
+    assert tools and result.is_error
+    text = " ".join(block.text for block in result.content if isinstance(block, types.TextContent))
+    assert "https://fal.ai/dashboard/keys" in text and "FAL_KEY" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [(["--fal-url", "nonsense"], "nonsense"), (["--models", "/nowhere/at/all"], "/nowhere/at/all")],
+)
+async def test_a_setting_that_cannot_be_used_is_named_at_the_start(arguments: list[str], names: str):
+    done = await anyio.run_process([sys.executable, "-m", "fal_mcp", *arguments], check=False)
+    assert done.returncode == 2 and names in done.stderr.decode() and b"Traceback" not in done.stderr
