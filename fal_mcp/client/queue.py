@@ -22,6 +22,7 @@ FASTEST_POLL = 0.5
 """Seconds; fal is never asked more than twice a second about one request."""
 SLOWEST_POLL = 5.0
 _MOST_REMEMBERED_LINES = 2000
+_LAST_BYTES = 0.25
 _NOT_READY_TRIES = 8
 
 Cancelled = Literal["requested", "already completed", "not found"]
@@ -150,8 +151,12 @@ class Queue:
         """None where the stream was refused, broke, or ended before the request did."""
         try:
             async with self._http.stream(f"{request.status_url}/stream", {"logs": "1"}) as response:
-                async for event in httpx_sse.EventSource(response).aiter_sse():
+                events = httpx_sse.EventSource(response).aiter_sse()
+                async for event in events:
                     if last := await pass_on(_status(event.data.encode())):
+                        # Read to its end, a stream leaves its connection to the next request.
+                        with anyio.move_on_after(_LAST_BYTES):
+                            await anext(events, None)
                         return last
         except (Unreachable, RequestRejected, ServiceFailed, httpx_sse.SSEError):
             # No failure of the request; a poll will tell if the request itself is in trouble.

@@ -2,10 +2,11 @@
 
 import json
 import re
-from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import TYPE_CHECKING, Any, cast
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Send
 
 from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.job import Job
@@ -90,23 +91,39 @@ def _status(job: Job, visit: "Visit") -> Response:
 
 def _stream(job: Job, visit: "Visit") -> Response:
     logs = visit.query.get("logs", "0") in {"1", "true", "True"}
-    return StreamingResponse(_events(job, _names(job, visit), logs), media_type="text/event-stream", headers=_id(job))
+    return _EventStream(_events(job, _names(job, visit), logs), media_type="text/event-stream", headers=_id(job))
 
 
-async def _events(job: Job, names: dict[str, str], logs: bool) -> AsyncGenerator[bytes]:
-    script, sent = job.script, 0
+class _EventStream(StreamingResponse):
+    """Ends with its last event, not with an empty chunk of its own after it."""
+
+    async def stream_response(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        async for frames, more in cast(AsyncIterator[tuple[bytes, bool]], self.body_iterator):
+            await send({"type": "http.response.body", "body": frames, "more_body": more})
+
+
+async def _events(job: Job, names: dict[str, str], logs: bool) -> AsyncGenerator[Any]:
+    sent = 0
     while not job.closed:
         statuses = await job.news(sent, _PING_SECONDS)
-        if not statuses:
-            yield b": ping\n\n"
-        for status in statuses:
-            shown: dict[str, Any] = {**names, **status, **({} if logs or not status["logs"] else {"logs": []})}
-            yield b"data: {nonsense\n\n" if script.stream_garbage else f"data: {json.dumps(shown)}\n\n".encode()
-            sent += 1
-            if sent == script.drop_stream_after:
-                raise ConnectionAbortedError("as scripted")
-        if job.is_over and sent == len(job.history):
+        if (drop := job.script.drop_stream_after) is not None:
+            statuses = statuses[: drop - sent]
+        sent += len(statuses)
+        more = not job.is_over or sent < len(job.history)
+        yield b"".join(_frame(job, {**names, **status}, logs) for status in statuses) or b": ping\n\n", more
+        if sent == job.script.drop_stream_after:
+            raise ConnectionAbortedError("as scripted")
+        if not more:
             return
+    yield b"", False
+
+
+def _frame(job: Job, status: dict[str, Any], logs: bool) -> bytes:
+    if job.script.stream_garbage:
+        return b"data: {nonsense\n\n"
+    shown: dict[str, Any] = status if logs or not status["logs"] else {**status, "logs": []}
+    return f"data: {json.dumps(shown)}\n\n".encode()
 
 
 async def _broken() -> AsyncGenerator[bytes]:

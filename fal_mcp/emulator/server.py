@@ -1,6 +1,5 @@
 """The emulator on a loopback port."""
 
-import socket
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -9,6 +8,7 @@ import uvicorn
 
 from fal_mcp.emulator.app import App
 from fal_mcp.emulator.emulator import Emulator
+from fal_mcp.loopback import listener, port_of
 
 _LONGEST_GOODBYE = 5.0
 
@@ -26,7 +26,7 @@ async def serve(
 ) -> AsyncGenerator[str]:
     """Listen on 127.0.0.1 and give the URL; port 0 takes any that is free. Real sockets: in-process transports hand
     over a stream only when it is complete."""
-    with socket.create_server(("127.0.0.1", port), backlog=512) as listener:
+    with listener(port) as listening:
         config = uvicorn.Config(
             App(fal),
             log_level="critical",
@@ -43,12 +43,12 @@ async def serve(
             stopped = anyio.Event()
 
             async def run() -> None:
-                await server.serve(sockets=[listener])
+                await server.serve(sockets=[listening])
                 stopped.set()
 
             tasks.start_soon(run)
             try:
-                yield f"{'https' if ssl_certfile else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
+                yield f"{'https' if ssl_certfile else 'http'}://127.0.0.1:{port_of(listening)}"
             finally:
                 fal.close()
                 server.should_exit = True

@@ -1,11 +1,11 @@
 """The server over streamable HTTP, on this machine only."""
 
-import socket
 from collections.abc import Callable
 
 import uvicorn
 
 from fal_mcp.config import Settings
+from fal_mcp.loopback import listener, port_of
 from fal_mcp.server import app
 
 _GOODBYE_SECONDS = 3
@@ -19,9 +19,9 @@ async def serve(settings: Settings, port: int, ready: Callable[[str], None]) -> 
     `json_response`, which loses progress, nor `stateless_http`, which loses cancellation.
     """
     starlette = app.build(settings).streamable_http_app(host="127.0.0.1")
-    with socket.create_server(("127.0.0.1", port)) as listener:
-        ready(f"http://127.0.0.1:{listener.getsockname()[1]}/mcp")
+    with listener(port) as listening:
+        ready(f"http://127.0.0.1:{port_of(listening)}/mcp")
         config = uvicorn.Config(
             starlette, log_level="warning", timeout_graceful_shutdown=_GOODBYE_SECONDS, access_log=False
         )
-        await uvicorn.Server(config).serve(sockets=[listener])
+        await uvicorn.Server(config).serve(sockets=[listening])
