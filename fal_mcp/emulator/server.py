@@ -32,6 +32,7 @@ async def serve(
             log_level="critical",
             access_log=False,
             lifespan="off",
+            ws="none",
             timeout_graceful_shutdown=1,
             ssl_certfile=ssl_certfile,
             ssl_keyfile=ssl_keyfile,

@@ -22,6 +22,6 @@ async def serve(settings: Settings, port: int, ready: Callable[[str], None]) -> 
     with listener(port) as listening:
         ready(f"http://127.0.0.1:{port_of(listening)}/mcp")
         config = uvicorn.Config(
-            starlette, log_level="warning", timeout_graceful_shutdown=_GOODBYE_SECONDS, access_log=False
+            starlette, ws="none", log_level="warning", timeout_graceful_shutdown=_GOODBYE_SECONDS, access_log=False
         )
         await uvicorn.Server(config).serve(sockets=[listening])
