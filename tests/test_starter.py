@@ -10,6 +10,7 @@ import pytest
 
 from fal_mcp import bundled
 from fal_mcp.catalog.catalog import Catalog
+from fal_mcp.catalog.source import Folder
 from fal_mcp.openapi import document
 
 MODELS = bundled.schemas() / "models"
@@ -88,7 +89,7 @@ def test_every_family_the_seeds_name_is_there():
 
 
 def test_every_document_gives_a_tool():
-    catalog = Catalog(MODELS)
+    catalog = Catalog(Folder(MODELS))
     assert catalog.problems() == {} and len(catalog) == len(IDS) >= 30
 
 

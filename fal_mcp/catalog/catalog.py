@@ -7,32 +7,32 @@ is left out and named in `problems`; it never costs another.
 import difflib
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 from fal_mcp.catalog import reader
 from fal_mcp.catalog.endpoint import Endpoint, tool_name
+from fal_mcp.catalog.source import Source
 from fal_mcp.openapi.document import UnusableDocument
+from fal_mcp.text import one_line
 
-_LARGEST_DOCUMENT = 4 * 1024 * 1024
 _NO_ITEM: Mapping[str, Any] = {}
-_PINNED_FIRST = ("pinned", "highlighted")
+CATEGORIES = (
+    "text-to-image image-to-image image-to-video text-to-video video-to-video text-to-speech text-to-audio "
+    "speech-to-text image-to-3d text-to-3d llm vision audio-to-audio audio-to-video"
+).split()
+"""In the order in which people ask for them."""
 
 
 class Catalog:
-    """Endpoints read from a folder of model documents, one a file, `/` of the id written `__` in its name.
+    """The endpoints of one source."""
 
-    `catalog.jsonl` beside the folder holds the matching items of `GET /v1/models`, and may be absent.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._files = {file.name[:-5].replace("__", "/"): file for file in sorted(folder.glob("*.json"))}
+    def __init__(self, source: Source) -> None:
+        self._source = source
         self._names: dict[str, str] = {}
         self._problems: dict[str, str] = {}
         self._read: dict[str, Endpoint | None] = {}
-        self._loaded_items: dict[str, Mapping[str, Any]] | None = None
-        for endpoint_id in self._files:
+        for endpoint_id in source.ids:
             self._claim(endpoint_id)
 
     def __len__(self) -> int:
@@ -40,12 +40,17 @@ class Catalog:
 
     @property
     def ids(self) -> list[str]:
-        """The ids of every document that was found, usable or not, pinned and highlighted ones first."""
-        return sorted(self._names.values(), key=self._rank)
+        """The ids of every document that was found, usable or not: what fal puts forward first, then by category."""
+        return list(self._ranked)
+
+    @property
+    def revision(self) -> str:
+        """Changes when the source does."""
+        return self._source.revision
 
     def get(self, endpoint_id: str) -> Endpoint | None:
         """The endpoint of this id, or None where there is none or its document cannot be used."""
-        if endpoint_id not in self._read and endpoint_id in self._files:
+        if endpoint_id not in self._read and self._names.get(tool_name(endpoint_id)) == endpoint_id:
             self._read[endpoint_id] = self._try(endpoint_id)
         return self._read.get(endpoint_id)
 
@@ -55,8 +60,19 @@ class Catalog:
         return self.get(endpoint_id) if endpoint_id else None
 
     def category(self, endpoint_id: str) -> str:
-        """The category fal's catalog names, without parsing the document; empty where it names none."""
-        return str(self._metadata(endpoint_id).get("category") or "")
+        """The category fal's catalog names, without parsing the document where it can be had otherwise."""
+        named = self.metadata(endpoint_id).get("category")
+        if named is None and (endpoint := self.get(endpoint_id)):
+            return endpoint.category
+        return one_line(str(named or ""), 40)
+
+    def metadata(self, endpoint_id: str) -> Mapping[str, Any]:
+        """fal's catalog item of this endpoint, as it came; empty where there is none."""
+        return self._source.items.get(endpoint_id, _NO_ITEM).get("metadata") or {}
+
+    def near_ids(self, endpoint_id: str) -> list[str]:
+        """At most five endpoint ids that `endpoint_id` may have meant, the nearest first."""
+        return difflib.get_close_matches(endpoint_id[:200], self._names.values(), n=5, cutoff=0.5)
 
     def endpoints(self) -> Iterator[Endpoint]:
         """Every usable endpoint, in the order of `ids`."""
@@ -64,7 +80,7 @@ class Catalog:
 
     def problems(self) -> dict[str, str]:
         """The documents that give no tool, each with its reason. Parses whatever was not parsed yet."""
-        for endpoint_id in self._files:
+        for endpoint_id in self._source.ids:
             self.get(endpoint_id)
         return dict(sorted(self._problems.items()))
 
@@ -92,39 +108,21 @@ class Catalog:
         return None
 
     def _parse(self, endpoint_id: str) -> Endpoint:
-        file = self._files[endpoint_id]
-        if file.stat().st_size > _LARGEST_DOCUMENT:
-            raise UnusableDocument(f"The document is larger than {_LARGEST_DOCUMENT // 1024**2} MiB.")
-        found = reader.endpoint(json.loads(file.read_bytes()), self._items.get(endpoint_id))
+        try:
+            content = self._source.document(endpoint_id)
+        except ValueError as error:
+            raise UnusableDocument(str(error)) from error
+        found = reader.endpoint(json.loads(content), self._source.items.get(endpoint_id))
         if found.endpoint_id != endpoint_id:
-            raise UnusableDocument(f"The file is named for {endpoint_id!r} and describes {found.endpoint_id!r}.")
+            raise UnusableDocument(f"The document kept as {endpoint_id!r} describes {found.endpoint_id!r}.")
         return found
 
-    def _rank(self, endpoint_id: str) -> tuple[bool, bool, str]:
-        metadata = self._metadata(endpoint_id)
-        pinned, highlighted = (bool(metadata.get(key)) for key in _PINNED_FIRST)
-        return (not pinned, not highlighted, endpoint_id)
+    @cached_property
+    def _ranked(self) -> list[str]:
+        return sorted(self._names.values(), key=self._rank)
 
-    def _metadata(self, endpoint_id: str) -> Mapping[str, Any]:
-        return self._items.get(endpoint_id, _NO_ITEM).get("metadata") or {}
-
-    @property
-    def _items(self) -> dict[str, Mapping[str, Any]]:
-        if self._loaded_items is None:
-            self._loaded_items = dict(_items(self._folder.parent / "catalog.jsonl"))
-        return self._loaded_items
-
-
-def _items(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if not file.is_file():
-        return
-    for line in file.read_text("utf-8", errors="replace").splitlines():
-        try:
-            item: Any = json.loads(line)
-        except ValueError:
-            continue
-        match item:
-            case {"endpoint_id": str() as endpoint_id}:
-                yield endpoint_id, item
-            case _:
-                continue
+    def _rank(self, endpoint_id: str) -> tuple[bool, bool, int, str]:
+        metadata = self.metadata(endpoint_id)
+        category = metadata.get("category")
+        order = CATEGORIES.index(category) if category in CATEGORIES else len(CATEGORIES)
+        return (not metadata.get("highlighted"), not metadata.get("pinned"), order, endpoint_id)

@@ -6,6 +6,7 @@ from typing import Any
 
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.catalog.endpoint import tool_name
+from fal_mcp.catalog.source import Folder
 from tests.documents import document, put
 
 
@@ -29,7 +30,7 @@ def test_each_bad_document_is_named_with_its_reason_and_the_good_one_works(tmp_p
     put(tmp_path, "a/empty", {})
     put(tmp_path, "a/failed", {"error": {"code": "expansion_failed"}})
     put(tmp_path, "a/name", document("a/name", {"type": "object", "properties": {"bad name": {}}}))
-    catalog = Catalog(tmp_path)
+    catalog = Catalog(Folder(tmp_path))
     assert [endpoint.endpoint_id for endpoint in catalog.endpoints()] == ["a/good"]
     problems = catalog.problems()
     assert len(problems) == 10
@@ -40,7 +41,7 @@ def test_two_ids_with_one_tool_name_keep_the_first(tmp_path: Path):
     schema = {"type": "object"}
     put(tmp_path, "a/b.c", document("a/b.c", schema))
     put(tmp_path, "a/b_c", document("a/b_c", schema))
-    catalog = Catalog(tmp_path)
+    catalog = Catalog(Folder(tmp_path))
     assert len(list(catalog.endpoints())) == 1
     assert "tool name" in next(iter(catalog.problems().values()))
 
@@ -58,7 +59,7 @@ def test_references_become_definitions_and_old_habits_become_2020_12(tmp_path: P
         "x-fal-order-properties": ["title", "size"],
     }
     put(tmp_path, "a/b", document("a/b", schema, Size={"type": "object", "properties": {"w": {"type": "integer"}}}))
-    endpoint = Catalog(tmp_path).get("a/b")
+    endpoint = Catalog(Folder(tmp_path)).get("a/b")
     assert endpoint is not None
     assert endpoint.input_schema == {
         "type": "object",

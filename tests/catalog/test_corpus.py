@@ -7,6 +7,7 @@ import pytest
 
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.catalog.endpoint import tool_name
+from fal_mcp.catalog.source import Folder
 from fal_mcp.openapi import schema
 from fal_mcp.tools import from_endpoint
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus of real 
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return Catalog(CORPUS / "models")
+    return Catalog(Folder(CORPUS / "models"))
 
 
 def test_all_but_the_dangling_documents_become_tools(catalog: Catalog):

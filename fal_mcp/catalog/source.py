@@ -1,0 +1,82 @@
+"""Where model documents come from: a folder of files here; `cache` has the one that fal's catalog was saved to."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+Item = Mapping[str, Any]
+
+LARGEST_DOCUMENT = 4 * 1024 * 1024
+
+
+class Source(Protocol):
+    """Model documents and the items of `GET /v1/models` that go with them."""
+
+    @property
+    def ids(self) -> list[str]:
+        """The endpoint ids of every document, sorted."""
+        ...
+
+    @property
+    def revision(self) -> str:
+        """Changes when anything in the source does."""
+        ...
+
+    @property
+    def items(self) -> Mapping[str, Item]:
+        """The catalog items there are, by endpoint id."""
+        ...
+
+    def document(self, endpoint_id: str) -> bytes:
+        """The document's JSON.
+
+        Raises:
+            OSError: it cannot be read.
+            ValueError: it is larger than 4 MiB.
+        """
+        ...
+
+
+class Folder:
+    """A folder of documents, one a file, named after the id with `/` written `__`; `catalog.jsonl` lies beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files = {file.name[:-5].replace("__", "/"): file for file in sorted(folder.glob("*.json"))}
+
+    @property
+    def ids(self) -> list[str]:
+        return sorted(self._files)
+
+    @property
+    def revision(self) -> str:
+        names = "\n".join(f"{name} {file.stat().st_mtime_ns}" for name, file in self._files.items())
+        return hashlib.sha256(names.encode()).hexdigest()[:12]
+
+    @cached_property
+    def items(self) -> Mapping[str, Item]:
+        return dict(_items(self._folder.parent / "catalog.jsonl"))
+
+    def document(self, endpoint_id: str) -> bytes:
+        file = self._files[endpoint_id]
+        if file.stat().st_size > LARGEST_DOCUMENT:
+            raise ValueError(f"The document is larger than {LARGEST_DOCUMENT // 1024**2} MiB.")
+        return file.read_bytes()
+
+
+def _items(file: Path) -> Iterator[tuple[str, Item]]:
+    if not file.is_file():
+        return
+    for line in file.read_text("utf-8", errors="replace").splitlines():
+        try:
+            item: Any = json.loads(line)
+        except ValueError:
+            continue
+        match item:
+            case {"endpoint_id": str() as endpoint_id}:
+                yield endpoint_id, item
+            case _:
+                continue
