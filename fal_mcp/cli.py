@@ -1,14 +1,15 @@
-"""The command line: serve, demo, emulate, doctor. The one place that reads the environment."""
+"""The command line: serve, demo, emulate, models, doctor. The one place that reads the environment."""
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
 import typer
 
-from fal_mcp import __version__
+from fal_mcp import __version__, bundled
 from fal_mcp.config import Settings
 
 app = typer.Typer(
@@ -21,9 +22,13 @@ app = typer.Typer(
 
 FalUrl = Annotated[str | None, typer.Option(help="A stand-in for fal, one path prefix per fal host below this URL.")]
 ListOption = Annotated[
-    str | None, typer.Option("--list", help="Model tools to list: 'all', or categories and globs, comma-separated.")
+    str | None,
+    typer.Option("--list", help="Model tools to list: search (none), pinned, all, or categories and globs."),
 ]
-Models = Annotated[Path | None, typer.Option(help="A folder of model documents to use as the catalog.")]
+Pin = Annotated[str | None, typer.Option(help="The models that are pinned: globs over ids, comma-separated.")]
+Only = Annotated[str | None, typer.Option(help="What may be run at all: globs over ids, comma-separated.")]
+Models = Annotated[Path | None, typer.Option(help="A folder of model documents in place of fal's live catalog.")]
+Hours = Annotated[float | None, typer.Option(help="How often fal's catalog is fetched anew; 0: never. Default: 6.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -31,25 +36,32 @@ def main_command(
     context: typer.Context,
     fal_url: FalUrl = None,
     listed: ListOption = None,
+    pin: Pin = None,
+    only: Only = None,
     models: Models = None,
+    refresh_hours: Hours = None,
     version: Annotated[bool, typer.Option("--version", help="Say the version and stop.")] = False,
 ) -> None:
     """Serve on standard input and output, unless a command is given."""
     if version:
         typer.echo(__version__)
     elif context.invoked_subcommand is None:
-        serve(fal_url, listed, models)
+        serve(fal_url, listed, pin, only, models, refresh_hours)
 
 
 @app.command()
 def serve(
     fal_url: FalUrl = None,
     listed: ListOption = None,
+    pin: Pin = None,
+    only: Only = None,
     models: Models = None,
+    refresh_hours: Hours = None,
     http: Annotated[int | None, typer.Option(metavar="PORT", help="Serve HTTP on 127.0.0.1 instead; 0: any.")] = None,
 ) -> None:
     """Serve MCP: on standard input and output, or over HTTP on this machine with --http PORT."""
-    settings = _settings(fal_url=fal_url, listed=listed, models=models)
+    settings = _settings(fal_url=fal_url, list=listed, pin=pin, only=only, models=models, refresh_hours=refresh_hours)
+    _check_selection(settings)
     if http is None:
         from fal_mcp.server import stdio
 
@@ -78,23 +90,70 @@ def emulate(
     """Run a local stand-in for fal: queue, results, storage and catalog. Its key is 'emulator:emulator'."""
     from fal_mcp import emulator
 
-    folder = _settings(models=models).models
+    folder = _settings(models=models).models or bundled.schemas() / "models"
     _run(_emulate, emulator.Emulator(models_dirs=[folder]), port)
 
 
-@app.command()
-def doctor(models: Models = None) -> None:
-    """Say what is set, and name every model document that gives no tool, with its reason."""
-    from fal_mcp.catalog.catalog import Catalog
+models_app = typer.Typer(help="fal's catalog as this machine has it.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
 
-    settings = _settings(models=models)
-    catalog = Catalog(settings.models)
+
+@models_app.command("refresh")
+def refresh_models(fal_url: FalUrl = None) -> None:
+    """Fetch fal's catalog now."""
+    from fal_mcp import refresh_bar
+
+    raise typer.Exit(anyio.run(refresh_bar.run, _settings(fal_url=fal_url)))
+
+
+@models_app.command("search")
+def search_models(query: str, fal_url: FalUrl = None, models: Models = None, limit: int = 10) -> None:
+    """Find models for a task in plain words."""
+    from fal_mcp.catalog.catalog import Catalog
+    from fal_mcp.catalog.search import Search
+    from fal_mcp.server.shared import source_of
+
+    catalog = Catalog(source_of(_settings(fal_url=fal_url, models=models)))
+    for hit in Search(catalog, catalog.ids).find(query)[:limit]:
+        endpoint = catalog.get(hit.endpoint_id)
+        typer.echo(f"{hit.endpoint_id}  {endpoint.description[:90] if endpoint else ''}")
+
+
+@app.command()
+def doctor(fal_url: FalUrl = None, models: Models = None) -> None:
+    """Say what is set, and name every model document that gives no tool, with its reason."""
+    from fal_mcp.catalog.cache import Cache
+    from fal_mcp.catalog.catalog import Catalog
+    from fal_mcp.server.shared import source_of
+
+    settings = _settings(fal_url=fal_url, models=models)
+    source = source_of(settings)
+    catalog = Catalog(source)
     problems = catalog.problems()
     typer.echo(f"fal-mcp {__version__} on Python {sys.version.split()[0]}")
     typer.echo(f"Key: {'set' if settings.key else 'not set; create one at https://fal.ai/dashboard/keys'}")
+    if isinstance(source, Cache):
+        age = (time.time() - source.fetched_at) / 3600
+        typer.echo(f"Catalog: fal's, fetched {age:.1f} hours ago, in {settings.catalog_folder}")
+    else:
+        typer.echo(f"Catalog: {settings.models or 'the starter catalog; fal-mcp models refresh fetches all of it'}")
     typer.echo(f"Model documents: {len(catalog) - len(problems)} usable, {len(problems)} not")
     for endpoint_id, reason in problems.items():
         typer.echo(f"  {endpoint_id}: {reason}")
+
+
+def _check_selection(settings: Settings) -> None:
+    """Name what in --list and --only means nothing. Words that always mean something cost no look at the catalog."""
+    if set(settings.listed) <= {"search", "pinned", "all"} and settings.only == ("*",):
+        return
+    from fal_mcp.catalog.catalog import Catalog
+    from fal_mcp.server.shared import source_of
+    from fal_mcp.toolsets.selection import Selection
+
+    selection = Selection(settings.listed, settings.pins, settings.only)
+    if problems := selection.problems(Catalog(source_of(settings))):
+        typer.echo(f"fal-mcp cannot start: {' '.join(problems)}", err=True)
+        raise typer.Exit(2)
 
 
 async def _emulate(fal: Any, port: int) -> None:

@@ -3,12 +3,14 @@
 Reads no environment itself: the command line hands it in.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from fal_mcp import bundled
+import platformdirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,45 +61,92 @@ def _port(scheme: str, port: int | None) -> int:
     return port or {"http": 80, "https": 443}.get(scheme, 0)
 
 
+DEFAULT_PINS = (
+    "fal-ai/nano-banana",
+    "fal-ai/flux/dev",
+    "fal-ai/nano-banana-pro/edit",
+    "fal-ai/birefnet/v2",
+    "clarityai/crystal-upscaler",
+    "fal-ai/veo3",
+    "fal-ai/kling-video/v2.5-turbo/pro/image-to-video",
+    "fal-ai/elevenlabs/tts/eleven-v3",
+    "fal-ai/stable-audio-25/text-to-audio",
+    "fal-ai/triposr",
+    "fal-ai/whisper",
+)
+"""One or two models for each common task."""
+_LONGEST_REFRESH_HOURS = 24 * 30
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """One server's settings; `key` never appears in its repr."""
 
     key: str | None = field(default=None, repr=False)
     hosts: Hosts = field(default_factory=Hosts)
-    listed: tuple[str, ...] = ("all",)
-    """Which model tools are listed: `all`, or categories and globs over endpoint ids."""
-    models: Path = field(default_factory=lambda: bundled.schemas() / "models")
-    """A folder of model documents, one a file, named after the endpoint id with `/` written `__`."""
+    listed: tuple[str, ...] = ("pinned",)
+    """Which model tools are listed: `search` (none), `pinned`, `all`, or categories and globs over endpoint ids."""
+    pins: tuple[str, ...] = DEFAULT_PINS
+    only: tuple[str, ...] = ("*",)
+    """Globs over endpoint ids: what may be run at all."""
+    models: Path | None = None
+    """A folder of model documents, one a file, named after the endpoint id with `/` written `__`, in place of fal's
+    live catalog."""
+    cache: Path = field(default_factory=lambda: platformdirs.user_cache_path("fal-mcp", appauthor=False))
+    refresh_hours: float = 6.0
+    """How often fal's catalog is fetched anew; 0 is never."""
+
+    @property
+    def catalog_folder(self) -> Path:
+        """Where fal's catalog is kept; each stand-in has its own."""
+        if self.hosts == Hosts():
+            return self.cache / "catalog"
+        return self.cache / f"catalog-{hashlib.sha256(self.hosts.api.encode()).hexdigest()[:12]}"
 
     @classmethod
-    def from_env(
-        cls,
-        env: Mapping[str, str],
-        *,
-        fal_url: str | None = None,
-        listed: str | None = None,
-        models: Path | None = None,
-    ) -> "Settings":
-        """Settings from environment variables; an argument that is given wins over its variable.
+    def from_env(cls, env: Mapping[str, str], **chosen: Any) -> "Settings":
+        """Settings from environment variables; one that is given as an argument wins over its variable.
 
-        FAL_KEY, or FAL_KEY_ID with FAL_KEY_SECRET (fact sheet §1.2); FAL_MCP_URL, FAL_MCP_LIST, FAL_MCP_MODELS.
+        FAL_KEY, or FAL_KEY_ID with FAL_KEY_SECRET (fact sheet §1.2); FAL_MCP_URL (`fal_url`), and FAL_MCP_ with the
+        name of any other setting in capitals: LIST, PIN, ONLY, MODELS, REFRESH_HOURS.
 
         Raises:
             ValueError: a setting cannot be used; the message names it.
         """
+
+        def value(name: str) -> Any:
+            given = chosen.get(name)
+            return given if given is not None else env.get(f"FAL_MCP_{name.removeprefix('fal_').upper()}") or None
+
         default = cls()
-        url = fal_url or env.get("FAL_MCP_URL")
-        chosen = listed or env.get("FAL_MCP_LIST")
-        folder = models or (Path(env["FAL_MCP_MODELS"]) if env.get("FAL_MCP_MODELS") else default.models)
-        if not folder.is_dir():
+        folder = Path(value("models")) if value("models") else None
+        if folder is not None and not folder.is_dir():
             raise ValueError(f"The folder of model documents {str(folder)!r} does not exist.")
         return cls(
             key=_key(env),
-            hosts=Hosts.at(url) if url else Hosts(),
-            listed=tuple(part.strip() for part in chosen.split(",") if part.strip()) if chosen else default.listed,
+            hosts=Hosts.at(value("fal_url")) if value("fal_url") else Hosts(),
+            listed=_parts(value("list")) or default.listed,
+            pins=_parts(value("pin")) or default.pins,
+            only=_parts(value("only")) or default.only,
             models=folder,
+            refresh_hours=_hours(value("refresh_hours"), default.refresh_hours),
         )
+
+
+def _parts(value: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (value or "").split(",") if part.strip())
+
+
+def _hours(value: Any, default: float) -> float:
+    if value is None:
+        return default
+    try:
+        hours = float(value)
+    except ValueError:
+        hours = -1.0
+    if not 0 <= hours <= _LONGEST_REFRESH_HOURS:
+        raise ValueError(f"The refresh interval {value!r} is not a number of hours from 0 to {_LONGEST_REFRESH_HOURS}.")
+    return hours
 
 
 def _key(env: Mapping[str, str]) -> str | None:

@@ -12,16 +12,19 @@ from fal_mcp.tools.tool import Media, Outcome
 
 _MOST_LINKS = 20
 _LONGEST_TEXT = 4000
+_LONGEST_PLAIN_TEXT = 40_000
 _LONGEST_VALUE = 1500
 _LONGEST_SHOWN_URL = 500
 
 
 def render(outcome: Outcome) -> types.CallToolResult:
     """The answer to a call that went well."""
-    text = [outcome.note, *_files(outcome.media), *_said(outcome.data.get("output"), outcome.media)]
+    said = [] if outcome.is_plain else _said(outcome.data.get("output"), outcome.media)
+    text = [outcome.note, *_files(outcome.media), *said]
+    longest = _LONGEST_PLAIN_TEXT if outcome.is_plain else _LONGEST_TEXT
     links = [_link(number, item) for number, item in enumerate(outcome.media[:_MOST_LINKS], 1) if _is_remote(item)]
     return types.CallToolResult(
-        content=[types.TextContent(text=cut("\n".join(filter(None, text)), _LONGEST_TEXT)), *links],
+        content=[types.TextContent(text=cut("\n".join(filter(None, text)), longest)), *links],
         structured_content=dict(outcome.data),
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from mcp.client import Client
 
+from fal_mcp import bundled
 from fal_mcp.config import Settings
 from fal_mcp.server import app
 
@@ -32,7 +33,7 @@ async def listed(settings: Settings) -> dict[str, Any]:
 
 @pytest.fixture
 async def tools() -> dict[str, Any]:
-    return await listed(Settings(listed=("all",)))
+    return await listed(Settings(listed=("all",), models=bundled.schemas() / "models"))
 
 
 def test_every_tool_reads_as_its_snapshot(tools: dict[str, Any]):

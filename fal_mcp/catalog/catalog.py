@@ -84,6 +84,11 @@ class Catalog:
             self.get(endpoint_id)
         return dict(sorted(self._problems.items()))
 
+    def problems_of(self, endpoint_id: str) -> str | None:
+        """Why this endpoint's document gives no tool; None where it does, or there is none."""
+        self.get(endpoint_id)
+        return self._problems.get(endpoint_id)
+
     def near(self, name: str) -> list[str]:
         """At most three tool names that `name` may have meant, the nearest first."""
         return difflib.get_close_matches(tool_name(name[:200]), self._names, n=3, cutoff=0.6)

@@ -56,8 +56,12 @@ class Folder:
         names = "\n".join(f"{name} {file.stat().st_mtime_ns}" for name, file in self._files.items())
         return hashlib.sha256(names.encode()).hexdigest()[:12]
 
-    @cached_property
+    @property
     def items(self) -> Mapping[str, Item]:
+        return self._items
+
+    @cached_property
+    def _items(self) -> dict[str, Item]:
         return dict(_items(self._folder.parent / "catalog.jsonl"))
 
     def document(self, endpoint_id: str) -> bytes:

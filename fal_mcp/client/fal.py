@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 
 from fal_mcp.client.http import Http
+from fal_mcp.client.models import Models
 from fal_mcp.client.queue import Queue
 from fal_mcp.client.run import Run
 from fal_mcp.config import Settings
@@ -17,6 +18,7 @@ class Fal:
         self._http = Http(settings.hosts, settings.key, transport)
         self.queue = Queue(self._http, settings.hosts)
         self.run = Run(self._http, settings.hosts)
+        self.models = Models(self._http, settings.hosts)
 
     async def __aenter__(self) -> "Fal":
         await self._http.__aenter__()

@@ -60,13 +60,15 @@ class Http:
         if self._key is None:
             raise NotAuthorised(NO_KEY)
 
-    async def get(self, url: str, params: Mapping[str, str] | None = None) -> httpx.Response:
-        """GET, again when the answer is lost or transient, at most six times.
+    async def get(
+        self, url: str, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        """GET, again when the answer is lost or transient, at most six times. "Not modified" is an answer.
 
         Raises:
             FalError: whatever the last answer stands for.
         """
-        return await self._again("GET", url, params=params)
+        return await self._again("GET", url, params, headers)
 
     async def put(self, url: str) -> httpx.Response:
         """An idempotent PUT without a body, repeated like `get`."""
@@ -116,17 +118,23 @@ class Http:
         except httpx.TransportError as error:
             raise Unreachable(f"The connection to {_host(url)} broke.") from error
 
-    async def _again(self, method: str, url: str, params: Mapping[str, str] | None = None) -> httpx.Response:
+    async def _again(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
         for attempt in range(TRIES):
             last = attempt == TRIES - 1
             try:
-                response = await self._client.request(method, url, params=params, headers=self._headers(url))
+                response = await self._client.request(method, url, params=params, headers=self._headers(url, headers))
             except httpx.TransportError as error:
                 if last:
                     raise Unreachable(f"fal could not be reached at {_host(url)}.") from error
                 await anyio.sleep(pause(attempt))
                 continue
-            if response.is_success:
+            if response.is_success or response.status_code == 304:
                 return response
             if last or not answers.is_transient(response.status_code, response.headers):
                 raise self._rejection(response, response.content)

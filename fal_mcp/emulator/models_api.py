@@ -5,6 +5,7 @@ Fact sheet §6.2, §6.3 and §7.
 
 import base64
 import binascii
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
@@ -58,7 +59,12 @@ def _models(fal: Emulator, visit: "Visit") -> Response:
         page = [{**item, "openapi": _expanded(fal, item["endpoint_id"])} for item in page]
     more = start + limit < len(found)
     cursor = base64.b64encode(str(start + limit).encode()).decode() if more else None
-    return JSONResponse({"models": page, "next_cursor": cursor, "has_more": more})
+    response = JSONResponse({"models": page, "next_cursor": cursor, "has_more": more})
+    etag = f'"{hashlib.sha256(response.body).hexdigest()[:16]}"'
+    if visit.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers={"etag": etag})
+    response.headers["etag"] = etag
+    return response
 
 
 def _pricing(fal: Emulator, visit: "Visit") -> Response:

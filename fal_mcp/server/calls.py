@@ -17,10 +17,11 @@ from fal_mcp import results
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.errors import FalError, ServiceFailed
 from fal_mcp.jobs.progress import Report
-from fal_mcp.server.app import Shared
+from fal_mcp.server.shared import Shared
 from fal_mcp.text import one_line
 from fal_mcp.tools.tool import Call, Tool
-from fal_mcp.toolsets.models import Models
+from fal_mcp.toolsets.selection import Selection
+from fal_mcp.toolsets.toolbox import Toolbox
 
 PAGE = 100
 """Tools on one page: some ten milliseconds of work, so that running jobs go on being reported."""
@@ -36,14 +37,16 @@ async def call_tool(ctx: Any, params: types.CallToolRequestParams) -> types.Call
         MCPError: there is no tool of that name.
     """
     shared: Shared = ctx.lifespan_context
-    tool = shared.models.get(params.name)
+    tools = shared.tools
+    tool = tools.get(params.name)
     if tool is None:
-        raise MCPError(_INVALID_PARAMS, _unknown(params.name, shared.models.catalog))
-    arguments = params.arguments or {}
+        raise MCPError(_INVALID_PARAMS, _unknown(params.name, tools.catalog))
     try:
-        if faults := tool.check(arguments):
-            return results.refuse(tool.name, faults)
-        return results.render(await tool.run(arguments, Call(shared.fal, shared.models.catalog, _teller(ctx))))
+        prepared = tool.prepare(params.arguments or {})
+        if prepared.faults:
+            return results.refuse(tool.name, prepared.faults)
+        outcome = await tool.run(prepared.arguments, Call(shared.fal, tools.catalog, _teller(ctx)))
+        return results.render(outcome.with_notes(prepared.notes))
     except FalError as error:
         return results.fail(error)
     except Exception:
@@ -70,18 +73,18 @@ def _unknown(name: str, catalog: Catalog) -> str:
     return f"Unknown tool: {one_line(name, 100)!r}.{meant}"
 
 
-def list_tools(models: Models, cursor: str | None) -> dict[str, Any]:
+def list_tools(tools: Toolbox, cursor: str | None, selection: Selection | None = None) -> dict[str, Any]:
     """One page of the list, in an order that only a change of the catalog changes.
 
     Raises:
         MCPError: the cursor is not one of this list's.
     """
-    ids = models.listed_ids()
-    revision = hashlib.sha256("\n".join(ids).encode()).hexdigest()[:12]
+    names = tools.names(selection)
+    revision = hashlib.sha256("\n".join([tools.catalog.revision, *names]).encode()).hexdigest()[:12]
     start = _start(cursor, revision)
-    page = [_listed(tool) for tool in models.tools(ids[start : start + PAGE])]
+    page = [listed(tool) for tool in tools.page(names[start : start + PAGE])]
     answer: dict[str, Any] = {"resultType": "complete", "tools": page}
-    if start + PAGE < len(ids):
+    if start + PAGE < len(names):
         answer["nextCursor"] = base64.urlsafe_b64encode(f"{revision}:{start + PAGE}".encode()).decode()
     return answer
 
@@ -98,17 +101,18 @@ def _start(cursor: str | None, revision: str) -> int:
     raise MCPError(_INVALID_PARAMS, "The cursor is not one of this list's; the list may have changed. Start again.")
 
 
-def _listed(tool: Tool) -> dict[str, Any]:
+def listed(tool: Tool) -> dict[str, Any]:
+    """A tool as a host reads it."""
     return {
         "name": tool.name,
         "title": tool.title,
         "description": tool.description,
-        "inputSchema": tool.input_schema,
+        "inputSchema": tool.listed_schema,
         "annotations": {
             "readOnlyHint": tool.effect == "reads",
             "destructiveHint": tool.effect == "destroys",
             "idempotentHint": tool.effect == "reads",
-            "openWorldHint": True,
+            "openWorldHint": tool.effect != "reads",
         },
-        "_meta": dict(tool.metadata),
+        **({"_meta": dict(tool.metadata)} if tool.metadata else {}),
     }

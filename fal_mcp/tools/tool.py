@@ -1,7 +1,7 @@
 """What a tool is, what one call of it may use, and what comes of it. Knows nothing of MCP."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from fal_mcp.catalog.catalog import Catalog
@@ -9,6 +9,8 @@ from fal_mcp.client.fal import Fal
 from fal_mcp.errors import Fault
 from fal_mcp.jobs.progress import Report
 from fal_mcp.openapi import faults
+from fal_mcp.openapi.lean import lean
+from fal_mcp.openapi.repair import repair
 from fal_mcp.openapi.schema import Schema
 
 Effect = Literal["reads", "writes", "destroys", "spends"]
@@ -37,6 +39,15 @@ class Outcome:
     media: tuple[Media, ...] = ()
     note: str = ""
     """A short text that a model can use as it stands."""
+    is_plain: bool = False
+    """Whether `note` is the whole text; else what `data["output"]` holds is told after it."""
+
+    def with_notes(self, notes: tuple[str, ...]) -> "Outcome":
+        """The same, with what was put right in the arguments said first."""
+        if not notes:
+            return self
+        said = f"Arguments were put right: {'; '.join(notes)}."
+        return replace(self, note=f"{said}\n{self.note}", data={**self.data, "repaired": list(notes)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +67,32 @@ class Tool:
     title: str
     description: str
     input_schema: Schema
+    """What arguments are checked against."""
     effect: Effect
     key: KeyKind
     run: Callable[[Mapping[str, Any], Call], Awaitable[Outcome]]
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    is_lean: bool = True
+    """Whether it is listed with a short form of its input schema."""
 
-    def check(self, arguments: Mapping[str, Any]) -> tuple[Fault, ...]:
-        """Everything wrong with `arguments`, found without asking anyone."""
-        return faults.find(self.input_schema, dict(arguments))
+    @property
+    def listed_schema(self) -> Schema:
+        """The input schema as a model reads it."""
+        return lean(self.input_schema) if self.is_lean else self.input_schema
+
+    def prepare(self, arguments: Mapping[str, Any]) -> "Prepared":
+        """`arguments` put right where that is certain, and everything still wrong with them. Asks nobody."""
+        given = dict(arguments)
+        if not faults.find(self.input_schema, given):
+            return Prepared(given, (), ())
+        repaired, notes = repair(self.input_schema, given)
+        return Prepared(repaired, notes, faults.find(self.input_schema, repaired))
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Arguments as they will be sent, what was put right, and what is wrong with them."""
+
+    arguments: dict[str, Any]
+    notes: tuple[str, ...]
+    faults: tuple[Fault, ...]

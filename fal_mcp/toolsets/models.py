@@ -1,48 +1,48 @@
 """A tool for every model of the catalog; which of them are listed is a setting.
 
-Every tool can be called by name, listed or not, and the list never changes as a side effect of a call.
+Every tool that may be run can be called by name, listed or not, and the list never changes as a side effect of a call.
 """
 
-import fnmatch
 from collections.abc import Iterator, Sequence
 
 from fal_mcp.catalog.catalog import Catalog
+from fal_mcp.catalog.search import Search
 from fal_mcp.tools import from_endpoint
 from fal_mcp.tools.tool import Tool
+from fal_mcp.toolsets.selection import Selection
 
 
 class Models:
     """The model tools. One is made when it is first listed or called."""
 
-    def __init__(self, catalog: Catalog, listed: Sequence[str]) -> None:
+    def __init__(self, catalog: Catalog, selection: Selection) -> None:
         self.catalog = catalog
-        self._wanted = tuple(listed)
+        self.selection = selection
         self._made: dict[str, Tool] = {}
+        self._search: Search | None = None
 
-    def listed_ids(self) -> list[str]:
-        """The endpoint ids whose tools are listed, in the catalog's order."""
-        return [endpoint_id for endpoint_id in self.catalog.ids if self._is_listed(endpoint_id)]
+    @property
+    def search(self) -> Search:
+        """The index over what may be run, built when first asked for."""
+        if self._search is None:
+            self._search = Search(self.catalog, self.selection.allowed(self.catalog))
+        return self._search
 
     def tools(self, endpoint_ids: Sequence[str]) -> Iterator[Tool]:
         """The tools of these endpoints; one whose document cannot be used is left out."""
-        return (tool for endpoint_id in endpoint_ids if (tool := self._tool(endpoint_id)))
+        return (tool for endpoint_id in endpoint_ids if (tool := self.of(endpoint_id)))
 
     def get(self, name: str) -> Tool | None:
-        """The tool of this name, listed or not."""
+        """The tool of this name, listed or not; None where there is none or it may not be run."""
         if name in self._made:
             return self._made[name]
         endpoint = self.catalog.by_tool_name(name)
-        return self._tool(endpoint.endpoint_id) if endpoint else None
+        return self.of(endpoint.endpoint_id) if endpoint else None
 
-    def _tool(self, endpoint_id: str) -> Tool | None:
-        endpoint = self.catalog.get(endpoint_id)
+    def of(self, endpoint_id: str) -> Tool | None:
+        """The tool of this endpoint; None where there is none or it may not be run."""
+        endpoint = self.catalog.get(endpoint_id) if self.selection.allows(endpoint_id) else None
         if endpoint is None:
             return None
         tool = from_endpoint.tool(endpoint)
         return self._made.setdefault(tool.name, tool)
-
-    def _is_listed(self, endpoint_id: str) -> bool:
-        return any(
-            wanted == "all" or wanted == self.catalog.category(endpoint_id) or fnmatch.fnmatchcase(endpoint_id, wanted)
-            for wanted in self._wanted
-        )

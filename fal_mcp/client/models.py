@@ -1,0 +1,119 @@
+"""fal's model catalog: pages of items with their documents, one document, prices. Fact sheet §6.2, §6.3, §7."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import anyio.to_thread
+
+from fal_mcp.client import answers
+from fal_mcp.client.http import Http
+from fal_mcp.config import Hosts
+from fal_mcp.errors import NotFound, ServiceFailed
+
+PAGE = 50
+"""Models on one page, each with its document: about a megabyte."""
+MOST_IDS = 50
+"""Ids that one question about prices may name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One model as the catalog lists it: its item, and its document or None where fal could not produce it."""
+
+    endpoint_id: str
+    item: Mapping[str, Any]
+    document: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of the catalog. `etag` is empty where fal sends none."""
+
+    models: tuple[Listed, ...]
+    next_cursor: str | None
+    etag: str
+
+
+class Models:
+    """fal's model catalog. Works without a key, at a lower rate."""
+
+    def __init__(self, http: Http, hosts: Hosts) -> None:
+        self._http = http
+        self._hosts = hosts
+
+    async def page(self, cursor: str = "", etag: str = "") -> Page | None:
+        """One page; None where it is what it was when it had this `etag`.
+
+        Raises:
+            FalError: it could not be had, after all retries.
+        """
+        params = {"limit": str(PAGE), "expand": "openapi-3.0", **({"cursor": cursor} if cursor else {})}
+        headers = {"if-none-match": etag} if etag else {}
+        response = await self._http.get(f"{self._hosts.api}/v1/models", params, headers)
+        if response.status_code == 304:
+            return None
+        # A page is a megabyte: parsing it here would hold up every running call.
+        return await anyio.to_thread.run_sync(_page, response.content, response.headers.get("etag", ""))
+
+    async def document(self, endpoint_id: str) -> Mapping[str, Any] | None:
+        """One model's document from its own address; None where fal has none."""
+        url = f"{self._hosts.www}/api/openapi/queue/openapi.json"
+        try:
+            response = await self._http.get(url, {"endpoint_id": endpoint_id})
+        except NotFound:
+            return None
+        return answers.json_object(response.content)
+
+    async def prices(self, endpoint_ids: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+        """What one unit of each costs this account: `unit_price`, `unit`, `currency`. At most 50 ids.
+
+        Raises:
+            NotAuthorised: there is no key, or it is not one of fal's.
+        """
+        self._http.need_key()
+        params = {"endpoint_id": ",".join(endpoint_ids)}
+        try:
+            response = await self._http.get(f"{self._hosts.api}/v1/models/pricing", params)
+        except NotFound:
+            return {}
+        found: Any = (answers.json_object(response.content) or {}).get("prices")
+        return dict(_prices(cast(list[Any], found) if isinstance(found, list) else []))
+
+
+def _page(body: bytes, etag: str) -> Page:
+    content = answers.json_object(body)
+    models: Any = content.get("models") if content else None
+    if content is None or not isinstance(models, list):
+        raise ServiceFailed("A page of fal's catalog is not what a page is.")
+    cursor: Any = content.get("next_cursor") if content.get("has_more") else None
+    found = tuple(one for entry in cast(list[Any], models) if (one := _listed(entry)))
+    return Page(found, cursor if isinstance(cursor, str) and cursor else None, etag)
+
+
+def _listed(entry: Any) -> Listed | None:
+    if not isinstance(entry, dict):
+        return None
+    model = cast(dict[str, Any], entry)
+    endpoint_id = model.get("endpoint_id")
+    if not isinstance(endpoint_id, str) or not endpoint_id:
+        return None
+    document: Any = model.get("openapi")
+    usable = isinstance(document, dict) and "paths" in document
+    item = {key: value for key, value in model.items() if key in ("endpoint_id", "metadata")}
+    return Listed(endpoint_id, item, cast(dict[str, Any], document) if usable else None)
+
+
+def _prices(entries: Iterable[Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for entry in entries:
+        match entry:
+            case {"endpoint_id": str() as endpoint_id, "unit_price": int() | float(), "unit": str()}:
+                yield endpoint_id, {key: entry[key] for key in ("unit_price", "unit", "currency") if key in entry}
+            case _:
+                continue
+
+
+def canonical(value: Any) -> bytes:
+    """JSON with sorted keys: fal's key order changes from day to day (facts/fal-model-documents, item 4)."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()

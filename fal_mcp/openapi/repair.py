@@ -1,0 +1,111 @@
+"""Puts arguments right where there is only one thing they can have meant. Never a guess that changes meaning.
+
+Hosts send objects as JSON strings and numbers as text; people send one URL for a list of URLs and the reverse, and
+`imageUrl` for `image_url` (facts/demands §5.3).
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, cast
+
+from fal_mcp.openapi.schema import Schema, branches, validator
+from fal_mcp.text import one_line
+
+_MOST_NOTES = 10
+_LIKENESS = 0.84
+_NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
+
+
+def repair(schema: Schema, arguments: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """`arguments` with what could only have meant one thing put right, and a sentence on each change."""
+    named, notes = _names(schema, arguments)
+    result: dict[str, Any] = {}
+    for name, value in named.items():
+        part = schema.get("properties", {}).get(name)
+        result[name], note = (value, None) if part is None else _value(part, value, schema)
+        if note:
+            notes.append(f"{name}: {note}")
+    return result, tuple(notes[:_MOST_NOTES])
+
+
+def _names(schema: Schema, arguments: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    known: Schema = schema.get("properties", {})
+    notes: list[str] = []
+    named: dict[str, Any] = {}
+    for name, value in arguments.items():
+        meant = name if name in known else _meant(name, value, known, arguments, schema)
+        if meant != name:
+            notes.append(f"{one_line(name, 60)!r} was read as {meant!r}")
+        named[meant] = value
+    return named, notes
+
+
+def _meant(name: str, value: Any, known: Schema, given: dict[str, Any], root: Schema) -> str:
+    free = {one: one.replace("_", "") for one in known if one not in given}
+    plain = re.sub(r"[^a-z0-9]", "", name.casefold())
+    same = [one for one, flat in free.items() if flat == plain]
+    close = same or [
+        one for one, flat in free.items() if difflib.SequenceMatcher(None, flat, plain).ratio() >= _LIKENESS
+    ]
+    if not same and plain in {flat[:-1] for flat in free.values()} | {f"{flat}s" for flat in free.values()}:
+        close = [one for one, flat in free.items() if plain in (flat[:-1], f"{flat}s")]
+    if len(close) != 1:
+        return name
+    repaired, _ = _value(known[close[0]], value, root)
+    return close[0] if _fits(known[close[0]], repaired, root) else name
+
+
+def _value(part: Schema, value: Any, root: Schema) -> tuple[Any, str | None]:
+    """The value, or the one other value it stands for, with what was done."""
+    if _fits(part, value, root):
+        return value, None
+    found = [(other, note) for other, note in _readings(part, value, root) if _fits(part, other, root)]
+    distinct = {json.dumps(other, sort_keys=True, default=str): (other, note) for other, note in found}
+    return next(iter(distinct.values())) if len(distinct) == 1 else (value, None)
+
+
+def _readings(part: Schema, value: Any, root: Schema) -> Iterator[tuple[Any, str]]:
+    """What `value` may have meant. Only readings that lose nothing."""
+    kinds = {branch.get("type") for branch in branches(part, root)}
+    if isinstance(value, str):
+        yield from _of_text(value, kinds)
+        for allowed in _enums(part, root):
+            if isinstance(allowed, str) and allowed.casefold() == value.strip().casefold():
+                yield allowed, f"{one_line(value, 40)!r} was read as {allowed!r}"
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        for allowed in _enums(part, root):
+            if isinstance(allowed, str) and re.fullmatch(rf"{re.escape(f'{value:g}')}s?", allowed):
+                yield allowed, f"{value!r} was read as {allowed!r}"
+        if isinstance(value, float) and value.is_integer():
+            yield int(value), f"{value!r} was read as {int(value)}"
+    elif isinstance(value, list):
+        items = cast(list[Any], value)
+        if len(items) == 1 and "string" in kinds:
+            yield items[0], "a list of one was read as that one"
+
+
+def _of_text(value: str, kinds: set[Any]) -> Iterator[tuple[Any, str]]:
+    text = value.strip()
+    if kinds & {"object", "array"} and text[:1] in ("{", "["):
+        try:
+            yield json.loads(text), "JSON in a string was read as what it says"
+        except (ValueError, RecursionError):
+            pass
+    if kinds & {"integer", "number"} and _NUMBER.fullmatch(text):
+        number = float(text)
+        yield (int(number) if number.is_integer() else number), f"{text!r} was read as a number"
+    if "boolean" in kinds and text.casefold() in ("true", "false"):
+        yield text.casefold() == "true", f"{text!r} was read as {text.casefold()}"
+    if "array" in kinds and re.match(r"https?://|data:|file:", text):
+        yield [text], "one URL was read as a list of one"
+
+
+def _enums(part: Schema, root: Schema) -> list[Any]:
+    return [allowed for branch in branches(part, root) for allowed in branch.get("enum", ())]
+
+
+def _fits(part: Schema, value: Any, root: Schema) -> bool:
+    checked: Any = validator({**part, "$defs": root.get("$defs", {})})
+    return bool(checked.is_valid(value))

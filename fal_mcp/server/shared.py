@@ -1,0 +1,157 @@
+"""What every call of one running server shares; each part is made when it is first asked for."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.abc
+
+from fal_mcp import bundled
+from fal_mcp.config import Settings
+
+# These take a quarter as long to import as the SDK itself: they come in with the first list or call.
+if TYPE_CHECKING:
+    import httpx
+
+    from fal_mcp.catalog.source import Source
+    from fal_mcp.client.fal import Fal
+    from fal_mcp.toolsets.selection import Selection
+    from fal_mcp.toolsets.toolbox import Toolbox
+
+_FIRST_REFRESH_AFTER = 2.0
+_AGAIN_AFTER_A_FAILURE = 600.0
+_MOST_COMPARED = 100
+LIST_HEADER = "x-fal-mcp-list"
+
+logger = logging.getLogger("fal_mcp")
+
+
+class Shared:
+    """Use as an async context manager; what it opened is closed, and its background work ended, on exit."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        transport: "httpx.AsyncBaseTransport | None",
+        tools_changed: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.settings = settings
+        self._transport = transport
+        self._tools_changed = tools_changed
+        self._open = AsyncExitStack()
+        self._tools: Toolbox | None = None
+        self._tasks: anyio.abc.TaskGroup | None = None
+
+    async def __aenter__(self) -> "Shared":
+        self._tasks = await anyio.create_task_group().__aenter__()
+        if self.settings.models is None and self.settings.refresh_hours:
+            self._tasks.start_soon(self._keep_fresh)
+        return self
+
+    async def __aexit__(self, *exc: Any) -> None:
+        assert self._tasks is not None
+        self._tasks.cancel_scope.cancel()
+        await self._tasks.__aexit__(None, None, None)
+        await self._open.aclose()
+
+    @property
+    def tools(self) -> "Toolbox":
+        """All tools, over the newest catalog there is."""
+        if self._tools is None:
+            self._tools = self._toolbox(self._source())
+        return self._tools
+
+    @cached_property
+    def fal(self) -> "Fal":
+        """The way to fal, closed when the server stops."""
+        from fal_mcp.client.fal import Fal
+
+        fal = Fal(self.settings, self._transport)
+        self._open.push_async_exit(fal)
+        return fal
+
+    @cached_property
+    def selection(self) -> "Selection":
+        """What is listed and what may be run, by this server's settings."""
+        from fal_mcp.toolsets.selection import Selection
+
+        return Selection(self.settings.listed, self.settings.pins, self.settings.only)
+
+    def selection_of(self, request: Any) -> "Selection | None":
+        """What an HTTP request asks to have listed, by `?list=` or a header; None where it leaves that to us."""
+        asked = (request.query_params.get("list") or request.headers.get(LIST_HEADER)) if request is not None else None
+        if not asked:
+            return None
+        return self.selection.within([part.strip() for part in asked[:500].split(",") if part.strip()])
+
+    async def refresh(self) -> None:
+        """Fetch fal's catalog now, and announce it if a tool that is listed is another now.
+
+        Raises:
+            FalError, OSError: it could not be fetched or kept; everything stays as it was.
+        """
+        from fal_mcp import refresh
+
+        done = await refresh.refresh(self.fal, self.settings.catalog_folder, prices=self.settings.key is not None)
+        if not done.changed:
+            return
+        before, self._tools = self.tools, self._toolbox(self._source())
+        if self._lists_differ(before, self._tools, done.changed):
+            await self._tools_changed()
+
+    def _lists_differ(self, before: "Toolbox", after: "Toolbox", changed: frozenset[str]) -> bool:
+        from fal_mcp.server.calls import listed
+
+        names = after.names()
+        if names != before.names():
+            return True
+        touched = [name for name in names if name in changed]
+        if len(touched) > _MOST_COMPARED:
+            return True
+        return [listed(tool) for tool in before.page(touched)] != [listed(tool) for tool in after.page(touched)]
+
+    async def _keep_fresh(self) -> None:
+        # The handshake and the first list come first.
+        await anyio.sleep(_FIRST_REFRESH_AFTER)
+        wait = await self._until_due()
+        while True:
+            await anyio.sleep(wait)
+            wait = self.settings.refresh_hours * 3600
+            try:
+                await self.refresh()
+            except Exception as error:
+                # Whatever it was, the last good copy serves on.
+                logger.warning("fal's catalog could not be refreshed: %s", error)
+                wait = min(wait, _AGAIN_AFTER_A_FAILURE)
+
+    async def _until_due(self) -> float:
+        from fal_mcp.catalog import cache
+
+        known = await anyio.to_thread.run_sync(cache.newest, self.settings.catalog_folder)
+        if known is None:
+            return 0.0
+        known.close()
+        return max(known.fetched_at + self.settings.refresh_hours * 3600 - time.time(), 0.0)
+
+    def _toolbox(self, source: "Source") -> "Toolbox":
+        from fal_mcp.catalog.catalog import Catalog
+        from fal_mcp.toolsets.toolbox import Toolbox
+
+        return Toolbox(Catalog(source), self.selection)
+
+    def _source(self) -> "Source":
+        return source_of(self.settings)
+
+
+def source_of(settings: Settings) -> "Source":
+    """The folder the settings name, else fal's catalog as last fetched, else the starter catalog."""
+    from fal_mcp.catalog import cache
+    from fal_mcp.catalog.source import Folder
+
+    if settings.models is not None:
+        return Folder(settings.models)
+    return cache.newest(settings.catalog_folder) or Folder(bundled.schemas() / "models")

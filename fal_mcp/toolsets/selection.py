@@ -1,0 +1,70 @@
+"""Which model tools are listed, and which may be run at all. Settings decide, never a call."""
+
+import difflib
+import fnmatch
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from fal_mcp.catalog.catalog import CATEGORIES, Catalog
+
+_WORDS = ("search", "pinned", "all")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """`listed`: `search`, `pinned`, `all`, categories and globs; `pins` and `only`: globs over endpoint ids."""
+
+    listed: tuple[str, ...] = ("pinned",)
+    pins: tuple[str, ...] = ()
+    only: tuple[str, ...] = ("*",)
+
+    def allows(self, endpoint_id: str) -> bool:
+        """Whether this endpoint may be run."""
+        return any(fnmatch.fnmatchcase(endpoint_id, glob) for glob in self.only)
+
+    def allowed(self, catalog: Catalog) -> list[str]:
+        """Every endpoint that may be run, in the catalog's order."""
+        return [one for one in catalog.ids if self.allows(one)]
+
+    def listed_ids(self, catalog: Catalog) -> list[str]:
+        """The endpoints whose tools are listed: pins in the order they were given, then the catalog's order."""
+        allowed = self.allowed(catalog)
+        first = list(_in_order(self.pins, allowed)) if "pinned" in self.listed else []
+        rest = [one for one in allowed if self._is_listed(one, catalog)]
+        return list(dict.fromkeys([*first, *rest]))
+
+    def within(self, listed: Iterable[str]) -> "Selection":
+        """This selection with another list, bounded by it: a caller may narrow what a server offers, or widen the
+        list to what may be run, never past that."""
+        return Selection(tuple(listed) or self.listed, self.pins, self.only)
+
+    def problems(self, catalog: Catalog) -> list[str]:
+        """A sentence on each category or glob that means nothing here, with near misses."""
+        ids = catalog.ids
+        categories = {catalog.category(one) for one in ids} | set(CATEGORIES)
+        unknown = [
+            part
+            for part in dict.fromkeys((*self.listed, *(one for one in self.only if one != "*")))
+            if part not in _WORDS and part not in categories and not fnmatch.filter(ids, part)
+        ]
+        return [_sentence(part, [*_WORDS, *sorted(categories), *ids]) for part in unknown]
+
+    def _is_listed(self, endpoint_id: str, catalog: Catalog) -> bool:
+        return any(
+            wanted == "all"
+            or (wanted not in _WORDS and fnmatch.fnmatchcase(endpoint_id, wanted))
+            or ((wanted in CATEGORIES or "/" not in wanted) and wanted == catalog.category(endpoint_id))
+            for wanted in self.listed
+            if wanted not in ("search", "pinned")
+        )
+
+
+def _in_order(globs: Iterable[str], ids: list[str]) -> Iterator[str]:
+    for glob in globs:
+        yield from [glob] if glob in ids else fnmatch.filter(ids, glob)
+
+
+def _sentence(part: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(part, known, n=3, cutoff=0.5)
+    meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    return f"{part!r} is neither a category nor a model of the catalog.{meant}"
