@@ -37,14 +37,38 @@ anyio.run(main)
 
 def run(models: Path) -> tuple[str, float]:
     """The figures in one line, and the ratio."""
-    bare = [sys.executable, "-c", _BARE]
-    ours = [sys.executable, "-m", "fal_mcp", "--list", "all", "--models", str(models)]
-    _once(bare), _once(ours)
-    pairs = [(_once(bare), _once(ours)) for _ in range(ROUNDS)]
+    _once(bare()), _once(ours(models))
+    pairs = [(_once(bare()), _once(ours(models))) for _ in range(ROUNDS)]
     floor, own = (statistics.median(column) for column in zip(*pairs, strict=True))
     count = len(list(models.glob("*.json")))
     line = f"start to initialised: {own * 1000:.0f} ms with {count} documents, bare SDK server {floor * 1000:.0f} ms"
     return line, own / floor
+
+
+def bare() -> list[str]:
+    """A server of the SDK's with one tool."""
+    return [sys.executable, "-c", _BARE]
+
+
+def ours(models: Path, listed: str = "all") -> list[str]:
+    """This server over a folder of models."""
+    return [sys.executable, "-m", "fal_mcp", "--list", listed, "--models", str(models)]
+
+
+def resident(command: Sequence[str]) -> float:
+    """Megabytes of resident memory once the server has listed its tools."""
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin and process.stdout
+        initialized = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+        for message in (_HELLO, initialized, {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}):
+            process.stdin.write(json.dumps(message).encode() + b"\n")
+        process.stdin.flush()
+        while b'"id":2' not in process.stdout.readline().replace(b" ", b""):
+            continue
+        status = Path(f"/proc/{process.pid}/status").read_text("utf-8")
+        process.stdin.close()
+        process.wait(10)
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
 
 
 def _once(command: Sequence[str]) -> float:

@@ -7,6 +7,7 @@ its endpoint is first asked for: a start parses nothing.
 
 import json
 import os
+import secrets
 import sqlite3
 import zlib
 from collections.abc import Iterable, Mapping
@@ -20,6 +21,8 @@ from fal_mcp.catalog.source import LARGEST_DOCUMENT, Item
 
 _POINTER = "catalog.json"
 _FORMAT = 1
+_READS = 3
+_FORGOTTEN = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +91,16 @@ class Cache:
 
 def newest(folder: Path) -> Cache | None:
     """The newest catalog in `folder`; None where there is none, or what is there cannot be read."""
-    try:
-        pointer = json.loads((folder / _POINTER).read_bytes())
-        if pointer["format"] != _FORMAT:
-            return None
-        return Cache(folder / Path(pointer["file"]).name, str(pointer["revision"]), float(pointer["fetched_at"]))
-    except (OSError, ValueError, KeyError, TypeError, sqlite3.Error):
-        return None
+    for _ in range(_READS):
+        try:
+            pointer = json.loads((folder / _POINTER).read_bytes())
+            if pointer["format"] != _FORMAT:
+                return None
+            return Cache(folder / Path(pointer["file"]).name, str(pointer["revision"]), float(pointer["fetched_at"]))
+        except (OSError, ValueError, KeyError, TypeError, sqlite3.Error):
+            # Another process may have put a newer one in its place between our two reads.
+            continue
+    return None
 
 
 def write(folder: Path, entries: Iterable[Entry], pages: Mapping[str, Page], revision: str, fetched_at: float) -> None:
@@ -104,20 +110,27 @@ def write(folder: Path, entries: Iterable[Entry], pages: Mapping[str, Page], rev
         OSError, sqlite3.Error: it could not be written; what was there is untouched.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f"catalog-{revision}.{os.getpid()}.part"
-    finished = folder / f"catalog-{revision}.{os.getpid()}.sqlite3"
-    unfinished.unlink(missing_ok=True)
+    mark = secrets.token_hex(4)
+    unfinished, finished = folder / f"{mark}.part", folder / f"catalog-{revision}-{mark}.sqlite3"
+    replaced = _pointed_at(folder)
     try:
         _fill(unfinished, entries, pages)
         os.replace(unfinished, finished)
         _point(folder, {"format": _FORMAT, "file": finished.name, "revision": revision, "fetched_at": fetched_at})
     finally:
         unfinished.unlink(missing_ok=True)
-    for old in folder.glob("catalog-*.sqlite3"):
-        if old != finished:
-            # Where a file in use cannot be removed, the next refresh tries again.
-            with suppress(OSError):
-                old.unlink()
+    forgotten = [file for file in folder.glob("catalog-*.sqlite3") if file.stat().st_mtime < fetched_at - _FORGOTTEN]
+    for old in {*forgotten, *replaced} - {finished}:
+        # A file in use cannot be removed everywhere; a later refresh will.
+        with suppress(OSError):
+            old.unlink()
+
+
+def _pointed_at(folder: Path) -> list[Path]:
+    try:
+        return [folder / Path(json.loads((folder / _POINTER).read_bytes())["file"]).name]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def _fill(file: Path, entries: Iterable[Entry], pages: Mapping[str, Page]) -> None:
@@ -131,7 +144,7 @@ def _fill(file: Path, entries: Iterable[Entry], pages: Mapping[str, Page]) -> No
 
 
 def _point(folder: Path, content: Mapping[str, Any]) -> None:
-    unfinished = folder / f"{_POINTER}.{os.getpid()}.part"
+    unfinished = folder / f"{secrets.token_hex(4)}.part"
     unfinished.write_text(json.dumps(content), "utf-8")
     os.replace(unfinished, folder / _POINTER)
 

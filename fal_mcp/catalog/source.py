@@ -53,6 +53,10 @@ class Folder:
 
     @property
     def revision(self) -> str:
+        return self._revision
+
+    @cached_property
+    def _revision(self) -> str:
         names = "\n".join(f"{name} {file.stat().st_mtime_ns}" for name, file in self._files.items())
         return hashlib.sha256(names.encode()).hexdigest()[:12]
 

@@ -13,7 +13,7 @@ from fal_mcp.config import Hosts
 from fal_mcp.errors import NotFound, ServiceFailed
 
 PAGE = 50
-"""Models on one page, each with its document: about a megabyte."""
+"""Models on one page, each with its document: about a megabyte, parsed in one go while nothing else can run."""
 MOST_IDS = 50
 """Ids that one question about prices may name."""
 
@@ -54,7 +54,7 @@ class Models:
         response = await self._http.get(f"{self._hosts.api}/v1/models", params, headers)
         if response.status_code == 304:
             return None
-        # A page is a megabyte: parsing it here would hold up every running call.
+        # In a thread, so that running calls wait for one parse at most and for nothing else of it.
         return await anyio.to_thread.run_sync(_page, response.content, response.headers.get("etag", ""))
 
     async def document(self, endpoint_id: str) -> Mapping[str, Any] | None:

@@ -78,8 +78,6 @@ def _readings(part: Schema, value: Any, root: Schema) -> Iterator[tuple[Any, str
         for allowed in _enums(part, root):
             if isinstance(allowed, str) and re.fullmatch(rf"{re.escape(f'{value:g}')}s?", allowed):
                 yield allowed, f"{value!r} was read as {allowed!r}"
-        if isinstance(value, float) and value.is_integer():
-            yield int(value), f"{value!r} was read as {int(value)}"
     elif isinstance(value, list):
         items = cast(list[Any], value)
         if len(items) == 1 and "string" in kinds:

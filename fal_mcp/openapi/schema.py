@@ -65,6 +65,9 @@ def normalise(schema: Any, depth: int = 0) -> Schema:
     for keyword, value in source.items():
         if _is_kept(keyword, value):
             result[keyword] = _inside(keyword, value, source, depth)
+    if len(result.get("allOf", ())) == 1:
+        # OpenAPI 3.0's way to say something beside a reference.
+        result = {**result.pop("allOf")[0], **result}
     return _single_types(_bounds(_typed_items(result)), nullable=source.get("nullable") is True)
 
 

@@ -38,6 +38,8 @@ Text that comes from fal, such as model descriptions, logs and transcripts, is m
 class FalServer(Server[Shared]):
     """The SDK's server, which says in both eras that its list of tools may change."""
 
+    shared: Shared
+
     def create_initialization_options(
         self, notification_options: NotificationOptions | None = None, *rest: Any, **more: Any
     ) -> Any:
@@ -91,6 +93,7 @@ def build(settings: Settings, transport: "httpx.AsyncBaseTransport | None" = Non
         on_completion=_complete,
         on_subscriptions_listen=news.listen,
     )
+    server.shared = shared
     server.middleware.append(news.watch)
     return server
 

@@ -82,7 +82,7 @@ def list_tools(tools: Toolbox, cursor: str | None, selection: Selection | None =
     names = tools.names(selection)
     revision = hashlib.sha256("\n".join([tools.catalog.revision, *names]).encode()).hexdigest()[:12]
     start = _start(cursor, revision)
-    page = [listed(tool) for tool in tools.page(names[start : start + PAGE])]
+    page = tools.page(names[start : start + PAGE], listed)
     answer: dict[str, Any] = {"resultType": "complete", "tools": page}
     if start + PAGE < len(names):
         answer["nextCursor"] = base64.urlsafe_b64encode(f"{revision}:{start + PAGE}".encode()).decode()

@@ -1,5 +1,6 @@
 """What every call of one running server shares; each part is made when it is first asked for."""
 
+import gc
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 
 from fal_mcp import bundled
 from fal_mcp.config import Settings
@@ -96,10 +98,14 @@ class Shared:
         """
         from fal_mcp import refresh
 
+        # A page of the catalog is so many objects that the collector would look through everything alive, for 70 ms,
+        # several times over. What is alive now stays: it need not look there.
+        gc.freeze()
         done = await refresh.refresh(self.fal, self.settings.catalog_folder, prices=self.settings.key is not None)
         if not done.changed:
             return
-        before, self._tools = self.tools, self._toolbox(self._source())
+        before = self.tools
+        self._tools = await anyio.to_thread.run_sync(self._prepared)
         if self._lists_differ(before, self._tools, done.changed):
             await self._tools_changed()
 
@@ -112,7 +118,7 @@ class Shared:
         touched = [name for name in names if name in changed]
         if len(touched) > _MOST_COMPARED:
             return True
-        return [listed(tool) for tool in before.page(touched)] != [listed(tool) for tool in after.page(touched)]
+        return before.page(touched, listed) != after.page(touched, listed)
 
     async def _keep_fresh(self) -> None:
         # The handshake and the first list come first.
@@ -142,6 +148,12 @@ class Shared:
         from fal_mcp.toolsets.toolbox import Toolbox
 
         return Toolbox(Catalog(source), self.selection)
+
+    def _prepared(self) -> "Toolbox":
+        """A toolbox over the newest catalog, its list made: work for a thread, so that no running call waits."""
+        fresh = self._toolbox(self._source())
+        fresh.names()
+        return fresh
 
     def _source(self) -> "Source":
         return source_of(self.settings)

@@ -1,12 +1,16 @@
 """All tools of one server: the hand-made ones first, then the models; by name, and as the list a host reads."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.tools.tool import Tool
 from fal_mcp.toolsets import discovery
 from fal_mcp.toolsets.models import Models
 from fal_mcp.toolsets.selection import Selection
+
+_MOST_SELECTIONS = 100
+"""Over HTTP a caller may ask for a list of its own."""
 
 
 class Toolbox:
@@ -15,6 +19,8 @@ class Toolbox:
     def __init__(self, catalog: Catalog, selection: Selection) -> None:
         self.models = Models(catalog, selection)
         self._fixed = {tool.name: tool for tool in discovery.tools(self.models)}
+        self._names: dict[Selection, list[str]] = {}
+        self._shown: dict[str, dict[str, Any] | None] = {}
 
     @property
     def catalog(self) -> Catalog:
@@ -26,8 +32,17 @@ class Toolbox:
 
     def names(self, selection: Selection | None = None) -> list[str]:
         """What is listed, in order: names of fixed tools, then endpoint ids."""
-        return [*self._fixed, *(selection or self.models.selection).listed_ids(self.catalog)]
+        wanted = selection or self.models.selection
+        if wanted not in self._names:
+            if len(self._names) >= _MOST_SELECTIONS:
+                self._names.clear()
+            self._names[wanted] = [*self._fixed, *wanted.listed_ids(self.catalog)]
+        return self._names[wanted]
 
-    def page(self, names: Sequence[str]) -> list[Tool]:
-        """The tools of a part of `names`; a model whose document cannot be used is left out."""
-        return [tool for name in names if (tool := self._fixed.get(name) or self.models.of(name))]
+    def page(self, names: Sequence[str], show: Callable[[Tool], dict[str, Any]]) -> list[dict[str, Any]]:
+        """A part of `names` as `show` says each, remembered; a model whose document cannot be used is left out."""
+        for name in names:
+            if name not in self._shown:
+                tool = self._fixed.get(name) or self.models.of(name)
+                self._shown[name] = show(tool) if tool else None
+        return [shown for name in names if (shown := self._shown[name])]

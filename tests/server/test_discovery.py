@@ -1,0 +1,234 @@
+"""Finding, reading about and running models over MCP; what is listed, and what changes it. Both protocol eras."""
+
+import json
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import mcp_types as types
+import pytest
+from mcp.client import Client
+from mcp.shared.exceptions import MCPError
+
+from fal_mcp.config import Hosts, Settings
+from fal_mcp.emulator import Emulator, serve
+from fal_mcp.server import app
+from tests.conftest import KEY, kept
+from tests.documents import document, put
+
+BOUND = 20
+Serve = Callable[..., Client]
+
+
+@pytest.fixture(params=["auto", "legacy"])
+def host(request: pytest.FixtureRequest, settings: Settings) -> Serve:
+    def client(**changes: Any) -> Client:
+        return Client(app.build(replace(settings, **changes)), mode=request.param)
+
+    return client
+
+
+def text(result: types.CallToolResult) -> str:
+    return "\n".join(block.text for block in result.content if isinstance(block, types.TextContent))
+
+
+async def names(client: Client) -> list[str]:
+    return [tool.name for tool in (await client.list_tools()).tools]
+
+
+async def test_by_default_the_discovery_tools_and_a_dozen_models_are_listed(host: Serve):
+    async with host() as client:
+        listed = await names(client)
+    assert listed[:3] == ["search_models", "get_model", "run_model"]
+    assert 8 <= len(listed) - 3 <= 12
+
+
+async def test_what_is_listed_is_what_settings_say(host: Serve):
+    async with host(listed=("search",)) as client:
+        assert await names(client) == ["search_models", "get_model", "run_model"]
+    async with host(listed=("text-to-speech", "fal-ai/veo3*")) as client:
+        assert (await names(client))[3:] == ["fal-ai_veo3", "fal-ai_elevenlabs_tts_eleven-v3", "fal-ai_inworld-tts"]
+    async with host(pins=("fal-ai/ovi",)) as client:
+        assert (await names(client))[3:] == ["fal-ai_ovi"]
+
+
+async def test_a_model_that_is_not_listed_can_be_called_by_name_and_by_id(fal: Emulator, host: Serve):
+    with anyio.fail_after(BOUND):
+        async with host(listed=("search",)) as client:
+            named = await client.call_tool("fal-ai_flux_schnell", {"prompt": "a pier"})
+            by_id = await client.call_tool(
+                "run_model", {"endpoint_id": "fal-ai/flux/schnell", "arguments": {"prompt": "a pier"}}
+            )
+            assert await names(client) == ["search_models", "get_model", "run_model"]
+    assert not named.is_error and not by_id.is_error
+    assert by_id.structured_content["endpoint_id"] == "fal-ai/flux/schnell" and len(fal.jobs) == 2
+
+
+async def test_only_bounds_what_may_be_run_at_all(fal: Emulator, host: Serve):
+    with anyio.fail_after(BOUND):
+        async with host(listed=("all",), only=("fal-ai/flux/*",)) as client:
+            assert (await names(client))[3:] == ["fal-ai_flux_dev", "fal-ai_flux_schnell"]
+            with pytest.raises(MCPError):
+                await client.call_tool("fal-ai_veo3", {"prompt": "x"})
+            refused = await client.call_tool("run_model", {"endpoint_id": "fal-ai/veo3", "arguments": {"prompt": "x"}})
+            found = await client.call_tool("search_models", {"query": "video"})
+    assert refused.is_error and "--only" in text(refused)
+    assert "veo3" not in text(found) and fal.jobs == {}
+
+
+async def test_search_says_id_tool_price_and_what_is_needed_in_three_kilobytes(host: Serve):
+    async with host() as client:
+        result = await client.call_tool("search_models", {"query": "edit a picture"})
+        second = await client.call_tool(
+            "search_models", {"query": "edit a picture", "cursor": result.structured_content["next_cursor"]}
+        )
+    assert "\nfal-ai/flux-pro/kontext | fal-ai_flux-pro_kontext | Edits a picture" in text(result)
+    assert "0.04 USD per image | needs prompt, image_url" in text(result)
+    assert len(result.model_dump_json(exclude_none=True)) <= 3000
+    assert not set(result.structured_content["endpoint_ids"]) & set(second.structured_content["endpoint_ids"])
+
+
+async def test_get_model_gives_arguments_an_example_that_validates_and_the_price(fal: Emulator, host: Serve):
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            result = await client.call_tool("get_model", {"endpoint_id": "fal-ai/flux-pro/kontext"})
+            run = await client.call_tool(
+                "run_model",
+                {"endpoint_id": "fal-ai/flux-pro/kontext", "arguments": result.structured_content["example"]},
+            )
+    assert not run.is_error
+    assert result.structured_content["price"] == {"amount": 0.04, "unit": "images"}
+    assert "File arguments: image_url" in text(result) and "fal says of it:" in text(result)
+
+
+async def test_a_long_list_of_values_comes_in_pages(host: Serve):
+    async with host() as client:
+        result = await client.call_tool("get_model", {"endpoint_id": "fal-ai/whisper", "argument": "language"})
+        wrong = await client.call_tool("get_model", {"endpoint_id": "fal-ai/whisper", "argument": "tongue"})
+    assert "de" in result.structured_content["values"] and result.structured_content["total"] > 50
+    assert wrong.is_error and "language" in text(wrong)
+
+
+async def test_an_unknown_id_gives_the_nearest(host: Serve):
+    async with host() as client:
+        result = await client.call_tool("get_model", {"endpoint_id": "fal-ai/flux-dev"})
+    assert result.is_error and "fal-ai/flux/dev" in text(result)
+
+
+async def test_run_model_refuses_with_an_example_and_repairs_what_is_certain(fal: Emulator, host: Serve):
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            refused = await client.call_tool(
+                "run_model", {"endpoint_id": "fal-ai/flux/dev", "arguments": {"num_images": 99}}
+            )
+            repaired = await client.call_tool(
+                "run_model",
+                {"endpoint_id": "fal-ai/flux/dev", "arguments": {"promt": "a pier", "num_inference_steps": "4"}},
+            )
+    assert refused.is_error and "$.num_images" in text(refused) and "Arguments that work" in text(refused)
+    (job,) = fal.jobs.values()
+    assert job.input == {"prompt": "a pier", "num_inference_steps": 4}
+    assert "put right: 'promt' was read as 'prompt'" in text(repaired)
+
+
+async def test_models_are_resources_with_templates_and_completions(host: Serve):
+    async with host() as client:
+        categories = await client.read_resource("fal://categories")
+        card = await client.read_resource("fal://models/fal-ai/flux/dev")
+        schema = await client.read_resource("fal://models/fal-ai/flux/dev/schema")
+        templates = (await client.list_resource_templates()).resource_templates
+        reference = types.ResourceTemplateReference(uri=templates[0].uri_template)
+        ids = await client.complete(reference, {"name": "endpoint_id", "value": "flux/"})
+        voices = await client.complete(
+            reference, {"name": "voice", "value": "lo"}, context_arguments={"endpoint_id": "fal-ai/inworld-tts"}
+        )
+        with pytest.raises(MCPError):
+            await client.read_resource("fal://models/no/such")
+    assert json.loads(content(categories))["text-to-image"] > 5
+    assert content(card).startswith("# FLUX.1 [dev]")
+    assert json.loads(content(schema))["example"]["prompt"]
+    assert ids.completion.values[:2] == ["fal-ai/flux/dev", "fal-ai/flux/schnell"]
+    assert "Loretta (en)" in voices.completion.values
+
+
+def content(result: types.ReadResourceResult) -> str:
+    (block,) = result.contents
+    assert isinstance(block, types.TextResourceContents)
+    return block.text
+
+
+async def test_there_is_a_prompt_for_each_workflow(host: Serve):
+    async with host() as client:
+        prompts = (await client.list_prompts()).prompts
+        filled = await client.get_prompt("animate_image", {"file": "https://e.x/a.png"})
+        with pytest.raises(MCPError, match="file"):
+            await client.get_prompt("animate_image", {})
+    assert len(prompts) >= 12
+    (message,) = filled.messages
+    assert isinstance(message.content, types.TextContent) and "https://e.x/a.png" in message.content.text
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncGenerator[tuple[Emulator, Path, Settings]]:
+    """A fal with two models of its own, and a server that keeps their catalog."""
+    models = tmp_path / "models"
+    models.mkdir()
+    for name in ("fal-ai/one", "fal-ai/two"):
+        put(models, name, document(name, {"type": "object", "properties": {"prompt": {"type": "string"}}}))
+    fal = Emulator(models_dirs=[models], keys={KEY})
+    async with kept(serve(fal)) as url:
+        cache = tmp_path / "cache"
+        yield fal, models, Settings(key=KEY, hosts=Hosts.at(url), cache=cache, pins=("fal-ai/one",), refresh_hours=0)
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_change_of_a_listed_tool_is_announced_and_of_another_is_not(
+    site: tuple[Emulator, Path, Settings], mode: Any
+):
+    fal, models, settings = site
+    heard: list[str] = []
+    news = anyio.Event()
+
+    async def hear(message: Any) -> None:
+        nonlocal news
+        if isinstance(message, types.ToolListChangedNotification):
+            heard.append("changed")
+            news.set()
+            news = anyio.Event()
+
+    def change(name: str) -> None:
+        properties = {"prompt": {"type": "string"}, "seed": {"type": "integer"}, f"extra_{len(heard)}": {}}
+        put(models, name, document(name, {"type": "object", "properties": properties}))
+        fal.documents = type(fal.documents)([models])
+
+    server = app.build(settings)
+    with anyio.fail_after(BOUND):
+        async with Client(server, mode=mode, message_handler=hear) as client, anyio.create_task_group() as tasks:
+            listening = anyio.Event()
+            if mode == "auto":
+                tasks.start_soon(_listen, client, listening)
+                await listening.wait()
+            assert (await names(client))[3:] == []
+            first, shared = news, server.shared
+            await shared.refresh()
+            await first.wait()
+            assert (await names(client))[3:] == ["fal-ai_one"]
+            second = news
+            change("fal-ai/two")
+            await shared.refresh()
+            assert not (await client.call_tool("fal-ai_two", {"prompt": "x", "seed": 3})).is_error
+            assert len(heard) == 1
+            change("fal-ai/one")
+            await shared.refresh()
+            await second.wait()
+            assert len(heard) == 2
+            tasks.cancel_scope.cancel()
+
+
+async def _listen(client: Client, listening: anyio.Event) -> None:
+    async with client.listen(tools_list_changed=True) as events:
+        listening.set()
+        async for _ in events:
+            continue
