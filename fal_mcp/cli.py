@@ -28,6 +28,17 @@ ListOption = Annotated[
 Pin = Annotated[str | None, typer.Option(help="The models that are pinned: globs over ids, comma-separated.")]
 Only = Annotated[str | None, typer.Option(help="What may be run at all: globs over ids, comma-separated.")]
 Models = Annotated[Path | None, typer.Option(help="A folder of model documents in place of fal's live catalog.")]
+DataDir = Annotated[Path | None, typer.Option(help="Where the ledger of paid work is kept.")]
+Wait = Annotated[float | None, typer.Option(help="Seconds a call waits for its job before it answers with its id.")]
+OnDisconnect = Annotated[
+    str | None, typer.Option(help="What becomes of a running job whose call breaks off: detach or cancel.")
+]
+RecordArguments = Annotated[bool | None, typer.Option(help="Whether the ledger keeps what models were given.")]
+MaxCost = Annotated[float | None, typer.Option(help="The most one call may cost, in USD.")]
+SessionBudget = Annotated[float | None, typer.Option(help="The most this server may spend until it ends, in USD.")]
+DailyBudget = Annotated[float | None, typer.Option(help="The most that may be spent on one UTC day, in USD.")]
+ApproveOver = Annotated[float | None, typer.Option(help="Ask the user about what costs more than this, in USD.")]
+AllowUnpriced = Annotated[bool | None, typer.Option(help="Let through what cannot be priced although a limit is set.")]
 Hours = Annotated[float | None, typer.Option(help="How often fal's catalog is fetched anew; 0: never. Default: 6.")]
 
 
@@ -40,27 +51,52 @@ def main_command(
     only: Only = None,
     models: Models = None,
     refresh_hours: Hours = None,
+    data_dir: DataDir = None,
+    wait: Wait = None,
+    on_disconnect: OnDisconnect = None,
+    record_arguments: RecordArguments = None,
+    max_cost: MaxCost = None,
+    session_budget: SessionBudget = None,
+    daily_budget: DailyBudget = None,
+    approve_over: ApproveOver = None,
+    allow_unpriced: AllowUnpriced = None,
     version: Annotated[bool, typer.Option("--version", help="Say the version and stop.")] = False,
 ) -> None:
     """Serve on standard input and output, unless a command is given."""
     if version:
         typer.echo(__version__)
     elif context.invoked_subcommand is None:
-        serve(fal_url, listed, pin, only, models, refresh_hours)
+        chosen = {name: value for name, value in context.params.items() if name != "version"}
+        _serve(None, **chosen)
 
 
 @app.command()
 def serve(
+    context: typer.Context,
     fal_url: FalUrl = None,
     listed: ListOption = None,
     pin: Pin = None,
     only: Only = None,
     models: Models = None,
     refresh_hours: Hours = None,
+    data_dir: DataDir = None,
+    wait: Wait = None,
+    on_disconnect: OnDisconnect = None,
+    record_arguments: RecordArguments = None,
+    max_cost: MaxCost = None,
+    session_budget: SessionBudget = None,
+    daily_budget: DailyBudget = None,
+    approve_over: ApproveOver = None,
+    allow_unpriced: AllowUnpriced = None,
     http: Annotated[int | None, typer.Option(metavar="PORT", help="Serve HTTP on 127.0.0.1 instead; 0: any.")] = None,
 ) -> None:
     """Serve MCP: on standard input and output, or over HTTP on this machine with --http PORT."""
-    settings = _settings(fal_url=fal_url, list=listed, pin=pin, only=only, models=models, refresh_hours=refresh_hours)
+    chosen = {name: value for name, value in context.params.items() if name != "http"}
+    _serve(http, **chosen)
+
+
+def _serve(http: int | None, *, listed: str | None, **chosen: Any) -> None:
+    settings = _settings(list=listed, **chosen)
     _check_selection(settings)
     if http is None:
         from fal_mcp.server import stdio

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -75,7 +75,9 @@ DEFAULT_PINS = (
     "fal-ai/whisper",
 )
 """One or two models for each common task."""
-_LONGEST_REFRESH_HOURS = 24 * 30
+_MOST_HOURS = 24 * 30
+_LONGEST_WAIT = 3600.0
+_MOST_MONEY = 1_000_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,19 @@ class Settings:
     refresh_hours: float = 6.0
     """How often fal's catalog is fetched anew; 0 is never."""
 
+    data: Path | None = None
+    """Where the ledger of paid work is kept; in memory where there is none."""
+    wait: float = 50.0
+    """Seconds for which a call waits for its job before it answers with the job's id."""
+    on_disconnect: Literal["detach", "cancel"] = "detach"
+    """What becomes of a running job whose call is broken off."""
+    records_arguments: bool = True
+    max_cost: float | None = None
+    session_budget: float | None = None
+    daily_budget: float | None = None
+    approve_over: float | None = None
+    allow_unpriced: bool = False
+
     @property
     def catalog_folder(self) -> Path:
         """Where fal's catalog is kept; each stand-in has its own."""
@@ -108,7 +123,8 @@ class Settings:
         """Settings from environment variables; one that is given as an argument wins over its variable.
 
         FAL_KEY, or FAL_KEY_ID with FAL_KEY_SECRET (fact sheet §1.2); FAL_MCP_URL (`fal_url`), and FAL_MCP_ with the
-        name of any other setting in capitals: LIST, PIN, ONLY, MODELS, REFRESH_HOURS.
+        name of any other setting in capitals: LIST, PIN, ONLY, MODELS, REFRESH_HOURS, DATA_DIR, WAIT, ON_DISCONNECT,
+        RECORD_ARGUMENTS, MAX_COST, SESSION_BUDGET, DAILY_BUDGET, APPROVE_OVER, ALLOW_UNPRICED.
 
         Raises:
             ValueError: a setting cannot be used; the message names it.
@@ -129,7 +145,16 @@ class Settings:
             pins=_parts(value("pin")) or default.pins,
             only=_parts(value("only")) or default.only,
             models=folder,
-            refresh_hours=_hours(value("refresh_hours"), default.refresh_hours),
+            refresh_hours=_number("refresh_hours", value("refresh_hours"), default.refresh_hours, _MOST_HOURS),
+            data=Path(value("data_dir") or platformdirs.user_data_path("fal-mcp", appauthor=False)),
+            wait=_number("wait", value("wait"), default.wait, _LONGEST_WAIT),
+            on_disconnect=_one_of("on_disconnect", value("on_disconnect") or "detach", ("detach", "cancel")),
+            records_arguments=_is_on(value("record_arguments"), True),
+            max_cost=_money("max_cost", value("max_cost")),
+            session_budget=_money("session_budget", value("session_budget")),
+            daily_budget=_money("daily_budget", value("daily_budget")),
+            approve_over=_money("approve_over", value("approve_over")),
+            allow_unpriced=_is_on(value("allow_unpriced"), False),
         )
 
 
@@ -137,16 +162,32 @@ def _parts(value: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in (value or "").split(",") if part.strip())
 
 
-def _hours(value: Any, default: float) -> float:
+def _number(name: str, value: Any, default: float, most: float) -> float:
     if value is None:
         return default
     try:
-        hours = float(value)
+        number = float(value)
     except ValueError:
-        hours = -1.0
-    if not 0 <= hours <= _LONGEST_REFRESH_HOURS:
-        raise ValueError(f"The refresh interval {value!r} is not a number of hours from 0 to {_LONGEST_REFRESH_HOURS}.")
-    return hours
+        number = -1.0
+    if not 0 <= number <= most:
+        raise ValueError(f"The setting {name!r} is {value!r} and should be a number from 0 to {most:g}.")
+    return number
+
+
+def _money(name: str, value: Any) -> float | None:
+    return None if value is None else _number(name, value, 0.0, _MOST_MONEY)
+
+
+def _is_on(value: Any, default: bool) -> bool:
+    if value is None or isinstance(value, bool):
+        return default if value is None else value
+    return str(value).strip().casefold() not in ("0", "false", "no", "off")
+
+
+def _one_of(name: str, value: Any, allowed: tuple[Any, ...]) -> Any:
+    if value not in allowed:
+        raise ValueError(f"The setting {name!r} is {value!r} and should be one of {', '.join(map(repr, allowed))}.")
+    return value
 
 
 def _key(env: Mapping[str, str]) -> str | None:

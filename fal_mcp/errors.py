@@ -7,10 +7,12 @@ FalError
     + NotFound           no such endpoint, request or file
     + OutOfCredit        the account cannot pay
     + RateLimited        too fast, or too many at once
+    + BudgetExceeded     a limit of this server's is in the way
   x GenerationFailed   the model ran and failed, or was cancelled
   x ServiceFailed      fal's side
   x Unreachable        no answer
     + MaybeReceived      no answer, and the request may have been acted upon
+  x NotRecorded        it cannot be written down, so nothing was sent
 """
 
 from dataclasses import dataclass
@@ -97,6 +99,18 @@ class RateLimited(RequestRejected):
 
     hint = "Wait a little, then call again with fewer calls at once."
     retryable = True
+
+
+class BudgetExceeded(RequestRejected):
+    """It would cost more than this server's settings, or its user, allow."""
+
+    hint = "Nothing was sent. Choose a cheaper model or smaller arguments, or ask the user to raise the limit."
+
+
+class NotRecorded(FalError):
+    """Paid work cannot be written down, so none is begun."""
+
+    hint = "Nothing was sent. Free some disk space, or point --data-dir at a place that can be written."
 
 
 class GenerationFailed(FalError):

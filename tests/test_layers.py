@@ -18,7 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "client": {"config", "errors", "text"},
     "jobs": {"client", "errors", "text"},
     "tools": {"jobs", "catalog", "client", "openapi", "errors", "text"},
-    "toolsets": {"tools", "catalog", "openapi", "errors", "text"},
+    "toolsets": {"tools", "jobs", "catalog", "openapi", "errors", "text"},
     "refresh": {"catalog", "client", "errors"},
     "refresh_bar": {"refresh", "client", "config", "errors"},
     "results": {"tools", "errors", "text"},
@@ -41,6 +41,7 @@ DOORS: dict[str, set[str]] = {
     "uvicorn": {"server", "emulator"},
     "starlette": {"emulator"},
     "PIL": {"emulator"},
+    "sqlite3": {"jobs", "catalog"},
     "rich": {"demo", "refresh_bar"},
     "typer": {"cli"},
 }

@@ -7,6 +7,7 @@ import httpx
 from fal_mcp.client.http import Http
 from fal_mcp.client.models import Models
 from fal_mcp.client.queue import Queue
+from fal_mcp.client.requests import Requests
 from fal_mcp.client.run import Run
 from fal_mcp.config import Settings
 
@@ -19,6 +20,15 @@ class Fal:
         self.queue = Queue(self._http, settings.hosts)
         self.run = Run(self._http, settings.hosts)
         self.models = Models(self._http, settings.hosts)
+        self.requests = Requests(self._http, settings.hosts)
+
+    def need_key(self) -> None:
+        """Refuse what needs a key where there is none.
+
+        Raises:
+            NotAuthorised: the hint says how to get one and where it goes.
+        """
+        self._http.need_key()
 
     async def __aenter__(self) -> "Fal":
         await self._http.__aenter__()

@@ -74,7 +74,13 @@ class Http:
         """An idempotent PUT without a body, repeated like `get`."""
         return await self._again("PUT", url)
 
-    async def post_once(self, url: str, body: Any, headers: Mapping[str, str] | None = None) -> httpx.Response:
+    async def post_once(
+        self,
+        url: str,
+        body: Any,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
         """POST something that costs money: again only when it cannot have been received.
 
         Raises:
@@ -83,7 +89,7 @@ class Http:
         """
         for attempt in range(TRIES):
             try:
-                response = await self._client.post(url, json=body, headers=self._headers(url, headers))
+                response = await self._client.post(url, json=body, params=params, headers=self._headers(url, headers))
             except _BEFORE_SENDING as error:
                 if attempt == TRIES - 1:
                     raise Unreachable(f"fal could not be reached at {_host(url)}.") from error

@@ -81,15 +81,22 @@ class Queue:
         self._http = http
         self._hosts = hosts
 
-    async def submit(self, endpoint_id: str, arguments: Mapping[str, Any]) -> Request:
-        """Put a request in the queue. From here on it may cost money.
+    async def submit(
+        self,
+        endpoint_id: str,
+        arguments: Mapping[str, Any],
+        *,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Request:
+        """Put a request in the queue. From here on it may cost money. Headers and query: fact sheet §2.2.
 
         Raises:
             NotAuthorised, OutOfCredit, NotFound, InvalidInput, RateLimited: fal refused it; nothing runs.
             MaybeReceived: it was sent, the answer was lost, and it was not sent again.
         """
         self._http.need_key()
-        response = await self._http.post_once(f"{self._hosts.queue}/{endpoint_id}", arguments)
+        response = await self._http.post_once(f"{self._hosts.queue}/{endpoint_id}", arguments, headers, query)
         return _request(endpoint_id, response.content, self._hosts)
 
     async def status(self, request: Request) -> Status:

@@ -68,6 +68,20 @@ class Emulator:
         self.tasks: anyio.abc.TaskGroup | None = None
         self._scripts: dict[str | None, Script] = {}
         self._changed = anyio.Event()
+        self._go = anyio.Event()
+
+    def release(self) -> None:
+        """Let every held submit, and every job's result, go on."""
+        for job in self.jobs.values():
+            job.is_released = True
+        self._go.set()
+        self._go = anyio.Event()
+
+    async def held(self, is_held: bool) -> None:
+        """Wait until `release`, if so scripted."""
+        if is_held:
+            self.changed()
+            await self._go.wait()
 
     def script(self, endpoint_id: str | None, script: Script) -> None:
         """How jobs of this endpoint go from now on; None stands for every other endpoint."""

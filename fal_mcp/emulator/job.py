@@ -30,6 +30,8 @@ class Job:
     logs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     history: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     closed: bool = False
+    is_released: bool = False
+    sent: str = field(default_factory=lambda: _now().replace("+00:00", "Z"))
     _news: anyio.Event = field(default_factory=anyio.Event)
     _go: anyio.Event = field(default_factory=anyio.Event)
 

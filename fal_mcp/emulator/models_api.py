@@ -28,6 +28,8 @@ async def platform(fal: Emulator, visit: "Visit") -> Response:
             return _models(fal, visit)
         case "/v1/models/pricing":
             return _pricing(fal, visit)
+        case "/v1/models/requests/by-endpoint":
+            return _requests(fal, visit)
         case "/v1/meta":
             return JSONResponse({"webhook_ip_ranges": ["192.0.2.1/32"]})
         case _:
@@ -75,6 +77,25 @@ def _pricing(fal: Emulator, visit: "Visit") -> Response:
     if not prices:
         return _error(404, "not_found", "Resource not found")
     return JSONResponse({"prices": prices, "next_cursor": None, "has_more": False})
+
+
+def _requests(fal: Emulator, visit: "Visit") -> Response:
+    """Fact sheet §6.8."""
+    wanted, start = _listed(visit, "endpoint_id"), visit.query.get("start", "")
+    if not wanted:
+        return _error(400, "validation_error", "endpoint_id is required")
+    found = [job for job in fal.jobs.values() if job.endpoint_id in wanted and job.sent >= start]
+    items = [
+        {
+            "request_id": job.request_id,
+            "endpoint_id": job.endpoint_id,
+            "sent_at": job.sent,
+            "started_at": job.sent,
+            **({"json_input": job.input} if "payloads" in _listed(visit, "expand") else {}),
+        }
+        for job in reversed(found)
+    ]
+    return JSONResponse({"items": items[: int(visit.query.get("limit", "50"))], "next_cursor": None, "has_more": False})
 
 
 def _price(fal: Emulator, endpoint_id: str) -> dict[str, Any]:

@@ -24,13 +24,15 @@ async def answer(fal: Emulator, visit: "Visit") -> Response:
     """Whatever the queue host is asked."""
     found = _REQUEST.fullmatch(visit.path)
     if found is None:
-        return _submit(fal, visit) if visit.method == "POST" else JSONResponse({"detail": "Method Not Allowed"}, 405)
+        return await _submit(fal, visit) if visit.method == "POST" else _not_allowed()
     if found["app"] != app_id(found["app"]):
         # With a sub-path the gateway takes it for a call of the app, which only takes POST.
-        return JSONResponse({"detail": "Method Not Allowed"}, 405)
+        return _not_allowed()
     job = fal.jobs.get(found["id"])
     if job is None or app_id(job.endpoint_id) != found["app"]:
         return JSONResponse({"status": "NOT_FOUND"}, 404)
+    if visit.method == "GET" and not found["what"]:
+        await fal.held(job.script.hold_result and not job.is_released)
     return _of_job(job, visit, found["what"] or "")
 
 
@@ -38,6 +40,10 @@ def app_id(endpoint_id: str) -> str:
     """The endpoint's app: owner and alias, after a namespace where there is one. Fact sheet §2.1."""
     parts = endpoint_id.split("/")
     return "/".join(parts[: 3 if parts[0] in _NAMESPACES else 2])
+
+
+def _not_allowed() -> Response:
+    return JSONResponse({"detail": "Method Not Allowed"}, 405)
 
 
 def reply(scripted: Reply) -> Response:
@@ -60,10 +66,10 @@ def _of_job(job: Job, visit: "Visit", what: str) -> Response:
             word = "CANCELLATION_REQUESTED" if taken else "ALREADY_COMPLETED"
             return JSONResponse({"status": word}, 202 if taken else 400)
         case _:
-            return JSONResponse({"detail": "Method Not Allowed"}, 405)
+            return _not_allowed()
 
 
-def _submit(fal: Emulator, visit: "Visit") -> Response:
+async def _submit(fal: Emulator, visit: "Visit") -> Response:
     endpoint_id = visit.path.strip("/")
     document = fal.documents.get(endpoint_id)
     script = fal.script_of(endpoint_id)
@@ -75,7 +81,9 @@ def _submit(fal: Emulator, visit: "Visit") -> Response:
         arguments = json.loads(visit.body or b"{}")
     except ValueError:
         return JSONResponse({"detail": "The body is not JSON."}, 400)
+    await fal.held(script.hold_submit == "before")
     job = fal.submit(document, arguments, visit.base("cdn"))
+    await fal.held(script.hold_submit == "after")
     if script.submit_drop:
         return StreamingResponse(_broken(), headers={"content-length": "500"})
     accepted = {"status": "IN_QUEUE", "queue_position": job.position, "gateway_request_id": job.request_id}

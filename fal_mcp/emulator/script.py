@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,10 @@ class Script:
     submit: Reply | None = None
     submit_drop: bool = False
     """Take the job, then break the connection in the middle of the answer."""
+    hold_submit: Literal["", "before", "after"] = ""
+    """Wait with the answer to a submit until `Emulator.release`: before the job is taken, or after."""
+    hold_result: bool = False
+    """Wait with the result until `Emulator.release`."""
     status: Reply | None = None
     result: Reply | None = None
     stream: Reply | None = None

@@ -17,6 +17,7 @@ from fal_mcp import results
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.errors import FalError, ServiceFailed
 from fal_mcp.jobs.progress import Report
+from fal_mcp.server.approval import InputNeeded, approver
 from fal_mcp.server.shared import Shared
 from fal_mcp.text import one_line
 from fal_mcp.tools.tool import Call, Tool
@@ -30,7 +31,7 @@ _INVALID_PARAMS = -32602
 logger = logging.getLogger("fal_mcp")
 
 
-async def call_tool(ctx: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
+async def call_tool(ctx: Any, params: types.CallToolRequestParams) -> types.CallToolResult | types.InputRequiredResult:
     """One call, from its name to its answer.
 
     Raises:
@@ -45,8 +46,18 @@ async def call_tool(ctx: Any, params: types.CallToolRequestParams) -> types.Call
         prepared = tool.prepare(params.arguments or {})
         if prepared.faults:
             return results.refuse(tool.name, prepared.faults)
-        outcome = await tool.run(prepared.arguments, Call(shared.fal, tools.catalog, _teller(ctx)))
+        call = Call(
+            fal=lambda: shared.fal,
+            catalog=tools.catalog,
+            jobs=shared.jobs,
+            tell=_teller(ctx),
+            approve=approver(ctx, params),
+            wait=shared.settings.wait,
+        )
+        outcome = await tool.run(prepared.arguments, call)
         return results.render(outcome.with_notes(prepared.notes))
+    except InputNeeded as needed:
+        return needed.result
     except FalError as error:
         return results.fail(error)
     except Exception:
@@ -55,7 +66,7 @@ async def call_tool(ctx: Any, params: types.CallToolRequestParams) -> types.Call
             ServiceFailed(
                 f"The call of {tool.name!r} failed inside this server; its log has the details.",
                 retryable=False,
-                hint="A job may be running: look at https://fal.ai/dashboard/requests before you repeat it.",
+                hint="A job may be running: list_jobs shows it. Look there before you repeat it.",
             )
         )
 

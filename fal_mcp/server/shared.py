@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
     from fal_mcp.catalog.source import Source
     from fal_mcp.client.fal import Fal
+    from fal_mcp.jobs.jobs import Jobs
     from fal_mcp.toolsets.selection import Selection
     from fal_mcp.toolsets.toolbox import Toolbox
 
 _FIRST_REFRESH_AFTER = 2.0
+_PICK_UP_AFTER = 1.0
 _AGAIN_AFTER_A_FAILURE = 600.0
 _MOST_COMPARED = 100
 LIST_HEADER = "x-fal-mcp-list"
@@ -52,6 +54,8 @@ class Shared:
         self._tasks = await anyio.create_task_group().__aenter__()
         if self.settings.models is None and self.settings.refresh_hours:
             self._tasks.start_soon(self._keep_fresh)
+        if self.settings.data is not None and self.settings.key is not None:
+            self._tasks.start_soon(self._pick_up)
         return self
 
     async def __aexit__(self, *exc: Any) -> None:
@@ -75,6 +79,26 @@ class Shared:
         fal = Fal(self.settings, self._transport)
         self._open.push_async_exit(fal)
         return fal
+
+    @cached_property
+    def jobs(self) -> "Jobs":
+        """All paid work, with its ledger."""
+        from fal_mcp.jobs.jobs import Jobs
+        from fal_mcp.jobs.ledger import Ledger, Limits
+
+        settings = self.settings
+        file = settings.data / "ledger.sqlite3" if settings.data else None
+        ledger = Ledger(file, records_arguments=settings.records_arguments)
+        self._open.callback(ledger.close)
+        limits = Limits(
+            call=settings.max_cost,
+            session=settings.session_budget,
+            day=settings.daily_budget,
+            approve_over=settings.approve_over,
+            allow_unpriced=settings.allow_unpriced,
+        )
+        assert self._tasks is not None
+        return Jobs(lambda: self.fal, ledger, self._tasks, limits, settings.on_disconnect)
 
     @cached_property
     def selection(self) -> "Selection":
@@ -119,6 +143,15 @@ class Shared:
         if len(touched) > _MOST_COMPARED:
             return True
         return before.page(touched, listed) != after.page(touched, listed)
+
+    async def _pick_up(self) -> None:
+        """Go on with what a server that ended left unfinished, once the handshake is through."""
+        await anyio.sleep(_PICK_UP_AFTER)
+        try:
+            self.jobs.ledger.prune()
+            await self.jobs.resume()
+        except Exception:
+            logger.exception("What was left unfinished could not be picked up.")
 
     async def _keep_fresh(self) -> None:
         # The handshake and the first list come first.

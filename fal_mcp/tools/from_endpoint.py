@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from fal_mcp.catalog import price
 from fal_mcp.catalog.endpoint import Endpoint, tool_name
-from fal_mcp.jobs import runner
-from fal_mcp.jobs.runner import Finished
+from fal_mcp.jobs.job import Job, Order
 from fal_mcp.text import cut, one_line
 from fal_mcp.tools import media
 from fal_mcp.tools.tool import Call, Media, Outcome, Tool
@@ -13,14 +13,15 @@ from fal_mcp.tools.tool import Call, Media, Outcome, Tool
 LONGEST_DESCRIPTION = 1000
 _LONGEST_SENTENCE = 400
 _MOST_FILE_ARGUMENTS = 4
+_POLL_AFTER = {"queued": 10, "running": 20}
+_RANDOM = ("seed", "noise_seed")
 
 
 def tool(endpoint: Endpoint) -> Tool:
     """The typed tool of one model."""
 
     async def run(arguments: Mapping[str, Any], call: Call) -> Outcome:
-        finished = await runner.run(call.fal.queue, endpoint.endpoint_id, dict(arguments), call.tell)
-        return outcome(endpoint.endpoint_id, finished)
+        return await run_endpoint(endpoint, arguments, call)
 
     return Tool(
         name=tool_name(endpoint.endpoint_id),
@@ -31,6 +32,73 @@ def tool(endpoint: Endpoint) -> Tool:
         key="user",
         run=run,
         metadata={"fal/endpoint_id": endpoint.endpoint_id},
+    )
+
+
+async def run_endpoint(
+    endpoint: Endpoint,
+    arguments: Mapping[str, Any],
+    call: Call,
+    *,
+    is_fresh: bool = False,
+    headers: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | None = None,
+    wait: float | None = None,
+) -> Outcome:
+    """Run an endpoint for one call: ask where money says so, begin, wait as long as the call may, answer.
+
+    Raises:
+        FalError: it was refused, or failed.
+    """
+    # Opening the way to fal is what finds a missing key, before anything is written down.
+    call.fal().need_key()
+    order = order_of(endpoint, arguments, call.owner, is_fresh=is_fresh, headers=headers, query=query)
+    await _approved(order, call)
+    started = call.jobs.start(order)
+    job = await call.jobs.wait(started.job, call.wait if wait is None else wait, call.tell)
+    answer = await outcome(job, call)
+    return answer.with_notes((_joined(job),)) if started.is_joined else answer
+
+
+def order_of(endpoint: Endpoint, arguments: Mapping[str, Any], owner: str, **options: Any) -> Order:
+    """What is to be run, with what it is thought to cost."""
+    quoted = price.quote(endpoint, arguments)
+    random = [name for name in _RANDOM if name in endpoint.input_schema.get("properties", {})]
+    return Order(
+        endpoint_id=endpoint.endpoint_id,
+        arguments=dict(arguments),
+        owner=owner,
+        price=quoted.amount,
+        price_note=quoted.note,
+        is_repeatable=not random or any(arguments.get(name) is not None for name in random),
+        **options,
+    )
+
+
+async def outcome(job: Job, call: Call) -> Outcome:
+    """How a job stands, as an answer: its files where it is completed, its id and what to call where it is not.
+
+    Raises:
+        FalError: it failed, or was cancelled.
+    """
+    if not job.is_over:
+        return _pending(job, call)
+    output = await call.jobs.output(job)
+    files = media.find(output)
+    waited, ran = job.queue_seconds, job.run_seconds
+    return Outcome(
+        data={
+            "status": "completed",
+            "endpoint_id": job.endpoint_id,
+            "request_id": job.request.request_id if job.request else None,
+            "job_id": job.job_id,
+            "output": output,
+            "files": [_file(item) for item in files],
+            "timing": {"queue_s": waited, "run_s": ran},
+            "cost": _cost_of(job),
+        },
+        media=files,
+        note=f"{job.endpoint_id} ran for {ran:.1f} s after {waited:.1f} s in the queue; {_costs(job)}.",
     )
 
 
@@ -47,27 +115,58 @@ def describe(endpoint: Endpoint) -> str:
     return cut("\n".join(lines), LONGEST_DESCRIPTION)
 
 
-def outcome(endpoint_id: str, finished: Finished) -> Outcome:
-    """The envelope that every model tool answers with, and its files."""
-    files = media.find(finished.output)
-    return Outcome(
-        data={
-            "status": "completed",
-            "endpoint_id": endpoint_id,
-            "request_id": finished.request_id,
-            "output": finished.output,
-            "files": [_file(item) for item in files],
-            "timing": {"queue_s": finished.queue_seconds, "run_s": finished.run_seconds},
-        },
-        media=files,
-        note=f"{endpoint_id} ran for {finished.run_seconds:.1f} s after {finished.queue_seconds:.1f} s in the queue.",
+async def _approved(order: Order, call: Call) -> None:
+    limit = call.jobs.limits.approve_over
+    if limit is None:
+        return
+    if order.price is None and not call.jobs.limits.allow_unpriced:
+        await call.approve(f"Run {order.endpoint_id}? What it costs is not known: {order.price_note}.")
+    elif order.price is not None and order.price > limit:
+        await call.approve(f"Run {order.endpoint_id} for about {order.price:.4g} USD ({order.price_note})?")
+
+
+def _pending(job: Job, call: Call) -> Outcome:
+    found = call.jobs.standing(job)
+    poll = _POLL_AFTER.get(job.state, 10)
+    place = f", {job.position} before it" if job.position else ""
+    known = {"queued": f"waits in fal's queue{place}", "running": "is running", "intent": "is being submitted"}
+    stands = known.get(job.state, "was submitted, and fal's answer was lost; it is being looked for")
+    data: dict[str, Any] = {
+        "status": "in_progress" if job.state != "unknown" else "unknown",
+        "state": job.state,
+        "endpoint_id": job.endpoint_id,
+        "request_id": found.request.request_id if found and found.request else None,
+        "job_id": job.job_id,
+        "queue_position": job.position,
+        "poll_after_s": poll,
+        "cost": _cost_of(job),
+    }
+    note = (
+        f"{job.endpoint_id} {stands}; {_costs(job)}. It goes on by itself and is not to be run again: call "
+        f"wait_for_job with job_id {job.job_id!r} for its result."
+    )
+    return Outcome(data=data, note=note, is_plain=True)
+
+
+def _joined(job: Job) -> str:
+    return (
+        f"the same was asked for a moment ago, so this is that job, and nothing was paid twice; run_model with fresh: "
+        f"true runs {job.endpoint_id} again"
     )
 
 
+def _cost_of(job: Job) -> dict[str, Any]:
+    return {"usd": job.price, "is_estimate": True, "note": job.price_note}
+
+
+def _costs(job: Job) -> str:
+    return f"about {job.price:.4g} USD" if job.price is not None else f"cost not known ({job.price_note})"
+
+
 def _cost(endpoint: Endpoint) -> str:
-    price = f"Costs {endpoint.price}" if endpoint.price else "Costs money; the price is on the model's page at fal.ai"
+    priced = f"Costs {endpoint.price}" if endpoint.price else "Costs money; the price is on the model's page at fal.ai"
     seconds = f"; takes about {endpoint.typical_seconds:.0f} s" if endpoint.typical_seconds else ""
-    return f"{price}{seconds}."
+    return f"{priced}{seconds}."
 
 
 def _position(path: tuple[str, ...]) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.client.fal import Fal
 from fal_mcp.errors import Fault
+from fal_mcp.jobs.jobs import Jobs
 from fal_mcp.jobs.progress import Report
 from fal_mcp.openapi import faults
 from fal_mcp.openapi.lean import lean
@@ -54,9 +55,16 @@ class Outcome:
 class Call:
     """What one call may use, and where its progress goes."""
 
-    fal: Fal
+    fal: Callable[[], Fal]
+    """The way to fal, opened when it is first asked for."""
     catalog: Catalog
+    jobs: Jobs
     tell: Callable[[Report], Awaitable[None]]
+    approve: Callable[[str], Awaitable[None]]
+    """Asks the user; raises where the answer is no, where none comes, and where nobody can be asked."""
+    wait: float = 50.0
+    """Seconds for which this call may hold the line."""
+    owner: str = "local"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from fal_mcp.openapi import lean
 from fal_mcp.openapi.example import example
 from fal_mcp.openapi.schema import Schema, branches
 from fal_mcp.text import clean, cut, one_line
-from fal_mcp.tools import from_function
+from fal_mcp.tools import from_endpoint, from_function
 from fal_mcp.tools.tool import Call, Outcome, Tool
 from fal_mcp.toolsets.models import Models
 
@@ -45,6 +45,7 @@ class GetArguments(Arguments):
 class RunArguments(Arguments):
     endpoint_id: str = Field(min_length=1, max_length=200, description="The model's id, such as fal-ai/flux/dev.")
     arguments: dict[str, Any] = Field(description="The model's own arguments; get_model shows them.")
+    fresh: bool = Field(False, description="Run it even if the same was asked for a moment ago.")
 
 
 def tools(models: Models) -> list[Tool]:
@@ -140,7 +141,7 @@ def _nothing(models: Models, arguments: SearchArguments) -> str:
 
 
 def _get(models: Models, arguments: GetArguments) -> Outcome:
-    endpoint = _endpoint(models, arguments.endpoint_id)
+    endpoint = endpoint_of(models, arguments.endpoint_id)
     if arguments.argument is not None:
         return _values(endpoint, arguments.argument, arguments.page)
     short = lean.lean(endpoint.input_schema)
@@ -203,7 +204,7 @@ def _allowed(part: Schema, root: Schema) -> list[Any]:
 
 
 async def _run(models: Models, arguments: RunArguments, call: Call) -> Outcome:
-    endpoint = _endpoint(models, arguments.endpoint_id)
+    endpoint = endpoint_of(models, arguments.endpoint_id)
     tool = models.of(endpoint.endpoint_id)
     if tool is None:
         raise _unknown(models, arguments.endpoint_id)
@@ -215,10 +216,16 @@ async def _run(models: Models, arguments: RunArguments, call: Call) -> Outcome:
             hint=f"Arguments that work: {json.dumps(example(endpoint.input_schema), ensure_ascii=False)}",
             faults=prepared.faults,
         )
-    return (await tool.run(prepared.arguments, call)).with_notes(prepared.notes)
+    done = await from_endpoint.run_endpoint(endpoint, prepared.arguments, call, is_fresh=arguments.fresh)
+    return done.with_notes(prepared.notes)
 
 
-def _endpoint(models: Models, endpoint_id: str) -> Endpoint:
+def endpoint_of(models: Models, endpoint_id: str) -> Endpoint:
+    """The endpoint that an id, a tool name or an address of fal's stands for.
+
+    Raises:
+        NotFound: with the nearest ids, or the reason why it cannot be used here.
+    """
     wanted = endpoint_id.strip().strip("/").removeprefix("https://fal.ai/models/").removeprefix("https://fal.run/")
     found = models.catalog.get(wanted) or models.catalog.by_tool_name(wanted)
     if found is None or not models.selection.allows(found.endpoint_id):

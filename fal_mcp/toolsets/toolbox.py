@@ -5,7 +5,7 @@ from typing import Any
 
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.tools.tool import Tool
-from fal_mcp.toolsets import discovery
+from fal_mcp.toolsets import discovery, jobs
 from fal_mcp.toolsets.models import Models
 from fal_mcp.toolsets.selection import Selection
 
@@ -18,7 +18,7 @@ class Toolbox:
 
     def __init__(self, catalog: Catalog, selection: Selection) -> None:
         self.models = Models(catalog, selection)
-        self._fixed = {tool.name: tool for tool in discovery.tools(self.models)}
+        self._fixed = {tool.name: tool for tool in (*discovery.tools(self.models), *jobs.tools(self.models))}
         self._names: dict[Selection, list[str]] = {}
         self._shown: dict[str, dict[str, Any] | None] = {}
 

@@ -16,17 +16,17 @@ from tests.proxy import certificates, proxy
 
 THEIRS = Path(__file__).with_name("theirs.py")
 OURS = """
-import anyio, json
+import anyio, json, os
 from fal_mcp.client.fal import Fal
 from fal_mcp.config import Settings
-from fal_mcp.jobs import runner
-import os
+
+async def seen(status): pass
 
 async def main():
-    async def tell(report): pass
     async with Fal(Settings(key=os.environ["FAL_KEY"])) as fal:
-        done = await runner.run(fal.queue, "fal-ai/flux/dev", {"prompt": "a red bicycle", "seed": 7}, tell)
-        print(json.dumps(done.output))
+        request = await fal.queue.submit("fal-ai/flux/dev", {"prompt": "a red bicycle", "seed": 7})
+        await fal.queue.follow(request, seen)
+        print(json.dumps(await fal.queue.result(request)))
 
 anyio.run(main)
 """

@@ -20,6 +20,10 @@ from tests.documents import document, put
 
 BOUND = 20
 Serve = Callable[..., Client]
+FIXED = [
+    *("search_models", "get_model", "run_model"),
+    *("wait_for_job", "get_job", "list_jobs", "cancel_job", "estimate_cost"),
+]
 
 
 @pytest.fixture(params=["auto", "legacy"])
@@ -41,17 +45,21 @@ async def names(client: Client) -> list[str]:
 async def test_by_default_the_discovery_tools_and_a_dozen_models_are_listed(host: Serve):
     async with host() as client:
         listed = await names(client)
-    assert listed[:3] == ["search_models", "get_model", "run_model"]
-    assert 8 <= len(listed) - 3 <= 12
+    assert listed[: len(FIXED)] == FIXED
+    assert 8 <= len(listed) - len(FIXED) <= 12
 
 
 async def test_what_is_listed_is_what_settings_say(host: Serve):
     async with host(listed=("search",)) as client:
-        assert await names(client) == ["search_models", "get_model", "run_model"]
+        assert await names(client) == FIXED
     async with host(listed=("text-to-speech", "fal-ai/veo3*")) as client:
-        assert (await names(client))[3:] == ["fal-ai_veo3", "fal-ai_elevenlabs_tts_eleven-v3", "fal-ai_inworld-tts"]
+        assert (await names(client))[len(FIXED) :] == [
+            "fal-ai_veo3",
+            "fal-ai_elevenlabs_tts_eleven-v3",
+            "fal-ai_inworld-tts",
+        ]
     async with host(pins=("fal-ai/ovi",)) as client:
-        assert (await names(client))[3:] == ["fal-ai_ovi"]
+        assert (await names(client))[len(FIXED) :] == ["fal-ai_ovi"]
 
 
 async def test_a_model_that_is_not_listed_can_be_called_by_name_and_by_id(fal: Emulator, host: Serve):
@@ -61,7 +69,7 @@ async def test_a_model_that_is_not_listed_can_be_called_by_name_and_by_id(fal: E
             by_id = await client.call_tool(
                 "run_model", {"endpoint_id": "fal-ai/flux/schnell", "arguments": {"prompt": "a pier"}}
             )
-            assert await names(client) == ["search_models", "get_model", "run_model"]
+            assert await names(client) == FIXED
     assert not named.is_error and not by_id.is_error
     assert by_id.structured_content["endpoint_id"] == "fal-ai/flux/schnell" and len(fal.jobs) == 2
 
@@ -69,7 +77,7 @@ async def test_a_model_that_is_not_listed_can_be_called_by_name_and_by_id(fal: E
 async def test_only_bounds_what_may_be_run_at_all(fal: Emulator, host: Serve):
     with anyio.fail_after(BOUND):
         async with host(listed=("all",), only=("fal-ai/flux/*",)) as client:
-            assert (await names(client))[3:] == ["fal-ai_flux_dev", "fal-ai_flux_schnell"]
+            assert (await names(client))[len(FIXED) :] == ["fal-ai_flux_dev", "fal-ai_flux_schnell"]
             with pytest.raises(MCPError):
                 await client.call_tool("fal-ai_veo3", {"prompt": "x"})
             refused = await client.call_tool("run_model", {"endpoint_id": "fal-ai/veo3", "arguments": {"prompt": "x"}})
@@ -210,11 +218,11 @@ async def test_a_change_of_a_listed_tool_is_announced_and_of_another_is_not(
             if mode == "auto":
                 tasks.start_soon(_listen, client, listening)
                 await listening.wait()
-            assert (await names(client))[3:] == []
+            assert (await names(client))[len(FIXED) :] == []
             first, shared = news, server.shared
             await shared.refresh()
             await first.wait()
-            assert (await names(client))[3:] == ["fal-ai_one"]
+            assert (await names(client))[len(FIXED) :] == ["fal-ai_one"]
             second = news
             change("fal-ai/two")
             await shared.refresh()

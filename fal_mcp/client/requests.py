@@ -1,0 +1,66 @@
+"""The account's past requests, and what they cost. Fact sheet §6.7, §6.8 and §6.4."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from fal_mcp.client import answers
+from fal_mcp.client.endpoint_id import request_of
+from fal_mcp.client.http import Http
+from fal_mcp.client.queue import Request
+from fal_mcp.config import Hosts
+from fal_mcp.errors import NotFound
+
+_MOST = 100
+_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One request that fal remembers; `arguments` is None where it kept none."""
+
+    request: Request
+    started: str
+    arguments: dict[str, Any] | None
+
+
+class Requests:
+    """The account's requests."""
+
+    def __init__(self, http: Http, hosts: Hosts) -> None:
+        self._http = http
+        self._hosts = hosts
+
+    async def since(self, endpoint_id: str, start: float) -> list[Past]:
+        """The newest requests of this endpoint since `start`, in seconds since 1970, with what they were given.
+
+        Raises:
+            NotAuthorised: there is no key.
+        """
+        self._http.need_key()
+        params = {
+            "endpoint_id": endpoint_id,
+            "start": datetime.fromtimestamp(start, UTC).isoformat().replace("+00:00", "Z"),
+            "limit": str(_MOST),
+            "expand": "payloads",
+        }
+        try:
+            response = await self._http.get(f"{self._hosts.api}/v1/models/requests/by-endpoint", params)
+        except NotFound:
+            return []
+        found: Any = (answers.json_object(response.content) or {}).get("items")
+        items = cast(list[Any], found) if isinstance(found, list) else []
+        return [past for item in items if (past := self._past(item))]
+
+    def _past(self, item: Any) -> Past | None:
+        entry = cast(dict[str, Any], item) if isinstance(item, dict) else dict[str, Any]()
+        endpoint_id, request_id = entry.get("endpoint_id"), str(entry.get("request_id"))
+        if not isinstance(endpoint_id, str) or not _ID.fullmatch(request_id):
+            return None
+        given: Any = entry.get("json_input")
+        return Past(
+            request_of(endpoint_id, request_id, self._hosts),
+            str(entry.get("started_at") or ""),
+            cast(dict[str, Any], given) if isinstance(given, dict) else None,
+        )

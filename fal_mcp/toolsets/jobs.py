@@ -1,0 +1,179 @@
+"""Paid work after it was begun: wait, look, list, cancel; and what it would cost before."""
+
+import time
+from typing import Any, Literal
+
+from pydantic import Field
+
+from fal_mcp.catalog import price
+from fal_mcp.jobs.job import Job
+from fal_mcp.text import one_line
+from fal_mcp.tools import from_endpoint, from_function
+from fal_mcp.tools.tool import Call, Outcome, Tool
+from fal_mcp.toolsets.discovery import Arguments, endpoint_of
+from fal_mcp.toolsets.models import Models
+
+_LONGEST_WAIT = 55.0
+_DAY = 86_400.0
+
+
+class WaitArguments(Arguments):
+    job_id: str = Field(min_length=1, max_length=80, description="The job's id, as a run gave it.")
+    seconds: float = Field(50, ge=0, le=_LONGEST_WAIT, description="How long to wait for it, at most.")
+
+
+class GetArguments(Arguments):
+    job_id: str = Field(min_length=1, max_length=80, description="The job's id, as a run gave it.")
+
+
+class ListArguments(Arguments):
+    status: Literal["queued", "running", "completed", "failed", "cancelled", "unknown"] | None = Field(
+        None, description="Only jobs in this state."
+    )
+    endpoint_id: str | None = Field(None, max_length=200, description="Only jobs of this model.")
+    since_hours: float = Field(24, gt=0, le=24 * 31, description="How far back to look.")
+    limit: int = Field(20, ge=1, le=100, description="Jobs at most, the newest first.")
+
+
+class EstimateArguments(Arguments):
+    endpoint_id: str = Field(min_length=1, max_length=200, description="The model's id, such as fal-ai/flux/dev.")
+    arguments: dict[str, Any] = Field(default_factory=dict, description="What it would be given.")
+    count: int = Field(1, ge=1, le=1000, description="How many such runs.")
+
+
+def tools(models: Models) -> list[Tool]:
+    """The job tools."""
+
+    async def estimate(arguments: EstimateArguments, call: Call) -> Outcome:
+        return _estimate(models, arguments, call)
+
+    return [
+        from_function.tool(
+            WaitArguments,
+            _wait,
+            name="wait_for_job",
+            title="Wait for a job",
+            description="Waits for a run that answered with a job_id, with progress, and answers as the run would "
+            "have. Costs nothing. Where it is still not over, call it again.",
+            effect="reads",
+            key="user",
+        ),
+        from_function.tool(
+            GetArguments,
+            _get,
+            name="get_job",
+            title="Look at a job",
+            description="How a job stands now, or its result. Costs nothing and does not wait.",
+            effect="reads",
+            key="user",
+        ),
+        from_function.tool(
+            ListArguments,
+            _list,
+            name="list_jobs",
+            title="List jobs",
+            description="The runs of the last day or longer, with state, cost and job_id; also those that a restart or "
+            "a broken connection interrupted.",
+            effect="reads",
+        ),
+        from_function.tool(
+            GetArguments,
+            _cancel,
+            name="cancel_job",
+            title="Cancel a job",
+            description="Cancels a job at fal and says what fal answered. In the queue it then costs nothing; one that "
+            "runs may be billed.",
+            effect="destroys",
+            key="user",
+        ),
+        from_function.tool(
+            EstimateArguments,
+            estimate,
+            name="estimate_cost",
+            title="Estimate a cost",
+            description="What runs of a model would cost, and what of it cannot be told. Runs nothing.",
+            effect="reads",
+        ),
+    ]
+
+
+async def _wait(arguments: WaitArguments, call: Call) -> Outcome:
+    job = call.jobs.get(arguments.job_id, call.owner)
+    job = await call.jobs.wait(job, min(arguments.seconds, call.wait), call.tell)
+    return await from_endpoint.outcome(job, call)
+
+
+async def _get(arguments: GetArguments, call: Call) -> Outcome:
+    return await from_endpoint.outcome(call.jobs.get(arguments.job_id, call.owner), call)
+
+
+async def _list(arguments: ListArguments, call: Call) -> Outcome:
+    found = call.jobs.ledger.listed(
+        call.owner,
+        state=arguments.status,
+        endpoint_id=arguments.endpoint_id,
+        since=time.time() - arguments.since_hours * 3600,
+        limit=arguments.limit,
+    )
+    lines = [_line(job) for job in found] or ["There are no such jobs."]
+    now = time.time()
+    total = call.jobs.ledger.spent(now - now % _DAY)
+    lines.append(f"Today's jobs cost about {total:.4g} USD, as far as their prices are known.")
+    data = {"jobs": [_row(job) for job in found], "spent_today_usd": round(total, 6)}
+    return Outcome(data=data, note="\n".join(lines), is_plain=True)
+
+
+async def _cancel(arguments: GetArguments, call: Call) -> Outcome:
+    job = call.jobs.get(arguments.job_id, call.owner)
+    if job.is_over:
+        said, note = "already completed", f"It is over already: {job.state}. There was nothing to cancel."
+    else:
+        said = await call.jobs.cancel(job)
+        note = {
+            "requested": "fal took the cancellation. "
+            + (
+                "It was running and may be billed." if job.state == "running" else "It had not begun and costs nothing."
+            ),
+            "already completed": "fal says it is completed already; it is billed, and get_job has its result.",
+            "not found": "fal does not know this request.",
+        }[said]
+    data = {"job_id": job.job_id, "state": job.state, "fal_said": said}
+    return Outcome(data=data, note=note, is_plain=True)
+
+
+def _estimate(models: Models, arguments: EstimateArguments, call: Call) -> Outcome:
+    endpoint = endpoint_of(models, arguments.endpoint_id)
+    quoted = price.quote(endpoint, arguments.arguments)
+    amount = None if quoted.amount is None else round(quoted.amount * arguments.count, 6)
+    runs = f"{arguments.count} runs" if arguments.count > 1 else "One run"
+    told = f"about {amount:.4g} USD ({quoted.note})" if amount is not None else f"cannot be priced: {quoted.note}"
+    limits, ledger = call.jobs.limits, call.jobs.ledger
+    now = time.time()
+    left = {
+        "session": None if limits.session is None else round(limits.session - ledger.spent(0, ledger.session), 6),
+        "day": None if limits.day is None else round(limits.day - ledger.spent(now - now % _DAY), 6),
+    }
+    budgets = "".join(
+        f" {money:.4g} USD are left of the {name} budget." for name, money in left.items() if money is not None
+    )
+    data = {"endpoint_id": endpoint.endpoint_id, "usd": amount, "note": quoted.note, "left_usd": left}
+    return Outcome(data=data, note=f"{runs} of {endpoint.endpoint_id}: {told}.{budgets}", is_plain=True)
+
+
+def _line(job: Job) -> str:
+    ago = max(time.time() - job.created, 0)
+    since = f"{ago / 3600:.0f} h" if ago > 5400 else f"{ago / 60:.0f} min"
+    cost = f"about {job.price:.4g} USD" if job.price is not None else "cost not known"
+    lost = f": {one_line(str(job.error.get('message')), 120)}" if job.error else ""
+    return f"{job.job_id} | {job.endpoint_id} | {job.state}{lost} | {since} ago | {cost}"
+
+
+def _row(job: Job) -> dict[str, Any]:
+    return {
+        "job_id": job.job_id,
+        "endpoint_id": job.endpoint_id,
+        "state": job.state,
+        "created": round(job.created, 3),
+        "usd": job.price,
+        "request_id": job.request.request_id if job.request else None,
+    }

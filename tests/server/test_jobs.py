@@ -1,0 +1,225 @@
+"""Paid work over MCP: bounded waits, cancels, the same call twice, budgets, approval. Both protocol eras."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import mcp_types as types
+import pytest
+from mcp.client import Client
+
+from fal_mcp.config import Settings
+from fal_mcp.emulator import Emulator, Failure, Script
+from fal_mcp.server import app
+
+TOOL, ENDPOINT = "fal-ai_flux_dev", "fal-ai/flux/dev"
+ARGUMENTS = {"prompt": "a red bicycle", "seed": 7, "image_size": {"width": 1000, "height": 1000}}
+BOUND = 20
+Host = Callable[..., Client]
+
+
+@pytest.fixture(params=["auto", "legacy"])
+def host(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path) -> Host:
+    def client(answer: Any = None, **changes: Any) -> Client:
+        chosen = replace(settings, **{"data": tmp_path / "data", **changes})
+        return Client(app.build(chosen), mode=request.param, elicitation_callback=answer)
+
+    return client
+
+
+def text(result: types.CallToolResult) -> str:
+    return "\n".join(block.text for block in result.content if isinstance(block, types.TextContent))
+
+
+async def test_a_long_run_answers_with_its_job_and_waiting_gives_its_result(fal: Emulator, host: Host):
+    fal.script(ENDPOINT, Script(hold_running=True))
+    with anyio.fail_after(BOUND):
+        async with host(wait=0.2) as client:
+            pending = await client.call_tool(TOOL, ARGUMENTS)
+            job_id = pending.structured_content["job_id"]
+            still = await client.call_tool("wait_for_job", {"job_id": job_id, "seconds": 0.1})
+            (job,) = fal.jobs.values()
+            job.release()
+            done = await client.call_tool("wait_for_job", {"job_id": job_id})
+            again = await client.call_tool("get_job", {"job_id": job_id})
+    assert not pending.is_error and pending.structured_content["status"] == "in_progress"
+    assert pending.structured_content["state"] == still.structured_content["state"] == "running"
+    assert f"wait_for_job with job_id {job_id!r}" in text(pending)
+    assert done.structured_content["output"]["seed"] == 7 and done.structured_content == again.structured_content
+    assert len(fal.jobs) == 1
+
+
+async def test_an_unknown_job_is_not_found(host: Host):
+    async with host() as client:
+        result = await client.call_tool("get_job", {"job_id": "job_" + "0" * 32})
+    assert result.is_error and result.structured_content["error"]["kind"] == "NotFound"
+
+
+async def test_a_failed_job_says_the_same_whenever_it_is_asked(fal: Emulator, host: Host):
+    fal.script(ENDPOINT, Script(failure=Failure(500, {"detail": "CUDA out of memory"})))
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            first = await client.call_tool(TOOL, ARGUMENTS)
+            listed = await client.call_tool("list_jobs", {"status": "failed"})
+            (row,) = listed.structured_content["jobs"]
+            second = await client.call_tool("get_job", {"job_id": row["job_id"]})
+    assert first.is_error and second.is_error and "CUDA out of memory" in text(first)
+    assert first.structured_content["error"]["message"] == second.structured_content["error"]["message"]
+
+
+async def test_the_same_call_while_it_runs_joins_it_and_fresh_insists(fal: Emulator, host: Host):
+    fal.script(ENDPOINT, Script(hold_running=True))
+    with anyio.fail_after(BOUND):
+        async with host(wait=0.2) as client:
+            first = await client.call_tool(TOOL, ARGUMENTS)
+            joined = await client.call_tool(TOOL, dict(reversed(ARGUMENTS.items())))
+            fresh = await client.call_tool(
+                "run_model", {"endpoint_id": ENDPOINT, "arguments": ARGUMENTS, "fresh": True}
+            )
+            other = await client.call_tool(TOOL, {**ARGUMENTS, "seed": 8})
+    ids = [one.structured_content["job_id"] for one in (first, joined, fresh, other)]
+    assert ids[0] == ids[1] and len(set(ids)) == 3 and len(fal.jobs) == 3
+    assert "nothing was paid twice" in text(joined)
+
+
+async def test_two_calls_that_leave_the_seed_to_chance_are_two(fal: Emulator, host: Host):
+    fal.script(ENDPOINT, Script(hold_running=True))
+    with anyio.fail_after(BOUND):
+        async with host(wait=0.1) as client:
+            await client.call_tool(TOOL, {"prompt": "x"})
+            await client.call_tool(TOOL, {"prompt": "x"})
+    assert len(fal.jobs) == 2
+
+
+async def test_a_call_that_is_repeated_after_it_broke_off_gets_the_same_job(fal: Emulator, host: Host):
+    fal.script(ENDPOINT, Script(hold_running=True))
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            with anyio.move_on_after(BOUND) as scope:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(client.call_tool, TOOL, {"prompt": "x"})
+                    await fal.until(lambda: any(job.state == "IN_PROGRESS" for job in fal.jobs.values()))
+                    await anyio.sleep(0.1)
+                    scope.cancel()
+            (job,) = fal.jobs.values()
+            await fal.until(lambda: True)
+            job.release()
+            again = await client.call_tool(TOOL, {"prompt": "x"})
+    assert not again.is_error and len(fal.jobs) == 1 and "paid twice" in text(again)
+
+
+async def test_a_cancel_reaches_fal_within_200_milliseconds(fal: Emulator, host: Host):
+    fal.script(ENDPOINT, Script(hold_in_queue=True))
+    cancelled_at = 0.0
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            with anyio.move_on_after(BOUND) as scope:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(client.call_tool, TOOL, ARGUMENTS)
+                    await fal.until(lambda: any(call.path.endswith("/stream") for call in fal.calls))
+                    cancelled_at = time.monotonic()
+                    scope.cancel()
+            await fal.until(lambda: all(job.cancelled for job in fal.jobs.values()))
+            took = time.monotonic() - cancelled_at
+    assert took <= 0.2
+
+
+async def test_cancel_job_says_what_fal_said(fal: Emulator, host: Host):
+    fal.script(ENDPOINT, Script(hold_in_queue=True))
+    with anyio.fail_after(BOUND):
+        async with host(wait=0.1) as client:
+            pending = await client.call_tool(TOOL, ARGUMENTS)
+            job_id = pending.structured_content["job_id"]
+            cancelled = await client.call_tool("cancel_job", {"job_id": job_id})
+            ended = await client.call_tool("wait_for_job", {"job_id": job_id})
+            again = await client.call_tool("cancel_job", {"job_id": job_id})
+    assert cancelled.structured_content["fal_said"] == "requested" and "costs nothing" in text(cancelled)
+    assert ended.is_error and ended.structured_content["error"]["error_type"] == "client_cancelled"
+    assert again.structured_content["fal_said"] == "already completed"
+
+
+async def test_on_disconnect_cancel_stops_a_running_job_too(fal: Emulator, host: Host):
+    fal.script(ENDPOINT, Script(hold_running=True))
+    with anyio.fail_after(BOUND):
+        async with host(on_disconnect="cancel") as client:
+            with anyio.move_on_after(BOUND) as scope:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(client.call_tool, TOOL, ARGUMENTS)
+                    await fal.until(lambda: any(job.state == "IN_PROGRESS" for job in fal.jobs.values()))
+                    scope.cancel()
+            await fal.until(lambda: all(job.cancelled for job in fal.jobs.values()))
+
+
+async def test_what_a_run_would_cost_and_what_it_cost_are_said(fal: Emulator, host: Host):
+    with anyio.fail_after(BOUND):
+        async with host(daily_budget=1.0) as client:
+            asked = {"endpoint_id": ENDPOINT, "arguments": ARGUMENTS, "count": 4}
+            before = await client.call_tool("estimate_cost", asked)
+            ran = await client.call_tool(TOOL, ARGUMENTS)
+            listed = await client.call_tool("list_jobs", {})
+    assert before.structured_content["usd"] == 0.1 and "1 USD are left of the day budget" in text(before)
+    assert ran.structured_content["cost"]["usd"] == 0.025 and "about 0.025 USD" in text(ran)
+    assert listed.structured_content["spent_today_usd"] == 0.025
+
+
+@pytest.mark.parametrize("setting", ["max_cost", "session_budget", "daily_budget"])
+async def test_a_call_over_a_limit_is_refused_before_anything_is_sent(fal: Emulator, host: Host, setting: str):
+    with anyio.fail_after(BOUND):
+        async with host(**{setting: 0.02}) as client:
+            result = await client.call_tool(TOOL, ARGUMENTS)
+            unpriced = await client.call_tool("fal-ai_triposr", {"image_url": "https://e.x/a.png"})
+    assert result.is_error and f"--{setting.replace('_', '-')} is 0.02 USD" in text(result)
+    assert unpriced.is_error and "--allow-unpriced" in text(unpriced)
+    assert fal.jobs == {}
+
+
+async def test_calls_at_once_cannot_slip_under_a_budget_together(fal: Emulator, host: Host):
+    results: list[types.CallToolResult] = []
+    with anyio.fail_after(BOUND):
+        async with host(session_budget=0.1) as client:
+
+            async def one(seed: int) -> None:
+                results.append(await client.call_tool(TOOL, {**ARGUMENTS, "seed": seed}))
+
+            async with anyio.create_task_group() as tasks:
+                for seed in range(20):
+                    tasks.start_soon(one, seed)
+    assert len(fal.jobs) == 4 == sum(not result.is_error for result in results)
+
+
+@pytest.mark.parametrize(
+    ("action", "content", "runs"),
+    [("accept", {"approve": True}, 1), ("accept", {"approve": False}, 0), ("decline", None, 0), ("cancel", None, 0)],
+)
+async def test_the_user_is_asked_about_what_costs_more(fal: Emulator, host: Host, action: Any, content: Any, runs: int):
+    asked: list[str] = []
+
+    async def answer(context: Any, params: Any) -> types.ElicitResult:
+        asked.append(params.message)
+        return types.ElicitResult(action=action, content=content)
+
+    with anyio.fail_after(BOUND):
+        async with host(answer, approve_over=0.01) as client:
+            result = await client.call_tool(TOOL, ARGUMENTS)
+    assert asked == ["Run fal-ai/flux/dev for about 0.025 USD (0.025 USD per megapixel, times 1)?"]
+    assert len(fal.jobs) == runs and result.is_error is (runs == 0)
+
+
+async def test_a_client_that_cannot_ask_gets_the_price_and_the_setting(fal: Emulator, host: Host):
+    with anyio.fail_after(BOUND):
+        async with host(approve_over=0.01) as client:
+            result = await client.call_tool(TOOL, ARGUMENTS)
+    assert result.is_error and "0.025 USD" in text(result) and "--approve-over" in text(result)
+    assert fal.jobs == {}
+
+
+async def test_a_lost_submit_is_found_in_fals_records_and_not_sent_again(fal: Emulator, host: Host):
+    fal.script(ENDPOINT, Script(submit_drop=True))
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            result = await client.call_tool(TOOL, ARGUMENTS)
+    assert not result.is_error and result.structured_content["output"]["seed"] == 7
+    assert len(fal.jobs) == 1
