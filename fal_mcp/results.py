@@ -20,7 +20,7 @@ _LONGEST_SHOWN_URL = 500
 def render(outcome: Outcome) -> types.CallToolResult:
     """The answer to a call that went well."""
     said = [] if outcome.is_plain else _said(outcome.data.get("output"), outcome.media)
-    text = [outcome.note, *_files(outcome.media), *said]
+    text = [outcome.note, *([] if outcome.is_plain else _files(outcome.media)), *said]
     longest = _LONGEST_PLAIN_TEXT if outcome.is_plain else _LONGEST_TEXT
     links = [_link(number, item) for number, item in enumerate(outcome.media[:_MOST_LINKS], 1) if _is_remote(item)]
     return types.CallToolResult(

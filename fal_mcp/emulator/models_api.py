@@ -91,7 +91,7 @@ def _requests(fal: Emulator, visit: "Visit") -> Response:
             "endpoint_id": job.endpoint_id,
             "sent_at": job.sent,
             "started_at": job.sent,
-            **({"json_input": job.input} if "payloads" in _listed(visit, "expand") else {}),
+            **({"json_input": job.input} if job.script.keeps_payloads else {}),
         }
         for job in reversed(found)
     ]

@@ -49,6 +49,8 @@ class Script:
     """Wait with the answer to a submit until `Emulator.release`: before the job is taken, or after."""
     hold_result: bool = False
     """Wait with the result until `Emulator.release`."""
+    keeps_payloads: bool = True
+    """Whether the account's records show what the job was given."""
     status: Reply | None = None
     result: Reply | None = None
     stream: Reply | None = None

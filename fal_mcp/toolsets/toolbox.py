@@ -5,7 +5,7 @@ from typing import Any
 
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.tools.tool import Tool
-from fal_mcp.toolsets import discovery, jobs
+from fal_mcp.toolsets import discovery, jobs, many
 from fal_mcp.toolsets.models import Models
 from fal_mcp.toolsets.selection import Selection
 
@@ -18,7 +18,7 @@ class Toolbox:
 
     def __init__(self, catalog: Catalog, selection: Selection) -> None:
         self.models = Models(catalog, selection)
-        self._fixed = {tool.name: tool for tool in (*discovery.tools(self.models), *jobs.tools(self.models))}
+        self._fixed = {tool.name: tool for tool in _fixed(self.models)}
         self._names: dict[Selection, list[str]] = {}
         self._shown: dict[str, dict[str, Any] | None] = {}
 
@@ -46,3 +46,7 @@ class Toolbox:
                 tool = self._fixed.get(name) or self.models.of(name)
                 self._shown[name] = show(tool) if tool else None
         return [shown for name in names if (shown := self._shown[name])]
+
+
+def _fixed(models: Models) -> list[Tool]:
+    return [*discovery.tools(models), *jobs.tools(models), *many.tools(models)]

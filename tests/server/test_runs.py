@@ -159,7 +159,7 @@ async def test_a_stream_that_is_none_is_replaced_by_polling(fal: Emulator, conne
 
 async def test_a_submit_whose_answer_is_lost_is_not_sent_again(fal: Emulator, connect: Connect):
     """Issue 2, item 3: it may be running and paid for."""
-    fal.script(ENDPOINT, Script(submit_drop=True))
+    fal.script(ENDPOINT, Script(submit_drop=True, keeps_payloads=False))
     result = await call(connect)
     assert result.is_error and result.structured_content["error"]["kind"] == "MaybeReceived"
     assert "not sent again" in text(result)

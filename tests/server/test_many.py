@@ -1,0 +1,134 @@
+"""Many runs at once and runs that feed each other, over MCP."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import mcp_types as types
+import pytest
+from mcp.client import Client
+
+from fal_mcp.config import Settings
+from fal_mcp.emulator import Emulator, Failure, Script
+from fal_mcp.server import app
+
+FLUX, KONTEXT = "fal-ai/flux/dev", "fal-ai/flux-pro/kontext"
+BOUND = 20
+Host = Callable[..., Client]
+
+
+@pytest.fixture
+def host(settings: Settings, tmp_path: Path) -> Host:
+    def client(answer: Any = None, **changes: Any) -> Client:
+        chosen = replace(settings, **{"data": tmp_path / "data", **changes})
+        return Client(app.build(chosen), elicitation_callback=answer)
+
+    return client
+
+
+def text(result: types.CallToolResult) -> str:
+    return "\n".join(block.text for block in result.content if isinstance(block, types.TextContent))
+
+
+def step(endpoint_id: str, **arguments: Any) -> dict[str, Any]:
+    return {"endpoint_id": endpoint_id, "arguments": arguments}
+
+
+def batch(count: int) -> dict[str, Any]:
+    return {"endpoint_id": FLUX, "arguments": [{"prompt": "a"}], "count": count}
+
+
+CHAIN = [step(FLUX, prompt="a pier", seed=1), step(KONTEXT, prompt="at night", image_url="$1.images[0].url")]
+
+
+async def test_a_batch_runs_each_and_reports_item_by_item(fal: Emulator, host: Host):
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            arguments = [{"prompt": "a"}, {"prompt": "b", "num_images": 2}]
+            result = await client.call_tool(
+                "run_batch",
+                {"endpoint_id": KONTEXT, "arguments": [{**a, "image_url": "https://e.x/a.png"} for a in arguments]},
+            )
+            same = await client.call_tool(
+                "run_batch", {"endpoint_id": FLUX, "arguments": [{"prompt": "a"}], "count": 3}
+            )
+    assert [item["status"] for item in result.structured_content["items"]] == ["completed", "completed"]
+    assert result.structured_content["usd"] == 0.12
+    assert len(same.structured_content["items"]) == 3 and len(fal.jobs) == 5
+
+
+async def test_a_batch_with_one_wrong_entry_begins_nothing(fal: Emulator, host: Host):
+    async with host() as client:
+        result = await client.call_tool(
+            "run_batch", {"endpoint_id": FLUX, "arguments": [{"prompt": "a"}, {"prompt": "b", "num_images": 50}]}
+        )
+    assert result.is_error and "run 2" in text(result) and fal.jobs == {}
+
+
+async def test_a_part_of_a_batch_that_fails_costs_the_rest_nothing(fal: Emulator, host: Host):
+    with anyio.fail_after(BOUND):
+        async with host(session_budget=0.03) as client:
+            over = await client.call_tool("run_batch", batch(2))
+        fal.script(FLUX, Script(failure=Failure()))
+        async with host() as client:
+            result = await client.call_tool("run_batch", batch(2))
+    assert over.is_error and "All of it would cost" in text(over)
+    assert not result.is_error and result.structured_content["status"] == "partial"
+    assert [item["status"] for item in result.structured_content["items"]] == ["failed", "failed"]
+
+
+async def test_a_batch_asks_once(fal: Emulator, host: Host):
+    asked: list[str] = []
+
+    async def answer(context: Any, params: Any) -> types.ElicitResult:
+        asked.append(params.message)
+        return types.ElicitResult(action="accept", content={"approve": True})
+
+    with anyio.fail_after(BOUND):
+        async with host(answer, approve_over=0.01) as client:
+            await client.call_tool("run_batch", batch(5))
+    assert len(asked) == 1 and "5 jobs" in asked[0] and len(fal.jobs) == 5
+
+
+async def test_a_chain_feeds_the_next_step(fal: Emulator, host: Host):
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            result = await client.call_tool("run_chain", {"steps": CHAIN})
+    first, second = fal.jobs.values()
+    assert second.input["image_url"] == first.output["images"][0]["url"]
+    assert len(result.structured_content["done"]) == 2
+
+
+async def test_a_chain_goes_on_from_the_step_that_failed(fal: Emulator, host: Host):
+    fal.script(KONTEXT, Script(failure=Failure(422, {"detail": "Too small"})))
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            failed = await client.call_tool("run_chain", {"steps": CHAIN})
+            fal.script(KONTEXT, Script())
+            (row,) = (await client.call_tool("list_jobs", {"status": "completed"})).structured_content["jobs"]
+            done = await client.call_tool("run_chain", {"steps": CHAIN, "done": [row["job_id"]]})
+    assert failed.is_error and "Step 2 failed" in text(failed) and row["job_id"] in text(failed)
+    assert not done.is_error
+    assert [job.endpoint_id for job in fal.jobs.values()] == [FLUX, KONTEXT, KONTEXT]
+
+
+async def test_a_chain_that_takes_long_says_how_to_go_on(fal: Emulator, host: Host):
+    fal.script(FLUX, Script(hold_running=True))
+    with anyio.fail_after(BOUND):
+        async with host(wait=0.2) as client:
+            pending = await client.call_tool("run_chain", {"steps": CHAIN})
+            next(iter(fal.jobs.values())).release()
+            done = await client.call_tool("run_chain", {"steps": CHAIN, "done": pending.structured_content["done"]})
+            while done.structured_content["status"] != "completed":
+                done = await client.call_tool("run_chain", {"steps": CHAIN, "done": done.structured_content["done"]})
+    assert pending.structured_content["status"] == "in_progress" and len(fal.jobs) == 2
+
+
+@pytest.mark.parametrize("reference", ["$2.images[0].url", "$0.images", "$3.x"])
+async def test_a_reference_that_leads_nowhere_begins_nothing(fal: Emulator, host: Host, reference: str):
+    steps = [step(FLUX, prompt="a"), step(KONTEXT, prompt="b", image_url=reference)]
+    async with host() as client:
+        result = await client.call_tool("run_chain", {"steps": steps})
+    assert result.is_error and reference in text(result) and fal.jobs == {}
