@@ -1,15 +1,17 @@
-"""`python -m benchmarks [FOLDER OF MODEL DOCUMENTS]`: every figure, its bound, and whether it holds."""
+"""`python -m benchmarks [--long] [FOLDER OF MODEL DOCUMENTS]`: every figure, its bound, and whether it holds.
+
+`--long` adds a job of three minutes."""
 
 import sys
 from pathlib import Path
 
 import anyio
 
-from benchmarks import call, catalog, start
+from benchmarks import call, catalog, jobs, start
 from fal_mcp import bundled
 
 
-def main(models: Path) -> int:
+def main(models: Path, is_long: bool) -> int:
     """Print the figures; 1 where one is over its bound."""
     failed = _say([(*start.run(models), start.MOST, "times")])
     failed += _say(
@@ -19,6 +21,10 @@ def main(models: Path) -> int:
             (*anyio.run(call.requests, 5), call.MOST_REQUESTS, "requests"),
         ]
     )
+    failed += _say(anyio.run(jobs.at_once))
+    failed += _say(jobs.full_ledger())
+    if is_long:
+        failed += _say(anyio.run(jobs.long, 180.0))
     with catalog.at_fals_size(models) as folder:
         failed += _say([(*start.run(folder), start.MOST, "times")])
         failed += _say(catalog.memory(folder))
@@ -36,4 +42,5 @@ def _say(measured: list[catalog.Figure]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else bundled.schemas() / "models"))
+    folders = [one for one in sys.argv[1:] if one != "--long"]
+    sys.exit(main(Path(folders[0]) if folders else bundled.schemas() / "models", "--long" in sys.argv))

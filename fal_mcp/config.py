@@ -102,6 +102,8 @@ class Settings:
     """Where the ledger of paid work is kept; in memory where there is none."""
     wait: float = 50.0
     """Seconds for which a call waits for its job before it answers with the job's id."""
+    task_grace: float = 12.0
+    """The same for a client that takes MCP tasks: after that it gets a task."""
     on_disconnect: Literal["detach", "cancel"] = "detach"
     """What becomes of a running job whose call is broken off."""
     records_arguments: bool = True
@@ -148,6 +150,7 @@ class Settings:
             refresh_hours=_number("refresh_hours", value("refresh_hours"), default.refresh_hours, _MOST_HOURS),
             data=Path(value("data_dir") or platformdirs.user_data_path("fal-mcp", appauthor=False)),
             wait=_number("wait", value("wait"), default.wait, _LONGEST_WAIT),
+            task_grace=_number("task_grace", value("task_grace"), default.task_grace, _LONGEST_WAIT),
             on_disconnect=_one_of("on_disconnect", value("on_disconnect") or "detach", ("detach", "cancel")),
             records_arguments=_is_on(value("record_arguments"), True),
             max_cost=_money("max_cost", value("max_cost")),

@@ -3,7 +3,7 @@
 What a handler does is in `calls`, `library` and `news`.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,14 @@ from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 
 from fal_mcp import __version__
 from fal_mcp.config import Settings
+from fal_mcp.server import tasks
 from fal_mcp.server.news import News
 from fal_mcp.server.shared import Shared
 
 if TYPE_CHECKING:
     import httpx
+
+    from fal_mcp.tools.tool import Tool
 
 _FRESH_FOR = 300_000
 _HINT = CacheHint(ttl_ms=_FRESH_FOR, scope="public")
@@ -51,10 +54,12 @@ class FalServer(Server[Shared]):
         )
 
 
-def build(settings: Settings, transport: "httpx.AsyncBaseTransport | None" = None) -> FalServer:
-    """The server for these settings; `transport` stands in for the network in tests."""
+def build(
+    settings: Settings, transport: "httpx.AsyncBaseTransport | None" = None, more_tools: "Sequence[Tool]" = ()
+) -> FalServer:
+    """The server for these settings; `transport` stands in for the network, and tools may be added, in tests."""
     news = News()
-    shared = Shared(settings, transport, news.tools_changed)
+    shared = Shared(settings, transport, news.tools_changed, more_tools)
 
     @asynccontextmanager
     async def lifespan(_: Server[Shared]) -> AsyncGenerator[Shared]:
@@ -95,6 +100,10 @@ def build(settings: Settings, transport: "httpx.AsyncBaseTransport | None" = Non
         on_completion=_complete,
         on_subscriptions_listen=news.listen,
     )
+    server.extensions[tasks.EXTENSION] = {}
+    server.add_request_handler("tasks/get", tasks.TaskParams, _get_task)
+    server.add_request_handler("tasks/update", tasks.UpdateParams, _update_task)
+    server.add_request_handler("tasks/cancel", tasks.TaskParams, _cancel_task)
     # What a client sends back as the state of a question must be what was sent to it.
     server.middleware.append(RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience=server.name))
     server.shared = shared
@@ -152,3 +161,18 @@ async def _complete(ctx: Any, params: types.CompleteRequestParams) -> types.Comp
     from fal_mcp.server import library
 
     return library.complete(ctx.lifespan_context.tools.models, params)
+
+
+async def _get_task(ctx: Any, params: tasks.TaskParams) -> Any:
+    tasks.check(ctx, params)
+    return await ctx.lifespan_context.long_calls.get(params.task_id)
+
+
+async def _update_task(ctx: Any, params: tasks.UpdateParams) -> Any:
+    tasks.check(ctx, params)
+    return await ctx.lifespan_context.long_calls.update(params.task_id, params.input_responses)
+
+
+async def _cancel_task(ctx: Any, params: tasks.TaskParams) -> Any:
+    tasks.check(ctx, params)
+    return await ctx.lifespan_context.long_calls.cancel(params.task_id)

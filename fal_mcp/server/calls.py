@@ -17,8 +17,10 @@ from fal_mcp import results
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.errors import FalError, ServiceFailed
 from fal_mcp.jobs.progress import Report
-from fal_mcp.server.approval import InputNeeded, approver
+from fal_mcp.server import tasks
+from fal_mcp.server.asking import InputNeeded, asker
 from fal_mcp.server.shared import Shared
+from fal_mcp.server.tasks import Run
 from fal_mcp.text import one_line
 from fal_mcp.tools.tool import Call, Tool
 from fal_mcp.toolsets.selection import Selection
@@ -27,37 +29,59 @@ from fal_mcp.toolsets.toolbox import Toolbox
 PAGE = 100
 """Tools on one page: some ten milliseconds of work, so that running jobs go on being reported."""
 _INVALID_PARAMS = -32602
+_AS_LONG_AS_IT_TAKES = 24 * 3600.0
 
 logger = logging.getLogger("fal_mcp")
 
 
-async def call_tool(ctx: Any, params: types.CallToolRequestParams) -> types.CallToolResult | types.InputRequiredResult:
-    """One call, from its name to its answer.
+async def call_tool(ctx: Any, params: types.CallToolRequestParams) -> Any:
+    """One call, from its name to its answer; a task where it takes long and the client takes tasks.
 
     Raises:
-        MCPError: there is no tool of that name.
+        MCPError: there is no tool of that name, or it needs what the client lacks.
     """
     shared: Shared = ctx.lifespan_context
-    tools = shared.tools
-    tool = tools.get(params.name)
+    box = shared.tools
+    tool = box.get(params.name)
     if tool is None:
-        raise MCPError(_INVALID_PARAMS, _unknown(params.name, tools.catalog))
+        raise MCPError(_INVALID_PARAMS, _unknown(params.name, box.catalog))
+    if tool.needs_task:
+        tasks.need_declared(ctx)
+    if not tasks.declared(ctx):
+        return await _answer(ctx, params, tool, None)
+
+    async def work(run: Run) -> tasks.Result:
+        return await _answer(ctx, params, tool, run)
+
+    return await shared.long_calls.call(work, 0.0 if tool.needs_task else shared.settings.task_grace)
+
+
+async def _answer(ctx: Any, params: types.CallToolRequestParams, tool: Tool, run: Run | None) -> tasks.Result:
+    shared: Shared = ctx.lifespan_context
+
+    def began(job_id: str) -> None:
+        if run is not None and not run.is_task:
+            run.task_id = job_id
+
     try:
         prepared = tool.prepare(params.arguments or {})
         if prepared.faults:
             return results.refuse(tool.name, prepared.faults)
         call = Call(
             fal=lambda: shared.fal,
-            catalog=tools.catalog,
+            catalog=shared.tools.catalog,
             jobs=shared.jobs,
-            tell=_teller(ctx),
-            approve=approver(ctx, params),
-            wait=shared.settings.wait,
+            tell=_teller(ctx, run),
+            ask=asker(ctx, params, run),
+            wait=shared.settings.wait if run is None else _AS_LONG_AS_IT_TAKES,
+            began=began,
         )
         outcome = await tool.run(prepared.arguments, call)
         return results.render(outcome.with_notes(prepared.notes))
     except InputNeeded as needed:
         return needed.result
+    except MCPError:
+        raise
     except FalError as error:
         return results.fail(error)
     except Exception:
@@ -71,9 +95,13 @@ async def call_tool(ctx: Any, params: types.CallToolRequestParams) -> types.Call
         )
 
 
-def _teller(ctx: Any) -> Any:
+def _teller(ctx: Any, run: Run | None) -> Any:
     async def tell(report: Report) -> None:
-        await ctx.session.report_progress(report.progress, report.total, report.message)
+        if run is not None:
+            run.set("working", report.message)
+        # A task that was handed out is asked about, and told nothing by itself.
+        if run is None or not run.is_task:
+            await ctx.session.report_progress(report.progress, report.total, report.message)
 
     return tell
 

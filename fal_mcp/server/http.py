@@ -18,7 +18,12 @@ async def serve(settings: Settings, port: int, ready: Callable[[str], None]) -> 
     `ready` is told the URL. The SDK checks the Host and Origin headers against loopback names. Neither
     `json_response`, which loses progress, nor `stateless_http`, which loses cancellation.
     """
-    starlette = app.build(settings).streamable_http_app(host="127.0.0.1")
+    await serve_app(app.build(settings), port, ready)
+
+
+async def serve_app(server: app.FalServer, port: int, ready: Callable[[str], None]) -> None:
+    """The same for a server that was built already."""
+    starlette = server.streamable_http_app(host="127.0.0.1")
     with listener(port) as listening:
         ready(f"http://127.0.0.1:{port_of(listening)}/mcp")
         config = uvicorn.Config(

@@ -3,7 +3,7 @@
 import gc
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from fal_mcp.catalog.source import Source
     from fal_mcp.client.fal import Fal
     from fal_mcp.jobs.jobs import Jobs
+    from fal_mcp.server.tasks import Tasks
+    from fal_mcp.tools.tool import Tool
     from fal_mcp.toolsets.selection import Selection
     from fal_mcp.toolsets.toolbox import Toolbox
 
@@ -42,10 +44,12 @@ class Shared:
         settings: Settings,
         transport: "httpx.AsyncBaseTransport | None",
         tools_changed: Callable[[], Awaitable[None]],
+        more_tools: "Sequence[Tool]" = (),
     ) -> None:
         self.settings = settings
         self._transport = transport
         self._tools_changed = tools_changed
+        self._more_tools = more_tools
         self._open = AsyncExitStack()
         self._tools: Toolbox | None = None
         self._tasks: anyio.abc.TaskGroup | None = None
@@ -99,6 +103,15 @@ class Shared:
         )
         assert self._tasks is not None
         return Jobs(lambda: self.fal, ledger, self._tasks, limits, settings.on_disconnect)
+
+    @cached_property
+    def long_calls(self) -> "Tasks":
+        """The calls that went on as MCP tasks."""
+        from fal_mcp.server import job_tasks
+        from fal_mcp.server.tasks import Tasks
+
+        assert self._tasks is not None
+        return Tasks(self._tasks, job_tasks.finder(self), job_tasks.canceller(self))
 
     @cached_property
     def selection(self) -> "Selection":
@@ -180,7 +193,7 @@ class Shared:
         from fal_mcp.catalog.catalog import Catalog
         from fal_mcp.toolsets.toolbox import Toolbox
 
-        return Toolbox(Catalog(source), self.selection)
+        return Toolbox(Catalog(source), self.selection, self._more_tools)
 
     def _prepared(self) -> "Toolbox":
         """A toolbox over the newest catalog, its list made: work for a thread, so that no running call waits."""

@@ -55,6 +55,7 @@ async def run_endpoint(
     order = order_of(endpoint, arguments, call.owner, is_fresh=is_fresh, headers=headers, query=query)
     await _approved(order, call)
     started = call.jobs.start(order)
+    call.began(started.job.job_id)
     job = await call.jobs.wait(started.job, call.wait if wait is None else wait, call.tell)
     answer = await outcome(job, call)
     return answer.with_notes((_joined(job),)) if started.is_joined else answer

@@ -1,12 +1,12 @@
 """What a tool is, what one call of it may use, and what comes of it. Knows nothing of MCP."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.client.fal import Fal
-from fal_mcp.errors import Fault
+from fal_mcp.errors import BudgetExceeded, Fault
 from fal_mcp.jobs.jobs import Jobs
 from fal_mcp.jobs.progress import Report
 from fal_mcp.openapi import faults
@@ -16,6 +16,11 @@ from fal_mcp.openapi.schema import Schema
 
 Effect = Literal["reads", "writes", "destroys", "spends"]
 KeyKind = Literal["none", "user", "admin"]
+_APPROVAL: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"approve": {"type": "boolean", "title": "Approve", "description": "Whether it may be paid for."}},
+    "required": ["approve"],
+}
 Kind = Literal["image", "video", "audio", "3d", "text", "archive", "file"]
 
 
@@ -51,6 +56,14 @@ class Outcome:
         return replace(self, note=f"{said}\n{self.note}", data={**self.data, "repaired": list(notes)})
 
 
+class CannotAsk(Exception):
+    """The client has no way to ask its user anything."""
+
+
+async def _nobody(question: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    raise CannotAsk
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """What one call may use, and where its progress goes."""
@@ -60,11 +73,30 @@ class Call:
     catalog: Catalog
     jobs: Jobs
     tell: Callable[[Report], Awaitable[None]]
-    approve: Callable[[str], Awaitable[None]]
-    """Asks the user; raises where the answer is no, where none comes, and where nobody can be asked."""
+    ask: Callable[[str, Mapping[str, Any]], Coroutine[Any, Any, Mapping[str, Any] | None]] = field(default=_nobody)
+    """Asks the user for the properties of a schema; None where they decline. Raises `CannotAsk`."""
     wait: float = 50.0
     """Seconds for which this call may hold the line."""
     owner: str = "local"
+    began: Callable[[str], None] = lambda job_id: None
+    """Told the id of the paid job that this call began."""
+
+    async def approve(self, question: str) -> None:
+        """Ask the user whether something may be paid for.
+
+        Raises:
+            BudgetExceeded: the answer is no, or none came, or nobody can be asked.
+        """
+        try:
+            answer = await self.ask(question, _APPROVAL)
+        except CannotAsk as error:
+            raise BudgetExceeded(
+                f"{question} This needs the user's approval, and this client cannot ask.",
+                hint="Nothing was sent. Ask the user to raise the server's --approve-over, or choose a cheaper one.",
+            ) from error
+        if answer is None or answer.get("approve") is not True:
+            hint = "Nothing was sent. Do not ask again unless told to."
+            raise BudgetExceeded(f"{question} The user did not approve it.", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +112,8 @@ class Tool:
     key: KeyKind
     run: Callable[[Mapping[str, Any], Call], Awaitable[Outcome]]
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    needs_task: bool = False
+    """Whether it can only be answered with an MCP task."""
     is_lean: bool = True
     """Whether it is listed with a short form of its input schema."""
 

@@ -16,9 +16,9 @@ _MOST_SELECTIONS = 100
 class Toolbox:
     """One catalog's tools. A refresh of the catalog makes another."""
 
-    def __init__(self, catalog: Catalog, selection: Selection) -> None:
+    def __init__(self, catalog: Catalog, selection: Selection, more: Sequence[Tool] = ()) -> None:
         self.models = Models(catalog, selection)
-        self._fixed = {tool.name: tool for tool in _fixed(self.models)}
+        self._fixed = {tool.name: tool for tool in (*_fixed(self.models), *more)}
         self._names: dict[Selection, list[str]] = {}
         self._shown: dict[str, dict[str, Any] | None] = {}
 

@@ -1,0 +1,64 @@
+"""A paid job of the ledger as an MCP task: what is left of a task after a restart."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import anyio.lowlevel
+
+from fal_mcp import results
+from fal_mcp.errors import FalError, NotFound
+from fal_mcp.jobs.job import Job
+from fal_mcp.server import tasks
+from fal_mcp.tools import from_endpoint
+from fal_mcp.tools.tool import Call
+
+if TYPE_CHECKING:
+    from fal_mcp.server.shared import Shared
+
+_OWNER = "local"
+
+
+def finder(shared: "Shared") -> Callable[[str], Awaitable[dict[str, Any] | None]]:
+    """What reads a job as a task; None for an id that is no job of this owner's."""
+
+    async def find(task_id: str) -> dict[str, Any] | None:
+        try:
+            job = shared.jobs.get(task_id, _OWNER)
+            job = await shared.jobs.wait(job, 0, _nobody)
+        except NotFound:
+            return None
+        except FalError:
+            job = shared.jobs.get(task_id, _OWNER)
+        return await _task(shared, job)
+
+    return find
+
+
+def canceller(shared: "Shared") -> Callable[[str], Awaitable[None]]:
+    """What cancels the job behind a task, if there is one."""
+
+    async def cancel(task_id: str) -> None:
+        try:
+            await shared.jobs.cancel(shared.jobs.get(task_id, _OWNER))
+        except FalError:
+            # A task without a job, or one that fal cannot cancel: the task ends all the same.
+            return
+
+    return cancel
+
+
+async def _task(shared: "Shared", job: Job) -> dict[str, Any]:
+    if job.state == "cancelled":
+        return tasks.described(job.job_id, "cancelled", job.created, job.updated)
+    if not job.is_over:
+        return tasks.described(job.job_id, "working", job.created, job.updated, job.state)
+    call = Call(lambda: shared.fal, shared.tools.catalog, shared.jobs, _nobody)
+    try:
+        answer = results.render(await from_endpoint.outcome(job, call))
+    except FalError as error:
+        answer = results.fail(error)
+    return tasks.described(job.job_id, "completed", job.created, job.updated, result=tasks.inlined(answer))
+
+
+async def _nobody(_: Any) -> None:
+    await anyio.lowlevel.checkpoint()
