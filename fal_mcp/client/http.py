@@ -70,6 +70,14 @@ class Http:
         """
         return await self._again("GET", url, params, headers)
 
+    async def ask(self, url: str, body: Any) -> httpx.Response:
+        """A POST that changes nothing and costs nothing, repeated like `get`.
+
+        Raises:
+            FalError: whatever the last answer stands for.
+        """
+        return await self._again("POST", url, body=body)
+
     async def put(self, url: str) -> httpx.Response:
         """An idempotent PUT without a body, repeated like `get`."""
         return await self._again("PUT", url)
@@ -130,11 +138,14 @@ class Http:
         url: str,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        body: Any = None,
     ) -> httpx.Response:
         for attempt in range(TRIES):
             last = attempt == TRIES - 1
             try:
-                response = await self._client.request(method, url, params=params, headers=self._headers(url, headers))
+                response = await self._client.request(
+                    method, url, params=params, headers=self._headers(url, headers), json=body
+                )
             except httpx.TransportError as error:
                 if last:
                     raise Unreachable(f"fal could not be reached at {_host(url)}.") from error

@@ -10,7 +10,7 @@ import anyio.to_thread
 from fal_mcp.client import answers
 from fal_mcp.client.http import Http
 from fal_mcp.config import Hosts
-from fal_mcp.errors import NotFound, ServiceFailed
+from fal_mcp.errors import NotFound, RequestRejected, ServiceFailed
 
 PAGE = 50
 """Models on one page, each with its document: about a megabyte, parsed in one go while nothing else can run."""
@@ -80,6 +80,19 @@ class Models:
             return {}
         found: Any = (answers.json_object(response.content) or {}).get("prices")
         return dict(_prices(cast(list[Any], found) if isinstance(found, list) else []))
+
+    async def past_price(self, endpoint_id: str) -> float | None:
+        """What one call of it cost this account on average, in USD; None where fal cannot say."""
+        self._http.need_key()
+        body = {"estimate_type": "historical_api_price", "endpoints": {endpoint_id: {"call_quantity": 1}}}
+        try:
+            response = await self._http.ask(f"{self._hosts.api}/v1/models/pricing/estimate", body)
+        except RequestRejected:
+            return None
+        answer = answers.json_object(response.content) or {}
+        cost: Any = answer.get("total_cost")
+        known = isinstance(cost, (int, float)) and cost > 0 and answer.get("currency", "USD") == "USD"
+        return float(cost) if known else None
 
 
 def _page(body: bytes, etag: str) -> Page:

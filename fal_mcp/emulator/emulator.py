@@ -65,6 +65,9 @@ class Emulator:
         self.files: dict[str, StoredFile] = {}
         self.uploads: dict[str, dict[int, bytes]] = {}
         self.prices: dict[str, tuple[float, str]] = {}
+        """USD a unit, and the unit."""
+        self.past_prices: dict[str, float] = {}
+        """USD that a call cost on average."""
         self.tasks: anyio.abc.TaskGroup | None = None
         self._scripts: dict[str | None, Script] = {}
         self._changed = anyio.Event()

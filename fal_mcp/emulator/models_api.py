@@ -6,6 +6,7 @@ Fact sheet §6.2, §6.3 and §7.
 import base64
 import binascii
 import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
@@ -21,6 +22,8 @@ _MOST_IDS = 50
 
 async def platform(fal: Emulator, visit: "Visit") -> Response:
     """Whatever the Platform host is asked."""
+    if visit.method == "POST" and visit.path == "/v1/models/pricing/estimate":
+        return _estimate(fal, visit)
     if visit.method != "GET":
         return _error(404, "not_found", "Resource not found")
     match visit.path:
@@ -73,10 +76,23 @@ def _pricing(fal: Emulator, visit: "Visit") -> Response:
     key = visit.headers.get("authorization", "").removeprefix("Key ")
     if key not in fal.keys:
         return _error(401, "authorization_error", "Authentication required")
-    prices = [_price(fal, one) for one in _listed(visit, "endpoint_id") if fal.documents.get(one)]
+    prices = [_price(fal, one) for one in _listed(visit, "endpoint_id") if one in fal.prices]
     if not prices:
         return _error(404, "not_found", "Resource not found")
     return JSONResponse({"prices": prices, "next_cursor": None, "has_more": False})
+
+
+def _estimate(fal: Emulator, visit: "Visit") -> Response:
+    """Fact sheet §6.4."""
+    if visit.headers.get("authorization", "").removeprefix("Key ") not in fal.keys:
+        return _error(401, "authorization_error", "Authentication required")
+    about = json.loads(visit.body)
+    asked: dict[str, Any] = about["endpoints"]
+    known = [one for one in asked if one in fal.past_prices]
+    if about["estimate_type"] != "historical_api_price" or not known:
+        return _error(404, "not_found", "Resource not found")
+    cost = sum(fal.past_prices[one] * asked[one]["call_quantity"] for one in known)
+    return JSONResponse({"estimate_type": about["estimate_type"], "total_cost": cost, "currency": "USD"})
 
 
 def _requests(fal: Emulator, visit: "Visit") -> Response:
@@ -99,7 +115,7 @@ def _requests(fal: Emulator, visit: "Visit") -> Response:
 
 
 def _price(fal: Emulator, endpoint_id: str) -> dict[str, Any]:
-    amount, unit = fal.prices.get(endpoint_id, (0.01, "requests"))
+    amount, unit = fal.prices[endpoint_id]
     return {"endpoint_id": endpoint_id, "unit_price": amount, "unit": unit, "currency": "USD"}
 
 

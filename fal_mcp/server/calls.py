@@ -74,6 +74,7 @@ async def _answer(ctx: Any, params: types.CallToolRequestParams, tool: Tool, run
             tell=_teller(ctx, run),
             ask=asker(ctx, params, run),
             wait=shared.settings.wait if run is None else _AS_LONG_AS_IT_TAKES,
+            prices=shared.prices,
             began=began,
         )
         outcome = await tool.run(prepared.arguments, call)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fal_mcp.client.fal import Fal
     from fal_mcp.jobs.jobs import Jobs
     from fal_mcp.server.tasks import Tasks
+    from fal_mcp.tools.pricing import Prices
     from fal_mcp.tools.tool import Tool
     from fal_mcp.toolsets.selection import Selection
     from fal_mcp.toolsets.toolbox import Toolbox
@@ -103,6 +104,13 @@ class Shared:
         )
         assert self._tasks is not None
         return Jobs(lambda: self.fal, ledger, self._tasks, limits, settings.on_disconnect)
+
+    @cached_property
+    def prices(self) -> "Prices":
+        """What was asked about prices lately."""
+        from fal_mcp.tools.pricing import Prices
+
+        return Prices()
 
     @cached_property
     def long_calls(self) -> "Tasks":

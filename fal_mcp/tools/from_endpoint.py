@@ -5,6 +5,7 @@ from typing import Any
 
 from fal_mcp.catalog import price
 from fal_mcp.catalog.endpoint import Endpoint, tool_name
+from fal_mcp.catalog.price import Quote
 from fal_mcp.jobs.job import Job, Order
 from fal_mcp.text import cut, one_line
 from fal_mcp.tools import media
@@ -52,7 +53,8 @@ async def run_endpoint(
     """
     # Opening the way to fal is what finds a missing key, before anything is written down.
     call.fal().need_key()
-    order = order_of(endpoint, arguments, call.owner, is_fresh=is_fresh, headers=headers, query=query)
+    quoted = await quote(endpoint, arguments, call)
+    order = order_of(endpoint, arguments, call.owner, quoted, is_fresh=is_fresh, headers=headers, query=query)
     await _approved(order, call)
     started = call.jobs.start(order)
     call.began(started.job.job_id)
@@ -61,9 +63,16 @@ async def run_endpoint(
     return answer.with_notes((_joined(job),)) if started.is_joined else answer
 
 
-def order_of(endpoint: Endpoint, arguments: Mapping[str, Any], owner: str, **options: Any) -> Order:
+async def quote(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call) -> Quote:
+    """What a call is thought to cost. fal is asked only where a limit makes it matter."""
+    limits = call.jobs.limits
+    if limits.are_set or limits.approve_over is not None:
+        return await call.prices.quote(endpoint, arguments, call.fal())
+    return price.quote(endpoint, arguments)
+
+
+def order_of(endpoint: Endpoint, arguments: Mapping[str, Any], owner: str, quoted: Quote, **options: Any) -> Order:
     """What is to be run, with what it is thought to cost."""
-    quoted = price.quote(endpoint, arguments)
     random = [name for name in _RANDOM if name in endpoint.input_schema.get("properties", {})]
     return Order(
         endpoint_id=endpoint.endpoint_id,

@@ -13,6 +13,7 @@ from fal_mcp.openapi import faults
 from fal_mcp.openapi.lean import lean
 from fal_mcp.openapi.repair import repair
 from fal_mcp.openapi.schema import Schema
+from fal_mcp.tools.pricing import Prices
 
 Effect = Literal["reads", "writes", "destroys", "spends"]
 KeyKind = Literal["none", "user", "admin"]
@@ -78,6 +79,7 @@ class Call:
     wait: float = 50.0
     """Seconds for which this call may hold the line."""
     owner: str = "local"
+    prices: Prices = field(default_factory=Prices)
     began: Callable[[str], None] = lambda job_id: None
     """Told the id of the paid job that this call began."""
 

@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from fal_mcp.catalog import price
 from fal_mcp.jobs.job import Job
 from fal_mcp.text import one_line
 from fal_mcp.tools import from_endpoint, from_function
@@ -45,7 +44,7 @@ def tools(models: Models) -> list[Tool]:
     """The job tools."""
 
     async def estimate(arguments: EstimateArguments, call: Call) -> Outcome:
-        return _estimate(models, arguments, call)
+        return await _estimate(models, arguments, call)
 
     return [
         from_function.tool(
@@ -141,9 +140,9 @@ async def _cancel(arguments: GetArguments, call: Call) -> Outcome:
     return Outcome(data=data, note=note, is_plain=True)
 
 
-def _estimate(models: Models, arguments: EstimateArguments, call: Call) -> Outcome:
+async def _estimate(models: Models, arguments: EstimateArguments, call: Call) -> Outcome:
     endpoint = endpoint_of(models, arguments.endpoint_id)
-    quoted = price.quote(endpoint, arguments.arguments)
+    quoted = await call.prices.quote(endpoint, arguments.arguments, call.fal())
     amount = None if quoted.amount is None else round(quoted.amount * arguments.count, 6)
     runs = f"{arguments.count} runs" if arguments.count > 1 else "One run"
     told = f"about {amount:.4g} USD ({quoted.note})" if amount is not None else f"cannot be priced: {quoted.note}"

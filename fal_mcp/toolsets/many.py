@@ -89,10 +89,8 @@ async def _batch(models: Models, arguments: BatchArguments, call: Call) -> Outco
         raise InvalidInput(
             f"This is {len(given)} runs; {MOST_RUNS} are the most at once.", hint="Make several batches."
         )
-    orders = [
-        from_endpoint.order_of(endpoint, _checked(models, endpoint, entry, number), call.owner, is_fresh=True)
-        for number, entry in enumerate(given, 1)
-    ]
+    checked = [_checked(models, endpoint, entry, number) for number, entry in enumerate(given, 1)]
+    orders = [await _order(endpoint, entry, call, is_fresh=True) for entry in checked]
     await _approved(orders, call)
     answers: list[Outcome | FalError] = [FalError("It was not begun.") for _ in orders]
     deadline = time.monotonic() + call.wait
@@ -109,6 +107,11 @@ async def _batch(models: Models, arguments: BatchArguments, call: Call) -> Outco
         for place, order in enumerate(orders):
             tasks.start_soon(run, place, order)
     return _told(endpoint, orders, answers)
+
+
+async def _order(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call, **options: Any) -> Order:
+    quoted = await from_endpoint.quote(endpoint, arguments, call)
+    return from_endpoint.order_of(endpoint, arguments, call.owner, quoted, **options)
 
 
 def _told(endpoint: Endpoint, orders: list[Order], answers: list[Outcome | FalError]) -> Outcome:
@@ -139,7 +142,7 @@ async def _chain(models: Models, arguments: ChainArguments, call: Call) -> Outco
     endpoints = [endpoint_of(models, step.endpoint_id) for step in arguments.steps]
     _check_references(arguments)
     rest = range(len(arguments.done), len(arguments.steps))
-    orders = [from_endpoint.order_of(endpoints[n], arguments.steps[n].arguments, call.owner) for n in rest]
+    orders = [await _order(endpoints[n], arguments.steps[n].arguments, call) for n in rest]
     await _approved(orders, call)
     deadline = time.monotonic() + call.wait
     done: list[str] = []
@@ -152,7 +155,7 @@ async def _chain(models: Models, arguments: ChainArguments, call: Call) -> Outco
                 job = call.jobs.get(arguments.done[number], call.owner)
             else:
                 filled = _checked(models, endpoints[number], _filled(step.arguments, outputs), number + 1)
-                job = call.jobs.start(from_endpoint.order_of(endpoints[number], filled, call.owner)).job
+                job = call.jobs.start(await _order(endpoints[number], filled, call)).job
             job = await call.jobs.wait(job, seconds, call.tell)
             last = await from_endpoint.outcome(job, call)
         except FalError as error:

@@ -223,3 +223,21 @@ async def test_a_lost_submit_is_found_in_fals_records_and_not_sent_again(fal: Em
             result = await client.call_tool(TOOL, ARGUMENTS)
     assert not result.is_error and result.structured_content["output"]["seed"] == 7
     assert len(fal.jobs) == 1
+
+
+async def test_fal_is_asked_for_a_price_the_catalog_has_not(fal: Emulator, host: Host):
+    """Issue 4, item 7: this account's price first, then what calls cost so far; what cannot be priced is said."""
+    picture = {"image_url": "https://e.x/a.png"}
+    fal.prices["fal-ai/triposr"] = (0.07, "requests")
+    fal.prices["clarityai/crystal-upscaler"] = (0.001, "compute seconds")
+    fal.past_prices["clarityai/crystal-upscaler"] = 0.02
+    with anyio.fail_after(BOUND):
+        async with host(max_cost=0.05) as client:
+            over = await client.call_tool("fal-ai_triposr", picture)
+            under = await client.call_tool("clarityai_crystal-upscaler", picture)
+            unknown = await client.call_tool(
+                "estimate_cost", {"endpoint_id": "fal-ai/birefnet/v2", "arguments": picture}
+            )
+    assert over.is_error and "0.07 USD" in text(over)
+    assert under.structured_content["cost"]["usd"] == 0.02 and "on average" in under.structured_content["cost"]["note"]
+    assert unknown.structured_content["usd"] is None and "cannot be priced" in text(unknown)

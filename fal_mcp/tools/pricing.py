@@ -1,0 +1,55 @@
+"""What a call will cost, asked of fal where the catalog does not say: this account's price, or past calls'."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from fal_mcp.catalog import price
+from fal_mcp.catalog.endpoint import Endpoint, Price
+from fal_mcp.catalog.price import Quote
+from fal_mcp.client.fal import Fal
+from fal_mcp.errors import FalError
+
+_FRESH_FOR = 600.0
+_MOST_KEPT = 2000
+
+
+class Prices:
+    """Prices that were asked for, kept for ten minutes."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[float, Price | None, float | None]] = {}
+
+    async def quote(self, endpoint: Endpoint, arguments: Mapping[str, Any], fal: Fal) -> Quote:
+        """The best quote there is. Asks fal only where the catalog's price does not tell."""
+        known = price.quote(endpoint, arguments)
+        if known.amount is not None:
+            return known
+        unit, past = await self._asked(endpoint.endpoint_id, fal)
+        told = price.quote(endpoint, arguments, unit) if unit else known
+        if told.amount is None and past is not None:
+            return Quote(round(past, 6), "what a call of it cost on average so far")
+        return told
+
+    async def _asked(self, endpoint_id: str, fal: Fal) -> tuple[Price | None, float | None]:
+        kept = self._kept.get(endpoint_id)
+        if kept is None or kept[0] < time.monotonic() - _FRESH_FOR:
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            try:
+                found = (await fal.models.prices([endpoint_id])).get(endpoint_id)
+                past = await fal.models.past_price(endpoint_id)
+            except FalError:
+                # A price that cannot be had is unknown, and is said to be.
+                return None, None
+            unit = (
+                Price(float(found["unit_price"]), str(found["unit"]), str(found.get("currency", "USD")))
+                if found
+                else None
+            )
+            kept = self._kept[endpoint_id] = (time.monotonic(), unit, past)
+        return kept[1], kept[2]
+
+
+def _price(found: Mapping[str, Any]) -> Price:
+    return Price(float(found["unit_price"]), str(found["unit"]), str(found.get("currency", "USD")))
