@@ -8,6 +8,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import ClassVar
 
 import fal_client
 import httpx
@@ -79,16 +80,17 @@ def _settings(url: str) -> Settings:
     return Settings(key=KEY, hosts=Hosts.at(url), models=_starter())
 
 
-class _ToEmulator(httpx.AsyncHTTPTransport):
+class ToEmulator(httpx.AsyncHTTPTransport):
     """Sends what is meant for queue.fal.run to the emulator's `/queue`."""
+
+    ROLES: ClassVar = {"queue.fal.run": "queue", "fal.run": "run", "rest.fal.ai": "rest", "v3.fal.media": "cdn"}
 
     def __init__(self, url: str) -> None:
         super().__init__()
         self._url = httpx.URL(url)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if request.url.host.endswith("fal.run"):
-            role = "queue" if request.url.host.startswith("queue") else "run"
+        if role := self.ROLES.get(request.url.host):
             path = f"/{role}{request.url.raw_path.decode()}".encode()
             request.url = request.url.copy_with(scheme="http", host=self._url.host, port=self._url.port, raw_path=path)
             request.headers["host"] = f"{self._url.host}:{self._url.port}"
@@ -98,6 +100,6 @@ class _ToEmulator(httpx.AsyncHTTPTransport):
 async def _their_client(url: str) -> fal_client.AsyncClient:
     client = fal_client.AsyncClient(key=KEY)
     own = await client._client  # pyright: ignore[reportPrivateUsage] - the one seam it has
-    own._transport = _ToEmulator(url)  # pyright: ignore[reportPrivateUsage]
+    own._transport = ToEmulator(url)  # pyright: ignore[reportPrivateUsage]
     own._mounts = {}  # pyright: ignore[reportPrivateUsage]
     return client

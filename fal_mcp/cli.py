@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +29,10 @@ ListOption = Annotated[
 Pin = Annotated[str | None, typer.Option(help="The models that are pinned: globs over ids, comma-separated.")]
 Only = Annotated[str | None, typer.Option(help="What may be run at all: globs over ids, comma-separated.")]
 Models = Annotated[Path | None, typer.Option(help="A folder of model documents in place of fal's live catalog.")]
+AllowDir = Annotated[
+    list[Path] | None,
+    typer.Option(help="A folder whose files may be read; repeatable. Default: none over HTTP, else the current one."),
+]
 DataDir = Annotated[Path | None, typer.Option(help="Where the ledger of paid work is kept.")]
 Wait = Annotated[float | None, typer.Option(help="Seconds a call waits for its job before it answers with its id.")]
 OnDisconnect = Annotated[
@@ -51,6 +56,7 @@ def main_command(
     only: Only = None,
     models: Models = None,
     refresh_hours: Hours = None,
+    allow_dir: AllowDir = None,
     data_dir: DataDir = None,
     wait: Wait = None,
     on_disconnect: OnDisconnect = None,
@@ -79,6 +85,7 @@ def serve(
     only: Only = None,
     models: Models = None,
     refresh_hours: Hours = None,
+    allow_dir: AllowDir = None,
     data_dir: DataDir = None,
     wait: Wait = None,
     on_disconnect: OnDisconnect = None,
@@ -97,6 +104,8 @@ def serve(
 
 def _serve(http: int | None, *, listed: str | None, **chosen: Any) -> None:
     settings = _settings(list=listed, **chosen)
+    if http is None:
+        settings = replace(settings, allow_dirs=settings.allow_dirs or _here(), may_ask_for_folders=True)
     _check_selection(settings)
     if http is None:
         from fal_mcp.server import stdio
@@ -176,6 +185,12 @@ def doctor(fal_url: FalUrl = None, models: Models = None) -> None:
     typer.echo(f"Model documents: {len(catalog) - len(problems)} usable, {len(problems)} not")
     for endpoint_id, reason in problems.items():
         typer.echo(f"  {endpoint_id}: {reason}")
+
+
+def _here() -> tuple[Path, ...]:
+    """The current folder, unless it is one that holds everything."""
+    here = Path.cwd()
+    return () if here in (Path.home(), Path(here.anchor)) else (here,)
 
 
 def _check_selection(settings: Settings) -> None:

@@ -4,7 +4,8 @@ Reads no environment itself: the command line hands it in.
 """
 
 import hashlib
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -106,6 +107,10 @@ class Settings:
     """The same for a client that takes MCP tasks: after that it gets a task."""
     on_disconnect: Literal["detach", "cancel"] = "detach"
     """What becomes of a running job whose call is broken off."""
+    allow_dirs: tuple[Path, ...] = ()
+    """Folders whose files may be read and uploaded."""
+    may_ask_for_folders: bool = False
+    """Whether the user may be asked about a folder besides; never over HTTP, where the disk is somebody else's."""
     records_arguments: bool = True
     max_cost: float | None = None
     session_budget: float | None = None
@@ -125,8 +130,8 @@ class Settings:
         """Settings from environment variables; one that is given as an argument wins over its variable.
 
         FAL_KEY, or FAL_KEY_ID with FAL_KEY_SECRET (fact sheet §1.2); FAL_MCP_URL (`fal_url`), and FAL_MCP_ with the
-        name of any other setting in capitals: LIST, PIN, ONLY, MODELS, REFRESH_HOURS, DATA_DIR, WAIT, ON_DISCONNECT,
-        RECORD_ARGUMENTS, MAX_COST, SESSION_BUDGET, DAILY_BUDGET, APPROVE_OVER, ALLOW_UNPRICED.
+        name of any other setting in capitals: LIST, PIN, ONLY, MODELS, REFRESH_HOURS, ALLOW_DIR, DATA_DIR, WAIT,
+        ON_DISCONNECT, RECORD_ARGUMENTS, MAX_COST, SESSION_BUDGET, DAILY_BUDGET, APPROVE_OVER, ALLOW_UNPRICED.
 
         Raises:
             ValueError: a setting cannot be used; the message names it.
@@ -152,6 +157,7 @@ class Settings:
             wait=_number("wait", value("wait"), default.wait, _LONGEST_WAIT),
             task_grace=_number("task_grace", value("task_grace"), default.task_grace, _LONGEST_WAIT),
             on_disconnect=_one_of("on_disconnect", value("on_disconnect") or "detach", ("detach", "cancel")),
+            allow_dirs=_folders(chosen.get("allow_dir") or env.get("FAL_MCP_ALLOW_DIR", "").split(os.pathsep)),
             records_arguments=_is_on(value("record_arguments"), True),
             max_cost=_money("max_cost", value("max_cost")),
             session_budget=_money("session_budget", value("session_budget")),
@@ -163,6 +169,14 @@ class Settings:
 
 def _parts(value: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in (value or "").split(",") if part.strip())
+
+
+def _folders(given: Iterable[Any]) -> tuple[Path, ...]:
+    folders = tuple(Path(one).expanduser() for one in given if str(one).strip())
+    for folder in folders:
+        if not folder.is_dir():
+            raise ValueError(f"The folder {str(folder)!r} that may be read does not exist.")
+    return folders
 
 
 def _number(name: str, value: Any, default: float, most: float) -> float:

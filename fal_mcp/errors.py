@@ -7,6 +7,7 @@ FalError
     + NotFound           no such endpoint, request or file
     + OutOfCredit        the account cannot pay
     + RateLimited        too fast, or too many at once
+    + NotReadable        a file of this machine cannot or may not be read
     + BudgetExceeded     a limit of this server's is in the way
   x GenerationFailed   the model ran and failed, or was cancelled
   x ServiceFailed      fal's side
@@ -99,6 +100,12 @@ class RateLimited(RequestRejected):
 
     hint = "Wait a little, then call again with fewer calls at once."
     retryable = True
+
+
+class NotReadable(RequestRejected):
+    """A file of this machine cannot or may not be read."""
+
+    hint = "Give an https URL of the file, or a path in a folder that the server's --allow-dir names."
 
 
 class BudgetExceeded(RequestRejected):

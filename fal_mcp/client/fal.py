@@ -9,6 +9,7 @@ from fal_mcp.client.models import Models
 from fal_mcp.client.queue import Queue
 from fal_mcp.client.requests import Requests
 from fal_mcp.client.run import Run
+from fal_mcp.client.storage import Storage
 from fal_mcp.config import Settings
 
 
@@ -21,6 +22,7 @@ class Fal:
         self.run = Run(self._http, settings.hosts)
         self.models = Models(self._http, settings.hosts)
         self.requests = Requests(self._http, settings.hosts)
+        self.storage = Storage(self._http, settings.hosts)
 
     def need_key(self) -> None:
         """Refuse what needs a key where there is none.

@@ -5,7 +5,7 @@ The key goes to fal's own hosts and nowhere else; redirects are not followed, so
 
 import random
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -21,6 +21,7 @@ TRIES = 6
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 10.0
 _TIMEOUT = httpx.Timeout(60.0, connect=15.0, pool=None)
+_UPLOAD_TIMEOUT = httpx.Timeout(300.0, connect=15.0, pool=None)
 _STREAM_SILENCE = 60.0
 """fal's streams carry a comment every few seconds; a minute of nothing is a dead connection."""
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30.0)
@@ -70,13 +71,32 @@ class Http:
         """
         return await self._again("GET", url, params, headers)
 
-    async def ask(self, url: str, body: Any) -> httpx.Response:
+    async def send_bare(
+        self, method: str, url: str, content: bytes | AsyncIterable[bytes], headers: Mapping[str, str]
+    ) -> httpx.Response:
+        """Send bytes to an address that is its own permission: never with the key, and once.
+
+        Raises:
+            Unreachable: the connection broke.
+            FalError: what the answer stands for.
+        """
+        try:
+            response = await self._client.request(
+                method, url, content=content, headers=dict(headers), timeout=_UPLOAD_TIMEOUT
+            )
+        except httpx.TransportError as error:
+            raise Unreachable(f"The connection to {_host(url)} broke.") from error
+        if not response.is_success:
+            raise self._rejection(response, response.content)
+        return response
+
+    async def ask(self, url: str, body: Any, headers: Mapping[str, str] | None = None) -> httpx.Response:
         """A POST that changes nothing and costs nothing, repeated like `get`.
 
         Raises:
             FalError: whatever the last answer stands for.
         """
-        return await self._again("POST", url, body=body)
+        return await self._again("POST", url, headers=headers, body=body)
 
     async def put(self, url: str) -> httpx.Response:
         """An idempotent PUT without a body, repeated like `get`."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from fal_mcp.client.queue import Request
+from fal_mcp.client.storage import Parts
 from fal_mcp.errors import BudgetExceeded, NotRecorded
 from fal_mcp.jobs.job import BILLED, UNFINISHED, Job, Order
 
@@ -39,7 +40,11 @@ CREATE TABLE IF NOT EXISTS job (
 CREATE INDEX IF NOT EXISTS job_created ON job (created);
 CREATE INDEX IF NOT EXISTS job_unfinished ON job (state) WHERE state IN {UNFINISHED};
 CREATE INDEX IF NOT EXISTS job_digest ON job (owner, digest, created);
+CREATE TABLE IF NOT EXISTS upload (
+  identity TEXT PRIMARY KEY, url TEXT, expires REAL, upload_url TEXT, file_url TEXT, etags TEXT, created REAL NOT NULL);
 """
+_UPLOAD_DAYS = 6.0
+_PARTS_HOURS = 20.0
 
 logger = logging.getLogger("fal_mcp")
 
@@ -169,10 +174,45 @@ class Ledger:
         ).fetchone()
         return cast(float, total)
 
+    def uploaded(self, identity: str) -> str | None:
+        """Where this very file is on fal's CDN already; None where it is not, or may be gone."""
+        now = time.time()
+        row = self._database.execute(
+            "SELECT url FROM upload WHERE identity = ? AND url IS NOT NULL AND created > ? "
+            "AND (expires IS NULL OR expires > ?)",
+            (identity, now - _UPLOAD_DAYS * _DAY, now + 3600),
+        ).fetchone()
+        return row[0] if row else None
+
+    def keep_upload(self, identity: str, url: str, expires: float | None) -> None:
+        """Remember where a file is. Forgetting it costs an upload and nothing else, so a full disk stops nothing."""
+        with suppress(sqlite3.Error):
+            self._database.execute(
+                "INSERT OR REPLACE INTO upload (identity, url, expires, created) VALUES (?, ?, ?, ?)",
+                (identity, url, expires, time.time()),
+            )
+
+    def parts_of(self, identity: str) -> Parts | None:
+        """How far the upload of this file came before it was broken off."""
+        row = self._database.execute(
+            "SELECT upload_url, file_url, etags FROM upload WHERE identity = ? AND url IS NULL AND created > ?",
+            (identity, time.time() - _PARTS_HOURS * 3600),
+        ).fetchone()
+        return Parts(row[0], row[1], {int(number): tag for number, tag in json.loads(row[2]).items()}) if row else None
+
+    def keep_parts(self, identity: str, parts: Parts) -> None:
+        """Remember how far the upload of this file has come."""
+        with suppress(sqlite3.Error):
+            self._database.execute(
+                "INSERT OR REPLACE INTO upload (identity, upload_url, file_url, etags, created) VALUES (?, ?, ?, ?, ?)",
+                (identity, parts.upload_url, parts.file_url, json.dumps(parts.etags), time.time()),
+            )
+
     def prune(self) -> None:
         """Forget what is old, and what is too much. Unfinished work is never forgotten."""
         kept = f"state NOT IN {UNFINISHED}"
         with suppress(sqlite3.Error):
+            self._database.execute("DELETE FROM upload WHERE created < ?", (time.time() - _UPLOAD_DAYS * _DAY,))
             self._database.execute(f"DELETE FROM job WHERE {kept} AND created < ?", (time.time() - KEPT_DAYS * _DAY,))
             self._database.execute(
                 f"DELETE FROM job WHERE {kept} AND job_id NOT IN "

@@ -149,7 +149,8 @@ def _names(schema: Any) -> Iterator[str]:
 
 def _is_kept(keyword: str, value: Any) -> bool:
     # A number, pattern or name may be called "title"; only the keyword of that name goes, and it is a string.
-    if keyword.startswith(("x-", "_fal")) or keyword in _LEFT_OUT:
+    # Of fal's own keywords `x-fal` stays: it has the bounds of files.
+    if (keyword.startswith(("x-", "_fal")) and keyword != "x-fal") or keyword in _LEFT_OUT:
         return False
     # OpenAPI's `format: binary` says nothing to a JSON Schema reader.
     return not (keyword == "format" and value == "binary")

@@ -75,6 +75,7 @@ async def _answer(ctx: Any, params: types.CallToolRequestParams, tool: Tool, run
             ask=asker(ctx, params, run),
             wait=shared.settings.wait if run is None else _AS_LONG_AS_IT_TAKES,
             prices=shared.prices,
+            readable=shared.readable,
             began=began,
         )
         outcome = await tool.run(prepared.arguments, call)
@@ -97,12 +98,17 @@ async def _answer(ctx: Any, params: types.CallToolRequestParams, tool: Tool, run
 
 
 def _teller(ctx: Any, run: Run | None) -> Any:
+    last = 0.0
+
     async def tell(report: Report) -> None:
+        nonlocal last
+        # Uploads and the job report one after the other, and what a host hears must only grow.
+        last = max(report.progress, last + 0.001)
         if run is not None:
             run.set("working", report.message)
         # A task that was handed out is asked about, and told nothing by itself.
         if run is None or not run.is_task:
-            await ctx.session.report_progress(report.progress, report.total, report.message)
+            await ctx.session.report_progress(last, report.total, report.message)
 
     return tell
 

@@ -14,6 +14,7 @@ import anyio.to_thread
 
 from fal_mcp import bundled
 from fal_mcp.config import Settings
+from fal_mcp.local_files import Readable
 
 # These take a quarter as long to import as the SDK itself: they come in with the first list or call.
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Shared:
         self._transport = transport
         self._tools_changed = tools_changed
         self._more_tools = more_tools
+        self.readable = Readable(settings.allow_dirs, may_ask=settings.may_ask_for_folders)
         self._open = AsyncExitStack()
         self._tools: Toolbox | None = None
         self._tasks: anyio.abc.TaskGroup | None = None

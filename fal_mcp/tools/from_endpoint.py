@@ -8,7 +8,7 @@ from fal_mcp.catalog.endpoint import Endpoint, tool_name
 from fal_mcp.catalog.price import Quote
 from fal_mcp.jobs.job import Job, Order
 from fal_mcp.text import cut, one_line
-from fal_mcp.tools import media
+from fal_mcp.tools import files, media
 from fal_mcp.tools.tool import Call, Media, Outcome, Tool
 
 LONGEST_DESCRIPTION = 1000
@@ -53,6 +53,7 @@ async def run_endpoint(
     """
     # Opening the way to fal is what finds a missing key, before anything is written down.
     call.fal().need_key()
+    arguments = await files.put_up(endpoint, arguments, call)
     quoted = await quote(endpoint, arguments, call)
     order = order_of(endpoint, arguments, call.owner, quoted, is_fresh=is_fresh, headers=headers, query=query)
     await _approved(order, call)
@@ -119,7 +120,7 @@ def describe(endpoint: Endpoint) -> str:
     if endpoint.files:
         shown = ", ".join(_position(argument.path) for argument in endpoint.files[:_MOST_FILE_ARGUMENTS])
         more = ", …" if len(endpoint.files) > _MOST_FILE_ARGUMENTS else ""
-        lines.append(f"Files go in as https URLs: {shown}{more}.")
+        lines.append(f"Files go in as an https URL, a path, or fal://jobs/{{job_id}}/files/1: {shown}{more}.")
     if endpoint.is_training:
         lines.append("Trains a model; it does not generate.")
     return cut("\n".join(lines), LONGEST_DESCRIPTION)

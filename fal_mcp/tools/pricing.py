@@ -42,11 +42,7 @@ class Prices:
             except FalError:
                 # A price that cannot be had is unknown, and is said to be.
                 return None, None
-            unit = (
-                Price(float(found["unit_price"]), str(found["unit"]), str(found.get("currency", "USD")))
-                if found
-                else None
-            )
+            unit = _price(found) if found else None
             kept = self._kept[endpoint_id] = (time.monotonic(), unit, past)
         return kept[1], kept[2]
 

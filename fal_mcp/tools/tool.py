@@ -9,6 +9,7 @@ from fal_mcp.client.fal import Fal
 from fal_mcp.errors import BudgetExceeded, Fault
 from fal_mcp.jobs.jobs import Jobs
 from fal_mcp.jobs.progress import Report
+from fal_mcp.local_files import Readable
 from fal_mcp.openapi import faults
 from fal_mcp.openapi.lean import lean
 from fal_mcp.openapi.repair import repair
@@ -80,8 +81,13 @@ class Call:
     """Seconds for which this call may hold the line."""
     owner: str = "local"
     prices: Prices = field(default_factory=Prices)
+    readable: Readable = field(default_factory=Readable)
     began: Callable[[str], None] = lambda job_id: None
     """Told the id of the paid job that this call began."""
+
+    async def say(self, text: str) -> None:
+        """Report progress that is not a job's."""
+        await self.tell(Report(0.0, None, text))
 
     async def approve(self, question: str) -> None:
         """Ask the user whether something may be paid for.

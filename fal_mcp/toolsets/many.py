@@ -13,7 +13,7 @@ from fal_mcp.errors import BudgetExceeded, FalError, InvalidInput
 from fal_mcp.jobs.job import Order
 from fal_mcp.openapi.example import example
 from fal_mcp.text import one_line
-from fal_mcp.tools import from_endpoint, from_function
+from fal_mcp.tools import files, from_endpoint, from_function
 from fal_mcp.tools.tool import Call, Media, Outcome, Tool
 from fal_mcp.toolsets.discovery import Arguments, endpoint_of
 from fal_mcp.toolsets.models import Models
@@ -90,7 +90,8 @@ async def _batch(models: Models, arguments: BatchArguments, call: Call) -> Outco
             f"This is {len(given)} runs; {MOST_RUNS} are the most at once.", hint="Make several batches."
         )
     checked = [_checked(models, endpoint, entry, number) for number, entry in enumerate(given, 1)]
-    orders = [await _order(endpoint, entry, call, is_fresh=True) for entry in checked]
+    ready = [await files.put_up(endpoint, entry, call) for entry in checked]
+    orders = [await _order(endpoint, entry, call, is_fresh=True) for entry in ready]
     await _approved(orders, call)
     answers: list[Outcome | FalError] = [FalError("It was not begun.") for _ in orders]
     deadline = time.monotonic() + call.wait
@@ -155,6 +156,7 @@ async def _chain(models: Models, arguments: ChainArguments, call: Call) -> Outco
                 job = call.jobs.get(arguments.done[number], call.owner)
             else:
                 filled = _checked(models, endpoints[number], _filled(step.arguments, outputs), number + 1)
+                filled = await files.put_up(endpoints[number], filled, call)
                 job = call.jobs.start(await _order(endpoints[number], filled, call)).job
             job = await call.jobs.wait(job, seconds, call.tell)
             last = await from_endpoint.outcome(job, call)

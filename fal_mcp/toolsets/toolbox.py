@@ -5,7 +5,7 @@ from typing import Any
 
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.tools.tool import Tool
-from fal_mcp.toolsets import discovery, jobs, many
+from fal_mcp.toolsets import discovery, jobs, many, storage
 from fal_mcp.toolsets.models import Models
 from fal_mcp.toolsets.selection import Selection
 
@@ -49,4 +49,4 @@ class Toolbox:
 
 
 def _fixed(models: Models) -> list[Tool]:
-    return [*discovery.tools(models), *jobs.tools(models), *many.tools(models)]
+    return [*discovery.tools(models), *jobs.tools(models), *many.tools(models), *storage.tools()]

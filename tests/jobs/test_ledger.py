@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fal_mcp.client.queue import Request
+from fal_mcp.client.storage import Parts
 from fal_mcp.errors import BudgetExceeded, NotRecorded
 from fal_mcp.jobs.job import Order
 from fal_mcp.jobs.ledger import Ledger, Limits
@@ -113,3 +114,14 @@ def test_what_is_old_is_forgotten_and_unfinished_work_never(tmp_path: Path):
     ledger.change(old.job_id, state="completed")
     ledger.prune()
     assert [job.job_id for job in ledger.listed("local")] == [unfinished.job_id]
+
+
+def test_where_a_file_is_and_how_far_it_came_is_remembered(tmp_path: Path):
+    one, other = Ledger(tmp_path / "l.sqlite3"), Ledger(tmp_path / "l.sqlite3")
+    one.keep_parts("big", Parts("https://u", "https://f", {1: "a", 3: "c"}))
+    assert other.parts_of("big") == Parts("https://u", "https://f", {1: "a", 3: "c"})
+    assert other.uploaded("big") is None
+    one.keep_upload("big", "https://f", None)
+    assert other.uploaded("big") == "https://f" and other.parts_of("big") is None
+    one.keep_upload("short", "https://g", time.time() + 60)
+    assert other.uploaded("short") is None, "what is about to expire is uploaded anew"

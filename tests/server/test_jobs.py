@@ -235,9 +235,8 @@ async def test_fal_is_asked_for_a_price_the_catalog_has_not(fal: Emulator, host:
         async with host(max_cost=0.05) as client:
             over = await client.call_tool("fal-ai_triposr", picture)
             under = await client.call_tool("clarityai_crystal-upscaler", picture)
-            unknown = await client.call_tool(
-                "estimate_cost", {"endpoint_id": "fal-ai/birefnet/v2", "arguments": picture}
-            )
+            asked = {"endpoint_id": "fal-ai/birefnet/v2", "arguments": picture}
+            unknown = await client.call_tool("estimate_cost", asked)
     assert over.is_error and "0.07 USD" in text(over)
     assert under.structured_content["cost"]["usd"] == 0.02 and "on average" in under.structured_content["cost"]["note"]
     assert unknown.structured_content["usd"] is None and "cannot be priced" in text(unknown)

@@ -1,0 +1,264 @@
+"""Files in, over MCP: a path goes in, a URL reaches the model, and the bytes are the same. Both protocol eras."""
+
+import hashlib
+import io
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+import mcp_types as types
+import pytest
+from mcp.client import Client
+from PIL import Image
+
+from fal_mcp.catalog.catalog import Catalog
+from fal_mcp.catalog.source import Folder
+from fal_mcp.client.fal import Fal
+from fal_mcp.client.storage import PART, Upload
+from fal_mcp.config import Hosts, Settings
+from fal_mcp.emulator import Emulator, serve
+from fal_mcp.errors import FalError
+from fal_mcp.openapi.example import example
+from fal_mcp.server import app
+from fal_mcp.tools import files
+from tests.conftest import KEY, kept
+
+KONTEXT, TOOL = "fal-ai/flux-pro/kontext", "fal-ai_flux-pro_kontext"
+CORPUS = Path(__file__).parents[3] / "shared" / "corpus" / "models"
+BOUND = 60
+Host = Callable[..., Client]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "pictures"
+    made.mkdir()
+    Image.new("RGB", (64, 64), "red").save(made / "a.png")
+    Image.new("RGB", (64, 64), "blue").save(made / "b.jpg")
+    (made / "notes.txt").write_text("no picture at all, only words\n")
+    (made / "empty.png").touch()
+    return made
+
+
+@pytest.fixture(params=["auto", "legacy"])
+def host(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path, folder: Path) -> Host:
+    def client(answer: Any = None, **changes: Any) -> Client:
+        chosen = replace(settings, **{"data": tmp_path / "data", "allow_dirs": (folder,), **changes})
+        return Client(app.build(chosen), mode=request.param, elicitation_callback=answer)
+
+    return client
+
+
+def text(result: types.CallToolResult) -> str:
+    return "\n".join(block.text for block in result.content if isinstance(block, types.TextContent))
+
+
+def stored(fal: Emulator, url: str) -> bytes:
+    return fal.files[urlsplit(url).path.removeprefix("/cdn")].content
+
+
+def uploads(fal: Emulator) -> int:
+    return sum("/storage/upload/initiate" in call.path for call in fal.calls)
+
+
+async def test_a_path_reaches_the_model_as_a_url_with_the_same_bytes(fal: Emulator, host: Host, folder: Path):
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            result = await client.call_tool(TOOL, {"prompt": str(folder / "a.png"), "image_url": str(folder / "a.png")})
+    assert not result.is_error, text(result)
+    (job,) = fal.jobs.values()
+    assert job.input["prompt"] == str(folder / "a.png"), "free text is never touched"
+    assert stored(fal, job.input["image_url"]) == (folder / "a.png").read_bytes()
+    signed = [call for call in fal.calls if call.host_role == "cdn" and call.method == "PUT"]
+    assert signed and all("authorization" not in call.headers for call in signed)
+
+
+async def test_one_file_in_ten_calls_is_uploaded_once(fal: Emulator, host: Host, folder: Path):
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            for number in range(10):
+                await client.call_tool(TOOL, {"prompt": f"{number}", "image_url": f"file://{folder}/a.png"})
+    assert uploads(fal) == 1 and len(fal.jobs) == 10
+
+
+async def test_a_file_of_an_earlier_job_and_an_address_are_passed_on(fal: Emulator, host: Host):
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            first = await client.call_tool("fal-ai_flux_dev", {"prompt": "a pier"})
+            job_id = first.structured_content["job_id"]
+            second = await client.call_tool(TOOL, {"prompt": "at night", "image_url": f"fal://jobs/{job_id}/files/1"})
+            third = await client.call_tool(TOOL, {"prompt": "x", "image_url": "https://e.x/a.png"})
+            wrong = await client.call_tool(TOOL, {"prompt": "x", "image_url": f"fal://jobs/{job_id}/files/9"})
+    made, edited, passed = fal.jobs.values()
+    assert not second.is_error and not third.is_error and uploads(fal) == 0
+    assert edited.input["image_url"] == made.output["images"][0]["url"]
+    assert passed.input["image_url"] == "https://e.x/a.png"
+    assert wrong.is_error and "that job has 1" in text(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("notes.txt", "takes a file of the kind 'image'"), ("empty.png", "is empty"), ("no.png", "no file")],
+)
+async def test_a_file_is_checked_before_it_costs_anything(
+    fal: Emulator, host: Host, folder: Path, name: str, says: str
+):
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            result = await client.call_tool(TOOL, {"prompt": "x", "image_url": str(folder / name)})
+    assert result.is_error and says in text(result) and "$.image_url" in text(result)
+    assert fal.jobs == {} and uploads(fal) == 0
+
+
+async def test_a_picture_is_held_against_the_models_bounds(fal: Emulator, host: Host, folder: Path):
+    """kling's document: at least 300 by 300 pixels."""
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            result = await client.call_tool(
+                "fal-ai_kling-video_v2_5-turbo_standard_image-to-video",
+                {"prompt": "x", "image_url": str(folder / "a.png")},
+            )
+    assert result.is_error and "64x64" in text(result) and "at least 300" in text(result)
+
+
+async def test_what_may_not_be_read_is_asked_about_once_where_a_person_can_be_asked(
+    fal: Emulator, host: Host, folder: Path
+):
+    asked: list[str] = []
+
+    async def answer(context: Any, params: Any) -> types.ElicitResult:
+        asked.append(params.message)
+        return types.ElicitResult(action="accept", content={"allow": True})
+
+    arguments = {"prompt": "x", "image_url": str(folder / "a.png")}
+    with anyio.fail_after(BOUND):
+        async with host(answer, allow_dirs=(), may_ask_for_folders=True) as client:
+            first = await client.call_tool(TOOL, arguments)
+            await client.call_tool(TOOL, {**arguments, "prompt": "y"})
+        async with host(allow_dirs=(), may_ask_for_folders=True) as client:
+            refused = await client.call_tool(TOOL, arguments)
+        async with host(answer, allow_dirs=()) as client:
+            silent = await client.call_tool(TOOL, arguments)
+    assert not first.is_error and len(asked) == 1 and str(folder) in asked[0]
+    assert refused.is_error and silent.is_error and "--allow-dir" in text(refused)
+
+
+async def test_upload_file_takes_a_path_bytes_or_text(fal: Emulator, host: Host, folder: Path):
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            path = await client.call_tool("upload_file", {"path": str(folder / "b.jpg")})
+            words = await client.call_tool("upload_file", {"text": "hello", "name": "a.txt", "lifetime": "1d"})
+            both = await client.call_tool("upload_file", {"text": "hello", "base64": "AA=="})
+            inside = await client.call_tool("upload_file", {"url": "https://169.254.169.254/latest"})
+    assert path.structured_content["content_type"] == "image/jpeg"
+    assert stored(fal, path.structured_content["url"]) == (folder / "b.jpg").read_bytes()
+    assert stored(fal, words.structured_content["url"]) == b"hello"
+    initiated = [call for call in fal.calls if "initiate" in call.path][-1]
+    assert json.loads(initiated.headers["x-fal-object-lifecycle"]) == {"expiration_duration_seconds": 86_400}
+    assert both.is_error and inside.is_error and "not an address" in text(inside)
+
+
+async def test_a_ticket_is_an_address_that_curl_can_put_to(fal: Emulator, host: Host, folder: Path):
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            ticket = (await client.call_tool("create_upload_ticket", {"name": "a.png"})).structured_content
+        await anyio.run_process(["sh", "-c", ticket["command"]], cwd=folder, stderr=subprocess.DEVNULL)
+    assert stored(fal, ticket["url"]) == (folder / "a.png").read_bytes()
+
+
+async def nobody(sent: int, size: int) -> None:
+    return
+
+
+async def test_an_upload_in_parts_that_was_broken_off_sends_only_what_is_missing(fal: Emulator, settings: Settings):
+    content = bytes(range(256)) * (3 * PART // 256) + b"the end"
+    upload = Upload(io.BytesIO(content), len(content), "big.bin", "application/octet-stream")
+    async with Fal(settings) as client:
+        parts = await client.storage.begin_parts(upload)
+
+        def stop(now: Any) -> None:
+            if len(now.etags) == 2:
+                raise FalError("killed")
+
+        with pytest.raises((FalError, ExceptionGroup)):
+            await client.storage.put_parts(upload, parts, nobody, stop)
+        done = set(parts.etags)
+        before = len(fal.calls)
+        url = await client.storage.put_parts(upload, parts, nobody, lambda now: None)
+    sent = {call.path.rsplit("/", 1)[-1] for call in fal.calls[before:] if call.method == "PUT"}
+    assert sent == {str(number) for number in range(1, 5) if number not in done} and len(done) >= 2
+    assert hashlib.sha256(stored(fal, url)).digest() == hashlib.sha256(content).digest()
+
+
+MEDIA = {
+    "image": "a.png",
+    "video": "clip.mp4",
+    "audio": "voice.wav",
+    "archive": "set.zip",
+    "3d": "o.glb",
+    "file": "a.png",
+}
+
+
+async def test_every_file_argument_of_the_corpus_takes_a_path(tmp_path: Path, folder: Path):
+    """Issue 6: URLs in exactly the file positions, bytes identical."""
+    if not CORPUS.is_dir():
+        pytest.skip(f"{CORPUS} is not here.")
+    made = await anyio.to_thread.run_sync(_media, folder)
+    catalog = Catalog(Folder(CORPUS))
+    endpoints = [endpoint for endpoint in catalog.endpoints() if endpoint.files]
+    fal = Emulator(models_dirs=[CORPUS], keys={KEY})
+    refused: list[str] = []
+    checked = 0
+    async with kept(serve(fal)) as url:
+        settings = Settings(key=KEY, hosts=Hosts.at(url), models=CORPUS, allow_dirs=(folder,), data=tmp_path / "data")
+        async with Client(app.build(settings)) as client:
+            for endpoint in endpoints:
+                arguments = example(endpoint.input_schema)
+                given = files.find(endpoint, arguments)
+                for one in given:
+                    _set(arguments, one.path, str(made[one.argument.kind]))
+                if not given:
+                    continue
+                before = set(fal.jobs)
+                result = await client.call_tool(
+                    "run_model", {"endpoint_id": endpoint.endpoint_id, "arguments": arguments}
+                )
+                (job,) = [fal.jobs[one] for one in set(fal.jobs) - before] or [None]
+                if job is None:
+                    refused.append(f"{endpoint.endpoint_id}: {text(result)[:200]}")
+                    continue
+                for one in given:
+                    assert stored(fal, _get(job.input, one.path)) == made[one.argument.kind].read_bytes()
+                    _set(job.input, one.path, str(made[one.argument.kind]))
+                assert job.input == arguments
+                checked += 1
+    assert refused == [] and checked > 300
+
+
+def _media(folder: Path) -> dict[str, Path]:
+    from fal_mcp.emulator import meshes, mp4, sounds
+
+    Image.new("RGB", (1024, 1024), "green").save(folder / "a.png")
+    (folder / "clip.mp4").write_bytes(mp4.movie("x", 1))
+    (folder / "voice.wav").write_bytes(sounds.tune("one two", 1))
+    (folder / "o.glb").write_bytes(meshes.gem(1))
+    (folder / "set.zip").write_bytes(b"PK\x05\x06" + bytes(18))
+    return {kind: folder / name for kind, name in MEDIA.items()}
+
+
+def _get(value: Any, path: tuple[str | int, ...]) -> Any:
+    for step in path:
+        value = value[step]
+    return value
+
+
+def _set(value: Any, path: tuple[str | int, ...], to: Any) -> None:
+    for step in path[:-1]:
+        value = value[step]
+    value[path[-1]] = to
