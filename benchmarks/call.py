@@ -77,7 +77,7 @@ def _starter() -> Path:
 
 
 def _settings(url: str) -> Settings:
-    return Settings(key=KEY, hosts=Hosts.at(url), models=_starter())
+    return Settings(key=KEY, hosts=Hosts.at(url), models=_starter(), wait=3600)
 
 
 class ToEmulator(httpx.AsyncHTTPTransport):

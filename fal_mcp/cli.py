@@ -26,6 +26,7 @@ ListOption = Annotated[
     str | None,
     typer.Option("--list", help="Model tools to list: search (none), pinned, all, or categories and globs."),
 ]
+Toolsets = Annotated[str | None, typer.Option(help="Which hand-made tools there are: models, jobs, storage.")]
 Pin = Annotated[str | None, typer.Option(help="The models that are pinned: globs over ids, comma-separated.")]
 Only = Annotated[str | None, typer.Option(help="What may be run at all: globs over ids, comma-separated.")]
 Models = Annotated[Path | None, typer.Option(help="A folder of model documents in place of fal's live catalog.")]
@@ -52,6 +53,7 @@ def main_command(
     context: typer.Context,
     fal_url: FalUrl = None,
     listed: ListOption = None,
+    toolsets: Toolsets = None,
     pin: Pin = None,
     only: Only = None,
     models: Models = None,
@@ -81,6 +83,7 @@ def serve(
     context: typer.Context,
     fal_url: FalUrl = None,
     listed: ListOption = None,
+    toolsets: Toolsets = None,
     pin: Pin = None,
     only: Only = None,
     models: Models = None,

@@ -76,6 +76,7 @@ DEFAULT_PINS = (
     "fal-ai/whisper",
 )
 """One or two models for each common task."""
+TOOLSETS = ("models", "jobs", "storage")
 _MOST_HOURS = 24 * 30
 _LONGEST_WAIT = 3600.0
 _MOST_MONEY = 1_000_000.0
@@ -86,9 +87,13 @@ class Settings:
     """One server's settings; `key` never appears in its repr."""
 
     key: str | None = field(default=None, repr=False)
+    admin_key: str | None = field(default=None, repr=False)
+    """A key of scope ADMIN, for what a plain key may not ask: what a request was billed."""
     hosts: Hosts = field(default_factory=Hosts)
     listed: tuple[str, ...] = ("pinned",)
     """Which model tools are listed: `search` (none), `pinned`, `all`, or categories and globs over endpoint ids."""
+    toolsets: tuple[str, ...] = TOOLSETS
+    """Which hand-made tools there are besides."""
     pins: tuple[str, ...] = DEFAULT_PINS
     only: tuple[str, ...] = ("*",)
     """Globs over endpoint ids: what may be run at all."""
@@ -121,17 +126,25 @@ class Settings:
     @property
     def catalog_folder(self) -> Path:
         """Where fal's catalog is kept; each stand-in has its own."""
-        if self.hosts == Hosts():
-            return self.cache / "catalog"
-        return self.cache / f"catalog-{hashlib.sha256(self.hosts.api.encode()).hexdigest()[:12]}"
+        return self.cache / f"catalog{self._stand_in}"
+
+    @property
+    def ledger_file(self) -> Path | None:
+        """Where paid work is written down; what a stand-in is asked to do is no work of fal's."""
+        return self.data / f"ledger{self._stand_in}.sqlite3" if self.data else None
+
+    @property
+    def _stand_in(self) -> str:
+        return "" if self.hosts == Hosts() else f"-{hashlib.sha256(self.hosts.api.encode()).hexdigest()[:12]}"
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], **chosen: Any) -> "Settings":
         """Settings from environment variables; one that is given as an argument wins over its variable.
 
-        FAL_KEY, or FAL_KEY_ID with FAL_KEY_SECRET (fact sheet §1.2); FAL_MCP_URL (`fal_url`), and FAL_MCP_ with the
-        name of any other setting in capitals: LIST, PIN, ONLY, MODELS, REFRESH_HOURS, ALLOW_DIR, DATA_DIR, WAIT,
-        ON_DISCONNECT, RECORD_ARGUMENTS, MAX_COST, SESSION_BUDGET, DAILY_BUDGET, APPROVE_OVER, ALLOW_UNPRICED.
+        FAL_KEY, or FAL_KEY_ID with FAL_KEY_SECRET (fact sheet §1.2); FAL_ADMIN_KEY; FAL_MCP_URL (`fal_url`); and
+        FAL_MCP_ with the name of any other setting in capitals: LIST, TOOLSETS, PIN, ONLY, MODELS, REFRESH_HOURS,
+        ALLOW_DIR, DATA_DIR, WAIT, TASK_GRACE, ON_DISCONNECT, RECORD_ARGUMENTS, MAX_COST, SESSION_BUDGET,
+        DAILY_BUDGET, APPROVE_OVER, ALLOW_UNPRICED.
 
         Raises:
             ValueError: a setting cannot be used; the message names it.
@@ -147,8 +160,10 @@ class Settings:
             raise ValueError(f"The folder of model documents {str(folder)!r} does not exist.")
         return cls(
             key=_key(env),
+            admin_key=_clean_key("FAL_ADMIN_KEY", env.get("FAL_ADMIN_KEY", "").strip()),
             hosts=Hosts.at(value("fal_url")) if value("fal_url") else Hosts(),
             listed=_parts(value("list")) or default.listed,
+            toolsets=_toolsets(_parts(value("toolsets"))) or default.toolsets,
             pins=_parts(value("pin")) or default.pins,
             only=_parts(value("only")) or default.only,
             models=folder,
@@ -177,6 +192,13 @@ def _folders(given: Iterable[Any]) -> tuple[Path, ...]:
         if not folder.is_dir():
             raise ValueError(f"The folder {str(folder)!r} that may be read does not exist.")
     return folders
+
+
+def _toolsets(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name not in TOOLSETS:
+            raise ValueError(f"There is no toolset {name!r}; there are {', '.join(TOOLSETS)}.")
+    return names
 
 
 def _number(name: str, value: Any, default: float, most: float) -> float:
@@ -211,9 +233,13 @@ def _key(env: Mapping[str, str]) -> str | None:
     whole = env.get("FAL_KEY", "").strip()
     if not whole and env.get("FAL_KEY_ID") and env.get("FAL_KEY_SECRET"):
         whole = f"{env['FAL_KEY_ID'].strip()}:{env['FAL_KEY_SECRET'].strip()}"
+    return _clean_key("FAL_KEY", whole)
+
+
+def _clean_key(name: str, whole: str) -> str | None:
     if not whole:
         return None
     # A key with a line break in it would end the header and begin another.
     if not whole.isascii() or not whole.isprintable() or " " in whole:
-        raise ValueError("FAL_KEY contains a space or a character that no key has; copy it again.")
+        raise ValueError(f"{name} contains a space or a character that no key has; copy it again.")
     return whole

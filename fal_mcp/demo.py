@@ -5,6 +5,7 @@ Talks to the server over standard input and output only, as any host does, and t
 
 import os
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -34,20 +35,20 @@ async def run(out: Path) -> int:
     console = Console(highlight=False, soft_wrap=True)
     fal = Emulator(models_dirs=[bundled.schemas() / "models"])
     fal.script(None, Script(queue_position=2, queue_seconds=0.5, steps=14, step_seconds=0.12))
-    with anyio.fail_after(_LONGEST_RUN):
+    # What is only shown belongs in nobody's ledger.
+    with anyio.fail_after(_LONGEST_RUN), tempfile.TemporaryDirectory() as scratch:
         async with serve(fal, port=0) as url:
             console.print(f"[dim]A local fal listens on {url}; nothing leaves this machine, and no key is needed.[/]")
-            async with Client(_server(url)) as client:
+            async with Client(_server(url, scratch)) as client:
                 return await _show(client, console, anyio.Path(out))
 
 
-def _server(url: str) -> StdioServerParameters:
+def _server(url: str, scratch: str) -> StdioServerParameters:
     environment = {**get_default_environment(), "FAL_KEY": "emulator:emulator"}
     if "PYTHONPATH" in os.environ:
         environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
-    return StdioServerParameters(
-        command=sys.executable, args=["-m", "fal_mcp", "--list", "all", "--fal-url", url], env=environment
-    )
+    arguments = ["-m", "fal_mcp", "--list", "all", "--fal-url", url, "--data-dir", scratch, "--refresh-hours", "0"]
+    return StdioServerParameters(command=sys.executable, args=arguments, env=environment)
 
 
 async def _show(client: Client, console: Console, out: anyio.Path) -> int:

@@ -47,7 +47,6 @@ class Endpoint:
     files: tuple[FileArgument, ...] = ()
     price: Price | None = None
     typical_seconds: float | None = None
-    successor: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict[str, Any])
     """fal's catalog item, as it came."""
 

@@ -72,6 +72,19 @@ class Search:
         ]
         return sorted(hits, key=lambda hit: (-round(hit.score, 6), self._order[hit.endpoint_id]))
 
+    def successor(self, endpoint_id: str) -> str | None:
+        """The newest model of the same family and task, where it is newer than this one."""
+        version, family = _version(endpoint_id)
+        row = self._rows.get(endpoint_id)
+        newer = [
+            other
+            for other in self._rows.values()
+            if not other.is_deprecated
+            and other.version > version
+            and (other.family == row.family if row else other.family[1:] == family[:3])
+        ]
+        return max(newer, key=lambda other: other.version).endpoint_id if newer else None
+
     def categories(self) -> dict[str, int]:
         """How many models each category has, the largest first."""
         counts: dict[str, int] = {}

@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 
+from fal_mcp.client.access import Access
 from fal_mcp.client.http import Http
 from fal_mcp.client.models import Models
 from fal_mcp.client.queue import Queue
@@ -17,12 +18,13 @@ class Fal:
     """What a call may ask of fal. Use as an async context manager."""
 
     def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        self._http = Http(settings.hosts, settings.key, transport)
+        self._http = Http(settings.hosts, settings.key, transport, settings.admin_key)
         self.queue = Queue(self._http, settings.hosts)
         self.run = Run(self._http, settings.hosts)
         self.models = Models(self._http, settings.hosts)
         self.requests = Requests(self._http, settings.hosts)
         self.storage = Storage(self._http, settings.hosts)
+        self.access = Access(self._http, settings.hosts)
 
     def need_key(self) -> None:
         """Refuse what needs a key where there is none.

@@ -32,9 +32,16 @@ NO_KEY = "This call needs a fal API key, and the server was started without one.
 class Http:
     """Requests to fal. Use as an async context manager; `transport` takes the network's place in tests."""
 
-    def __init__(self, hosts: Hosts, key: str | None, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        hosts: Hosts,
+        key: str | None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        admin_key: str | None = None,
+    ) -> None:
         self._hosts = hosts
         self._key = key
+        self.admin_key = admin_key
         self._client = httpx.AsyncClient(
             transport=transport,
             timeout=_TIMEOUT,
@@ -90,17 +97,23 @@ class Http:
             raise self._rejection(response, response.content)
         return response
 
-    async def ask(self, url: str, body: Any, headers: Mapping[str, str] | None = None) -> httpx.Response:
+    async def ask(
+        self,
+        url: str,
+        body: Any,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
         """A POST that changes nothing and costs nothing, repeated like `get`.
 
         Raises:
             FalError: whatever the last answer stands for.
         """
-        return await self._again("POST", url, headers=headers, body=body)
+        return await self._again("POST", url, params, headers, body)
 
-    async def put(self, url: str) -> httpx.Response:
-        """An idempotent PUT without a body, repeated like `get`."""
-        return await self._again("PUT", url)
+    async def put(self, url: str, params: Mapping[str, str] | None = None, body: Any = None) -> httpx.Response:
+        """An idempotent PUT, repeated like `get`."""
+        return await self._again("PUT", url, params, body=body)
 
     async def post_once(
         self,
@@ -180,8 +193,10 @@ class Http:
 
     def _headers(self, url: str, more: Mapping[str, str] | None = None) -> dict[str, str]:
         headers = dict(more or {})
-        if self._key is not None and self._hosts.takes_the_key(url):
-            headers["authorization"] = f"Key {self._key}"
+        if not self._hosts.takes_the_key(url):
+            headers.pop("authorization", None)
+        elif self._key is not None:
+            headers.setdefault("authorization", f"Key {self._key}")
         return headers
 
     def _rejection(self, response: httpx.Response, body: bytes) -> FalError:
@@ -191,8 +206,8 @@ class Http:
                 status=response.status_code,
             )
         error = answers.rejection(response.status_code, response.headers, body)
-        if self._key and self._key in error.message:
-            error.message = error.message.replace(self._key, "<key>")
+        for key in filter(None, (self._key, self.admin_key)):
+            error.message = error.message.replace(key, "<key>")
             error.args = (error.message,)
         return error
 

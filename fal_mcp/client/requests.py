@@ -41,7 +41,7 @@ class Requests:
         self._http.need_key()
         params = {
             "endpoint_id": endpoint_id,
-            "start": datetime.fromtimestamp(start, UTC).isoformat().replace("+00:00", "Z"),
+            "start": _stamp(start),
             "limit": str(_MOST),
             "expand": "payloads",
         }
@@ -52,6 +52,26 @@ class Requests:
         found: Any = (answers.json_object(response.content) or {}).get("items")
         items = cast(list[Any], found) if isinstance(found, list) else []
         return [past for item in items if (past := self._past(item))]
+
+    @property
+    def can_be_billed(self) -> bool:
+        """Whether there is the admin key that what was billed is told to."""
+        return self._http.admin_key is not None
+
+    async def billed(self, request_id: str, start: float) -> float | None:
+        """What a request was billed, in USD; None where that is not told yet.
+
+        Raises:
+            NotAuthorised: the admin key is none.
+        """
+        params = {"request_id": request_id, "start": _stamp(start)}
+        headers = {"authorization": f"Key {self._http.admin_key}"}
+        response = await self._http.get(f"{self._hosts.api}/v1/models/billing-events", params, headers)
+        found: Any = (answers.json_object(response.content) or {}).get("billing_events")
+        events = cast(list[dict[str, Any]], found) if isinstance(found, list) else []
+        costs: list[Any] = [event.get("cost_total") for event in events]
+        known = [float(cost) for cost in costs if isinstance(cost, (int, float))]
+        return sum(known) if known else None
 
     def _past(self, item: Any) -> Past | None:
         entry = cast(dict[str, Any], item) if isinstance(item, dict) else dict[str, Any]()
@@ -64,3 +84,7 @@ class Requests:
             str(entry.get("started_at") or ""),
             cast(dict[str, Any], given) if isinstance(given, dict) else None,
         )
+
+
+def _stamp(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")

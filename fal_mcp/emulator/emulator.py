@@ -55,11 +55,13 @@ class Emulator:
         keys: Iterable[str] = (DEFAULT_KEY,),
         locked_keys: Iterable[str] = (),
         unpaid_keys: Iterable[str] = (),
+        admin_keys: Iterable[str] = (),
     ) -> None:
         self.documents = Documents(list(models_dirs))
         self.keys = set(keys)
         self.locked_keys = set(locked_keys)
         self.unpaid_keys = set(unpaid_keys)
+        self.admin_keys = set(admin_keys)
         self.calls: list[Call] = []
         self.jobs: dict[str, Job] = {}
         self.files: dict[str, StoredFile] = {}
@@ -68,6 +70,8 @@ class Emulator:
         """USD a unit, and the unit."""
         self.past_prices: dict[str, float] = {}
         """USD that a call cost on average."""
+        self.access: dict[str, dict[str, Any]] = {}
+        self.storage_settings: dict[str, Any] = {"expiration_duration_seconds": None, "initial_acl": None}
         self.tasks: anyio.abc.TaskGroup | None = None
         self._scripts: dict[str | None, Script] = {}
         self._changed = anyio.Event()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
 
+from fal_mcp.emulator import account
 from fal_mcp.emulator.emulator import Emulator
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ _MOST_IDS = 50
 
 async def platform(fal: Emulator, visit: "Visit") -> Response:
     """Whatever the Platform host is asked."""
+    if visit.path.startswith("/v1/storage/"):
+        return account.storage(fal, visit)
     if visit.method == "POST" and visit.path == "/v1/models/pricing/estimate":
         return _estimate(fal, visit)
     if visit.method != "GET":
@@ -31,6 +34,8 @@ async def platform(fal: Emulator, visit: "Visit") -> Response:
             return _models(fal, visit)
         case "/v1/models/pricing":
             return _pricing(fal, visit)
+        case "/v1/models/billing-events":
+            return _billing(fal, visit)
         case "/v1/models/requests/by-endpoint":
             return _requests(fal, visit)
         case "/v1/meta":
@@ -93,6 +98,19 @@ def _estimate(fal: Emulator, visit: "Visit") -> Response:
         return _error(404, "not_found", "Resource not found")
     cost = sum(fal.past_prices[one] * asked[one]["call_quantity"] for one in known)
     return JSONResponse({"estimate_type": about["estimate_type"], "total_cost": cost, "currency": "USD"})
+
+
+def _billing(fal: Emulator, visit: "Visit") -> Response:
+    """Fact sheet §6.7; for admin keys alone."""
+    if visit.headers.get("authorization", "").removeprefix("Key ") not in fal.admin_keys:
+        return _error(403, "authorization_error", "Access denied")
+    wanted = _listed(visit, "request_id")
+    jobs = [job for job in fal.jobs.values() if job.request_id in wanted and job.endpoint_id in fal.past_prices]
+    events = [
+        {"request_id": job.request_id, "endpoint_id": job.endpoint_id, "cost_total": fal.past_prices[job.endpoint_id]}
+        for job in jobs
+    ]
+    return JSONResponse({"billing_events": events, "next_cursor": None, "has_more": False})
 
 
 def _requests(fal: Emulator, visit: "Visit") -> Response:

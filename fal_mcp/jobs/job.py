@@ -61,6 +61,14 @@ class Job:
     detached: float | None = None
     """When the last call that waited for it was broken off; None while one waits, or once it was answered."""
 
+    billed: float | None = None
+    """What fal says it cost, where fal was asked."""
+
+    @property
+    def cost(self) -> float | None:
+        """What it cost, as far as is known; None where nothing is."""
+        return self.price if self.billed is None else self.billed
+
     @property
     def is_over(self) -> bool:
         return self.state in ("completed", "failed", "cancelled")

@@ -124,6 +124,21 @@ class Jobs:
         assert job.request is not None
         return await self._fal().queue.result(job.request)
 
+    async def billed(self, job: Job) -> Job:
+        """The job with what fal billed for it, where an admin key lets us ask and fal knows by now."""
+        requests = self._fal().requests
+        if job.state != "completed" or job.billed is not None or job.request is None or not requests.can_be_billed:
+            return job
+        try:
+            cost = await requests.billed(job.request.request_id, job.created - _CLOCK_SKEW)
+        except FalError as error:
+            logger.info("What %s cost could not be asked: %s", job.job_id, error.message)
+            return job
+        if cost is None:
+            return job
+        self.ledger.change(job.job_id, billed=cost)
+        return replace(job, billed=cost)
+
     async def cancel(self, job: Job) -> str:
         """Ask fal to cancel the job, whatever it is doing, and say what fal answered."""
         found = self._followers.get(job.job_id)

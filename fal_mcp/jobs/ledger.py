@@ -28,9 +28,10 @@ _DAY = 86_400.0
 _BUSY_SECONDS = 10.0
 _COLUMNS = (
     "job_id, endpoint_id, owner, digest, state, created, updated, arguments, request_id, status_url, response_url, "
-    "cancel_url, position, price, price_note, output, error, queue_seconds, run_seconds, detached"
+    "cancel_url, position, price, price_note, output, error, queue_seconds, run_seconds, detached, billed"
 )
-_SCHEMA = f"""
+_STEPS = (
+    f"""
 CREATE TABLE IF NOT EXISTS job (
   job_id TEXT PRIMARY KEY, endpoint_id TEXT NOT NULL, owner TEXT NOT NULL, digest TEXT NOT NULL, state TEXT NOT NULL,
   created REAL NOT NULL, updated REAL NOT NULL, arguments TEXT, request_id TEXT, status_url TEXT, response_url TEXT,
@@ -42,7 +43,10 @@ CREATE INDEX IF NOT EXISTS job_unfinished ON job (state) WHERE state IN {UNFINIS
 CREATE INDEX IF NOT EXISTS job_digest ON job (owner, digest, created);
 CREATE TABLE IF NOT EXISTS upload (
   identity TEXT PRIMARY KEY, url TEXT, expires REAL, upload_url TEXT, file_url TEXT, etags TEXT, created REAL NOT NULL);
-"""
+""",
+    "ALTER TABLE job ADD COLUMN billed REAL;",
+)
+"""From an empty file to today's ledger; the file's user_version counts the steps that it has been through."""
 _UPLOAD_DAYS = 6.0
 _PARTS_HOURS = 20.0
 
@@ -168,7 +172,7 @@ class Ledger:
     def spent(self, since: float = 0, session: str | None = None) -> float:
         """USD that jobs since then cost, or are thought to."""
         (total,) = self._database.execute(
-            f"SELECT COALESCE(SUM(price), 0) FROM job WHERE state IN {BILLED} AND created >= ? "
+            f"SELECT COALESCE(SUM(COALESCE(billed, price)), 0) FROM job WHERE state IN {BILLED} AND created >= ? "
             "AND (? IS NULL OR session = ?)",
             (since, session, session),
         ).fetchone()
@@ -291,7 +295,9 @@ def _connected(path: str) -> sqlite3.Connection:
     try:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
-        database.executescript(_SCHEMA)
+        (done,) = database.execute("PRAGMA user_version").fetchone()
+        for number, step in enumerate(_STEPS[done:], done + 1):
+            database.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")
         database.execute("SELECT count(*) FROM job WHERE state = 'intent'").fetchone()
     except sqlite3.DatabaseError:
         database.close()

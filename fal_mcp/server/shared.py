@@ -94,8 +94,7 @@ class Shared:
         from fal_mcp.jobs.ledger import Ledger, Limits
 
         settings = self.settings
-        file = settings.data / "ledger.sqlite3" if settings.data else None
-        ledger = Ledger(file, records_arguments=settings.records_arguments)
+        ledger = Ledger(settings.ledger_file, records_arguments=settings.records_arguments)
         self._open.callback(ledger.close)
         limits = Limits(
             call=settings.max_cost,
@@ -203,7 +202,7 @@ class Shared:
         from fal_mcp.catalog.catalog import Catalog
         from fal_mcp.toolsets.toolbox import Toolbox
 
-        return Toolbox(Catalog(source), self.selection, self._more_tools)
+        return Toolbox(Catalog(source), self.selection, self.settings.toolsets, self._more_tools)
 
     def _prepared(self) -> "Toolbox":
         """A toolbox over the newest catalog, its list made: work for a thread, so that no running call waits."""

@@ -167,10 +167,13 @@ def _joined(job: Job) -> str:
 
 
 def _cost_of(job: Job) -> dict[str, Any]:
-    return {"usd": job.price, "is_estimate": True, "note": job.price_note}
+    note = job.price_note if job.billed is None else "billed by fal"
+    return {"usd": job.cost, "is_estimate": job.billed is None, "note": note}
 
 
 def _costs(job: Job) -> str:
+    if job.billed is not None:
+        return f"billed {job.billed:.4g} USD"
     return f"about {job.price:.4g} USD" if job.price is not None else f"cost not known ({job.price_note})"
 
 

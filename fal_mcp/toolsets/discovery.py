@@ -125,7 +125,7 @@ def _line(models: Models, endpoint_id: str) -> str | None:
         return None
     needs = ", ".join(endpoint.input_schema.get("required", ())) or "nothing"
     price = f"{endpoint.price}" if endpoint.price else "price on fal.ai"
-    gone = " Deprecated." if endpoint.metadata.get("status") == "deprecated" else ""
+    gone = f" Deprecated{_instead(models, endpoint_id)}." if endpoint.metadata.get("status") == "deprecated" else ""
     head = f"{endpoint_id} | {tool_name(endpoint_id)} | "
     tail = f" | {price} | needs {cut(needs, 60)}{gone}"
     about = one_line(endpoint.description or endpoint.title, 400)
@@ -152,7 +152,7 @@ def _get(models: Models, arguments: GetArguments) -> Outcome:
         f"fal says of it: {clean(endpoint.description, 600) or 'nothing'}",
         f"Price: {endpoint.price or 'not known here; see the model at fal.ai'}"
         + (f"; takes about {endpoint.typical_seconds:.0f} s" if endpoint.typical_seconds else ""),
-        *(f"{said}: {value}" for said, value in _notes(endpoint)),
+        *(f"{said}: {value}" for said, value in _notes(models, endpoint)),
         f"Example: {json.dumps(filled, ensure_ascii=False)}",
         f"Comes out: {_outputs(endpoint)}",
         f"Arguments: {cut(shown, _LONGEST_SCHEMA)}",
@@ -167,15 +167,20 @@ def _get(models: Models, arguments: GetArguments) -> Outcome:
     return Outcome(data=data, note="\n".join(lines), is_plain=True)
 
 
-def _notes(endpoint: Endpoint) -> list[tuple[str, str]]:
+def _notes(models: Models, endpoint: Endpoint) -> list[tuple[str, str]]:
     licence = endpoint.metadata.get("license_type")
     files = ", ".join(".".join(one.path).replace(".[]", "[]") for one in endpoint.files)
     notes = [("Licence", one_line(str(licence), 40)) if licence else None, ("File arguments", files) if files else None]
     notes.append(("Note", "it trains a model; it does not generate") if endpoint.is_training else None)
     notes.append(("Note", "it can be streamed") if endpoint.metadata.get("stream_url") else None)
     if endpoint.metadata.get("status") == "deprecated":
-        notes.append(("Note", "deprecated" + (f"; use {endpoint.successor}" if endpoint.successor else "")))
+        notes.append(("Note", f"deprecated{_instead(models, endpoint.endpoint_id)}"))
     return [note for note in notes if note]
+
+
+def _instead(models: Models, endpoint_id: str) -> str:
+    successor = models.search.successor(endpoint_id)
+    return f", use {successor}" if successor else ""
 
 
 def _outputs(endpoint: Endpoint) -> str:
@@ -234,7 +239,10 @@ def endpoint_of(models: Models, endpoint_id: str) -> Endpoint:
 
 
 def _unknown(models: Models, endpoint_id: str) -> NotFound:
-    near = [one for one in models.catalog.near_ids(endpoint_id) if models.selection.allows(one)]
+    newer = [one] if (one := models.search.successor(endpoint_id)) else []
+    near = [
+        one for one in dict.fromkeys([*newer, *models.catalog.near_ids(endpoint_id)]) if models.selection.allows(one)
+    ]
     hint = f"The nearest ids: {', '.join(near)}." if near else "Ask search_models what there is."
     if models.catalog.get(endpoint_id) is not None:
         return NotFound(f"This server may not run {endpoint_id!r}.", hint=f"Its --only setting says so. {hint}")

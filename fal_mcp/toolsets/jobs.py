@@ -103,7 +103,7 @@ async def _wait(arguments: WaitArguments, call: Call) -> Outcome:
 
 
 async def _get(arguments: GetArguments, call: Call) -> Outcome:
-    return await from_endpoint.outcome(call.jobs.get(arguments.job_id, call.owner), call)
+    return await from_endpoint.outcome(await call.jobs.billed(call.jobs.get(arguments.job_id, call.owner)), call)
 
 
 async def _list(arguments: ListArguments, call: Call) -> Outcome:
@@ -162,7 +162,8 @@ async def _estimate(models: Models, arguments: EstimateArguments, call: Call) ->
 def _line(job: Job) -> str:
     ago = max(time.time() - job.created, 0)
     since = f"{ago / 3600:.0f} h" if ago > 5400 else f"{ago / 60:.0f} min"
-    cost = f"about {job.price:.4g} USD" if job.price is not None else "cost not known"
+    about = "" if job.billed is not None else "about "
+    cost = f"{about}{job.cost:.4g} USD" if job.cost is not None else "cost not known"
     lost = f": {one_line(str(job.error.get('message')), 120)}" if job.error else ""
     return f"{job.job_id} | {job.endpoint_id} | {job.state}{lost} | {since} ago | {cost}"
 
@@ -173,6 +174,6 @@ def _row(job: Job) -> dict[str, Any]:
         "endpoint_id": job.endpoint_id,
         "state": job.state,
         "created": round(job.created, 3),
-        "usd": job.price,
+        "usd": job.cost,
         "request_id": job.request.request_id if job.request else None,
     }

@@ -3,12 +3,13 @@
 import base64
 import binascii
 import io
+import json
 import mimetypes
 import shlex
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Literal, cast
 
 import anyio.to_thread
 from pydantic import Field
@@ -41,6 +42,31 @@ class TicketArguments(Arguments):
     content_type: str | None = Field(None, max_length=120, pattern=r"^[\w.+-]+/[\w.+-]+$", description="Its MIME type.")
 
 
+class Rule(Arguments):
+    user: str = Field(min_length=1, max_length=200, description="A user of fal.")
+    decision: Literal["allow", "forbid", "hide"] = Field(description="What that user gets.")
+
+
+class FileArguments(Arguments):
+    url: str = Field(min_length=8, max_length=2000, description="The file's URL on fal's CDN, without its query.")
+
+
+class AccessArguments(FileArguments):
+    default: Literal["allow", "forbid", "hide"] | None = Field(
+        None, description="What everybody gets from now on: the file, a refusal, or nothing. Left out: only look."
+    )
+    rules: list[Rule] = Field(default_factory=list[Rule], max_length=100, description="Exceptions for users.")
+
+
+class SignArguments(FileArguments):
+    seconds: int = Field(3600, ge=1, le=604_800, description="How long the address works.")
+
+
+class SettingsArguments(Arguments):
+    lifetime: str | None = Field(None, description="Keep new files 1h, 1d, 7d, 30d, 1y or never (no end).")
+    default: Literal["allow", "forbid", "hide"] | None = Field(None, description="Who sees new files.")
+
+
 def tools() -> list[Tool]:
     """The storage tools."""
     return [
@@ -64,18 +90,82 @@ def tools() -> list[Tool]:
             effect="writes",
             key="user",
         ),
+        from_function.tool(
+            AccessArguments,
+            _access,
+            name="file_access",
+            title="See or set who may see a file",
+            description="The access list of a file on fal's CDN; with default, replaces it.",
+            effect="writes",
+            key="user",
+        ),
+        from_function.tool(
+            SignArguments,
+            _sign,
+            name="sign_file_url",
+            title="Share a restricted file for a while",
+            description="An address that shows a restricted file to whoever has it, for up to a week.",
+            effect="reads",
+            key="user",
+        ),
+        from_function.tool(
+            SettingsArguments,
+            _settings,
+            name="storage_settings",
+            title="See or set what becomes of new files",
+            description="How long the account keeps new files and who sees them; with arguments, changes it.",
+            effect="writes",
+            key="user",
+        ),
     ]
+
+
+async def _access(arguments: AccessArguments, call: Call) -> Outcome:
+    access = call.fal().access
+    if arguments.default is None:
+        found = await access.list_of(arguments.url)
+    else:
+        rules = [rule.model_dump() for rule in arguments.rules]
+        found = await access.set_list(arguments.url, arguments.default, rules)
+    return _told("The file's access list", found)
+
+
+async def _sign(arguments: SignArguments, call: Call) -> Outcome:
+    signed = await call.fal().access.sign(arguments.url, arguments.seconds)
+    return Outcome(data={"url": signed}, note=f"For {arguments.seconds} s it is at {signed}", is_plain=True)
+
+
+async def _settings(arguments: SettingsArguments, call: Call) -> Outcome:
+    access = call.fal().access
+    now = await access.settings()
+    if arguments.lifetime is None and arguments.default is None:
+        return _told("New files", now)
+    # fal replaces the whole, so what is not asked for is sent as it is.
+    changed = {key: value for key, value in now.items() if value is not None}
+    if arguments.lifetime == "never":
+        changed.pop("expiration_duration_seconds", None)
+    elif arguments.lifetime is not None:
+        changed["expiration_duration_seconds"] = _seconds(arguments.lifetime)
+    if arguments.default is not None:
+        changed["initial_acl"] = {"rules": [], **(now.get("initial_acl") or {}), "default": arguments.default}
+    return _told("New files", await access.set_settings(changed))
+
+
+def _told(what: str, found: dict[str, Any]) -> Outcome:
+    return Outcome(data=found, note=f"{what}: {json.dumps(found)}", is_plain=True)
+
+
+def _seconds(lifetime: str) -> int:
+    if lifetime not in _LIFETIMES:
+        raise InvalidInput(f"{lifetime!r} is no lifetime.", hint=f"One of: {', '.join(_LIFETIMES)}.")
+    return _LIFETIMES[lifetime]
 
 
 async def _upload(arguments: UploadArguments, call: Call) -> Outcome:
     given = [name for name in ("path", "url", "base64", "text") if getattr(arguments, name) is not None]
     if len(given) != 1:
         raise InvalidInput("Exactly one of path, url, base64 and text is needed.", hint="Give one of them.")
-    lifetime = None
-    if arguments.lifetime is not None:
-        if arguments.lifetime not in _LIFETIMES:
-            raise InvalidInput(f"{arguments.lifetime!r} is no lifetime.", hint=f"One of: {', '.join(_LIFETIMES)}.")
-        lifetime = _LIFETIMES[arguments.lifetime]
+    lifetime = None if arguments.lifetime is None else _seconds(arguments.lifetime)
     call.fal().need_key()
     if arguments.path is not None:
         path = path_in(arguments.path)

@@ -1,6 +1,6 @@
 """All tools of one server: the hand-made ones first, then the models; by name, and as the list a host reads."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fal_mcp.catalog.catalog import Catalog
@@ -13,12 +13,27 @@ _MOST_SELECTIONS = 100
 """Over HTTP a caller may ask for a list of its own."""
 
 
+SETS: Mapping[str, Callable[[Models], list[Tool]]] = {
+    "models": discovery.tools,
+    "jobs": lambda models: [*jobs.tools(models), *many.tools(models)],
+    "storage": lambda models: storage.tools(),
+}
+"""The toolsets there are, in the order of the list; each makes its tools."""
+
+
 class Toolbox:
     """One catalog's tools. A refresh of the catalog makes another."""
 
-    def __init__(self, catalog: Catalog, selection: Selection, more: Sequence[Tool] = ()) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        selection: Selection,
+        toolsets: Sequence[str] = tuple(SETS),
+        more: Sequence[Tool] = (),
+    ) -> None:
         self.models = Models(catalog, selection)
-        self._fixed = {tool.name: tool for tool in (*_fixed(self.models), *more)}
+        made = [tool for name, make in SETS.items() if name in toolsets for tool in make(self.models)]
+        self._fixed = {tool.name: tool for tool in (*made, *more)}
         self._names: dict[Selection, list[str]] = {}
         self._shown: dict[str, dict[str, Any] | None] = {}
 
@@ -46,7 +61,3 @@ class Toolbox:
                 tool = self._fixed.get(name) or self.models.of(name)
                 self._shown[name] = show(tool) if tool else None
         return [shown for name in names if (shown := self._shown[name])]
-
-
-def _fixed(models: Models) -> list[Tool]:
-    return [*discovery.tools(models), *jobs.tools(models), *many.tools(models), *storage.tools()]

@@ -171,6 +171,26 @@ async def test_a_ticket_is_an_address_that_curl_can_put_to(fal: Emulator, host: 
     assert stored(fal, ticket["url"]) == (folder / "a.png").read_bytes()
 
 
+async def test_who_may_see_a_file_and_what_becomes_of_new_ones(fal: Emulator, host: Host):
+    """Fact sheet §4.8: all five operations."""
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            url = (await client.call_tool("upload_file", {"text": "hello"})).structured_content["url"]
+            before = await client.call_tool("file_access", {"url": url})
+            rules = [{"user": "alice", "decision": "allow"}]
+            after = await client.call_tool("file_access", {"url": url, "default": "hide", "rules": rules})
+            signed = await client.call_tool("sign_file_url", {"url": url, "seconds": 60})
+            unknown = await client.call_tool("file_access", {"url": "https://v3.fal.media/files/b/0/none.png"})
+            await client.call_tool("storage_settings", {"lifetime": "7d"})
+            settings = await client.call_tool("storage_settings", {"default": "forbid"})
+    assert before.structured_content == {"default": "allow", "rules": []}
+    assert after.structured_content == {"default": "hide", "rules": rules}
+    assert signed.structured_content["url"] == f"{url}?identity=emulated-60"
+    assert unknown.is_error
+    assert settings.structured_content["expiration_duration_seconds"] == 604_800
+    assert settings.structured_content["initial_acl"]["default"] == "forbid"
+
+
 async def nobody(sent: int, size: int) -> None:
     return
 

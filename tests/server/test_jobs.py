@@ -240,3 +240,19 @@ async def test_fal_is_asked_for_a_price_the_catalog_has_not(fal: Emulator, host:
     assert over.is_error and "0.07 USD" in text(over)
     assert under.structured_content["cost"]["usd"] == 0.02 and "on average" in under.structured_content["cost"]["note"]
     assert unknown.structured_content["usd"] is None and "cannot be priced" in text(unknown)
+
+
+async def test_what_fal_billed_takes_the_estimates_place_where_an_admin_key_allows(fal: Emulator, host: Host):
+    fal.admin_keys.add("admin:key")
+    fal.past_prices[ENDPOINT] = 0.021
+    with anyio.fail_after(BOUND):
+        async with host(admin_key="admin:key") as client:
+            ran = await client.call_tool(TOOL, ARGUMENTS)
+            later = await client.call_tool("get_job", {"job_id": ran.structured_content["job_id"]})
+            listed = await client.call_tool("list_jobs", {})
+    assert ran.structured_content["cost"]["usd"] == 0.025 and ran.structured_content["cost"]["is_estimate"]
+    assert later.structured_content["cost"] == {"usd": 0.021, "is_estimate": False, "note": "billed by fal"}
+    assert listed.structured_content["spent_today_usd"] == 0.021
+    asked = [call for call in fal.calls if call.path.endswith("/billing-events")]
+    assert [call.headers["authorization"] for call in asked] == ["Key admin:key"]
+    assert all(call.headers.get("authorization") != "Key admin:key" for call in fal.calls if call not in asked)

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,8 @@ async def test_a_thousand_unfinished_jobs_do_not_delay_a_start(settings: Setting
     from fal_mcp.jobs.job import Order
     from fal_mcp.jobs.ledger import Ledger, Limits
 
-    ledger = Ledger(tmp_path / "ledger.sqlite3")
+    file = replace(settings, data=tmp_path).ledger_file
+    ledger = Ledger(file)
     for number in range(1000):
         job = ledger.begin(Order(ENDPOINT, {"prompt": str(number)}), Limits())
         here = f"{settings.hosts.queue}/fal-ai/flux/requests/{number}"

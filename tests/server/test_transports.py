@@ -2,6 +2,7 @@
 
 import re
 import sys
+import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Literal
@@ -27,7 +28,13 @@ def command(settings: Settings, *more: str) -> list[str]:
 
 
 def environment(key: str | None) -> dict[str, str]:
-    return {**get_default_environment(), "PYTHONWARNINGS": "ignore", **({"FAL_KEY": key} if key else {})}
+    # A home of their own: a test leaves nothing in the ledger of whoever runs it.
+    home = tempfile.mkdtemp()
+    return {
+        **get_default_environment(),
+        **{"PYTHONWARNINGS": "ignore", "FAL_MCP_DATA_DIR": home, "FAL_MCP_REFRESH_HOURS": "0"},
+        **({"FAL_KEY": key} if key else {}),
+    }
 
 
 @asynccontextmanager
@@ -93,3 +100,29 @@ async def test_without_a_key_it_lists_and_says_how_to_get_one(settings: Settings
 async def test_a_setting_that_cannot_be_used_is_named_at_the_start(arguments: list[str], names: str):
     done = await anyio.run_process([sys.executable, "-m", "fal_mcp", *arguments], check=False)
     assert done.returncode == 2 and names in done.stderr.decode() and b"Traceback" not in done.stderr
+
+
+async def test_over_http_a_caller_chooses_the_list_within_the_servers_bounds(settings: Settings):
+    """Issue 3, item 2."""
+    started = [sys.executable, *command(settings, "serve", "--http", "0", "--only", "fal-ai/flux/*")]
+    with anyio.fail_after(BOUND):
+        async with await anyio.open_process(started, env=environment(settings.key)) as process:
+            assert process.stderr
+            said = b""
+            while not (found := re.search(rb"http://[^\s]+", said)):
+                said += await process.stderr.receive()
+            url = found[0].decode()
+            try:
+                names: dict[str, list[str]] = {}
+                for query in ("", "?list=search", "?list=all"):
+                    async with Client(url + query) as client:
+                        names[query] = [tool.name for tool in (await client.list_tools()).tools]
+            finally:
+                process.terminate()
+                await process.wait()
+    models = {query: [name for name in listed if name.startswith("fal-ai")] for query, listed in names.items()}
+    assert models == {
+        "": ["fal-ai_flux_dev"],
+        "?list=search": [],
+        "?list=all": ["fal-ai_flux_dev", "fal-ai_flux_schnell"],
+    }
