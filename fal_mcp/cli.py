@@ -34,6 +34,8 @@ AllowDir = Annotated[
     list[Path] | None,
     typer.Option(help="A folder whose files may be read; repeatable. Default: none over HTTP, else the current one."),
 ]
+OutputDir = Annotated[Path | None, typer.Option(help="A folder that what comes out is saved in.")]
+Previews = Annotated[bool | None, typer.Option(help="Whether the model sees small pictures of what came out.")]
 DataDir = Annotated[Path | None, typer.Option(help="Where the ledger of paid work is kept.")]
 Wait = Annotated[float | None, typer.Option(help="Seconds a call waits for its job before it answers with its id.")]
 OnDisconnect = Annotated[
@@ -59,6 +61,8 @@ def main_command(
     models: Models = None,
     refresh_hours: Hours = None,
     allow_dir: AllowDir = None,
+    output_dir: OutputDir = None,
+    previews: Previews = None,
     data_dir: DataDir = None,
     wait: Wait = None,
     on_disconnect: OnDisconnect = None,
@@ -89,6 +93,8 @@ def serve(
     models: Models = None,
     refresh_hours: Hours = None,
     allow_dir: AllowDir = None,
+    output_dir: OutputDir = None,
+    previews: Previews = None,
     data_dir: DataDir = None,
     wait: Wait = None,
     on_disconnect: OnDisconnect = None,

@@ -116,6 +116,10 @@ class Settings:
     """Folders whose files may be read and uploaded."""
     may_ask_for_folders: bool = False
     """Whether the user may be asked about a folder besides; never over HTTP, where the disk is somebody else's."""
+    previews: bool = False
+    """Whether small pictures of what came out are shown to the model."""
+    output_dir: Path | None = None
+    """A folder that what comes out is saved in."""
     records_arguments: bool = True
     max_cost: float | None = None
     session_budget: float | None = None
@@ -143,8 +147,8 @@ class Settings:
 
         FAL_KEY, or FAL_KEY_ID with FAL_KEY_SECRET (fact sheet §1.2); FAL_ADMIN_KEY; FAL_MCP_URL (`fal_url`); and
         FAL_MCP_ with the name of any other setting in capitals: LIST, TOOLSETS, PIN, ONLY, MODELS, REFRESH_HOURS,
-        ALLOW_DIR, DATA_DIR, WAIT, TASK_GRACE, ON_DISCONNECT, RECORD_ARGUMENTS, MAX_COST, SESSION_BUDGET,
-        DAILY_BUDGET, APPROVE_OVER, ALLOW_UNPRICED.
+        ALLOW_DIR, DATA_DIR, OUTPUT_DIR, PREVIEWS, WAIT, TASK_GRACE, ON_DISCONNECT, RECORD_ARGUMENTS, MAX_COST,
+        SESSION_BUDGET, DAILY_BUDGET, APPROVE_OVER, ALLOW_UNPRICED.
 
         Raises:
             ValueError: a setting cannot be used; the message names it.
@@ -173,6 +177,8 @@ class Settings:
             task_grace=_number("task_grace", value("task_grace"), default.task_grace, _LONGEST_WAIT),
             on_disconnect=_one_of("on_disconnect", value("on_disconnect") or "detach", ("detach", "cancel")),
             allow_dirs=_folders(chosen.get("allow_dir") or env.get("FAL_MCP_ALLOW_DIR", "").split(os.pathsep)),
+            previews=_is_on(value("previews"), True),
+            output_dir=Path(value("output_dir")).expanduser() if value("output_dir") else None,
             records_arguments=_is_on(value("record_arguments"), True),
             max_cost=_money("max_cost", value("max_cost")),
             session_budget=_money("session_budget", value("session_budget")),

@@ -8,6 +8,7 @@ FalError
     + OutOfCredit        the account cannot pay
     + RateLimited        too fast, or too many at once
     + NotReadable        a file of this machine cannot or may not be read
+    + NotWritable        a file cannot or may not be written here
     + BudgetExceeded     a limit of this server's is in the way
   x GenerationFailed   the model ran and failed, or was cancelled
   x ServiceFailed      fal's side
@@ -106,6 +107,12 @@ class NotReadable(RequestRejected):
     """A file of this machine cannot or may not be read."""
 
     hint = "Give an https URL of the file, or a path in a folder that the server's --allow-dir names."
+
+
+class NotWritable(RequestRejected):
+    """A file cannot or may not be written here."""
+
+    hint = "The result is there all the same, at its URL. --output-dir names the folder that files are saved in."
 
 
 class BudgetExceeded(RequestRejected):

@@ -1,5 +1,6 @@
 """An outcome or an error, said in MCP: a short text, a structured envelope, a link for each file."""
 
+import base64
 import json
 from collections.abc import Mapping
 from typing import Any, cast
@@ -8,7 +9,7 @@ import mcp_types as types
 
 from fal_mcp.errors import FalError, Fault
 from fal_mcp.text import clean, cut, one_line
-from fal_mcp.tools.tool import Media, Outcome
+from fal_mcp.tools.tool import Media, Outcome, Preview
 
 _MOST_LINKS = 20
 _LONGEST_TEXT = 4000
@@ -24,9 +25,17 @@ def render(outcome: Outcome) -> types.CallToolResult:
     longest = _LONGEST_PLAIN_TEXT if outcome.is_plain else _LONGEST_TEXT
     links = [_link(number, item) for number, item in enumerate(outcome.media[:_MOST_LINKS], 1) if _is_remote(item)]
     return types.CallToolResult(
-        content=[types.TextContent(text=cut("\n".join(filter(None, text)), longest)), *links],
+        content=[
+            types.TextContent(text=cut("\n".join(filter(None, text)), longest)),
+            *(_picture(preview) for preview in outcome.previews),
+            *links,
+        ],
         structured_content=dict(outcome.data),
     )
+
+
+def _picture(preview: Preview) -> types.ImageContent:
+    return types.ImageContent(data=base64.b64encode(preview.content).decode(), mime_type=preview.content_type)
 
 
 def refuse(tool: str, faults: tuple[Fault, ...]) -> types.CallToolResult:

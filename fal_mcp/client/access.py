@@ -1,6 +1,6 @@
 """Who may see a file on fal's CDN, and what becomes of new ones: the Platform's storage operations. Fact sheet §4.8."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fal_mcp.client import answers
@@ -26,10 +26,10 @@ class Access:
         self._http.need_key()
         return _object((await self._http.get(f"{self._base}/files/acl", {"url": url})).content)
 
-    async def set_list(self, url: str, default: str, rules: list[Mapping[str, str]]) -> dict[str, Any]:
+    async def set_list(self, url: str, default: str, rules: Sequence[Mapping[str, str]]) -> dict[str, Any]:
         """Replace a file's access list; what fal applied. Rules about unknown users are dropped by fal."""
         self._http.need_key()
-        body = {"default": default, "rules": rules}
+        body = {"default": default, "rules": list(rules)}
         return _object((await self._http.put(f"{self._base}/files/acl", {"url": url}, body)).content)
 
     async def sign(self, url: str, seconds: int) -> str:

@@ -6,6 +6,7 @@ import httpx
 
 from fal_mcp.client.access import Access
 from fal_mcp.client.http import Http
+from fal_mcp.client.media import MediaFiles
 from fal_mcp.client.models import Models
 from fal_mcp.client.queue import Queue
 from fal_mcp.client.requests import Requests
@@ -25,6 +26,7 @@ class Fal:
         self.requests = Requests(self._http, settings.hosts)
         self.storage = Storage(self._http, settings.hosts)
         self.access = Access(self._http, settings.hosts)
+        self.media = MediaFiles(self._http, settings.hosts)
 
     def need_key(self) -> None:
         """Refuse what needs a key where there is none.

@@ -97,6 +97,22 @@ class Http:
             raise self._rejection(response, response.content)
         return response
 
+    @asynccontextmanager
+    async def opened(self, url: str, headers: Mapping[str, str]) -> AsyncGenerator[httpx.Response]:
+        """An open answer to a GET without the key; not repeated here.
+
+        Raises:
+            Unreachable: the connection broke, then or later.
+            FalError: what the answer stands for.
+        """
+        try:
+            async with self._client.stream("GET", url, headers=dict(headers)) as response:
+                if not response.is_success:
+                    raise self._rejection(response, await response.aread())
+                yield response
+        except httpx.TransportError as error:
+            raise Unreachable(f"The connection to {_host(url)} broke.") from error
+
     async def ask(
         self,
         url: str,

@@ -11,7 +11,7 @@ from fal_mcp.emulator.emulator import Emulator
 if TYPE_CHECKING:
     from fal_mcp.emulator.app import Visit
 
-_OPEN = {"default": "allow", "rules": []}
+_OPEN: dict[str, Any] = {"default": "allow", "rules": []}
 
 
 def storage(fal: Emulator, visit: "Visit") -> Response:
@@ -23,7 +23,7 @@ def storage(fal: Emulator, visit: "Visit") -> Response:
             given = json.loads(visit.body)
             fal.storage_settings = {key: given.get(key) for key in fal.storage_settings}
         return JSONResponse(fal.storage_settings)
-    url = visit.query.get("url", "")
+    url: str = visit.query.get("url", "")
     place = urlsplit(url).path.removeprefix("/cdn")
     if place not in fal.files:
         return _error(404, "not_found", "Resource not found")

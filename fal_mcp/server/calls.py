@@ -76,6 +76,8 @@ async def _answer(ctx: Any, params: types.CallToolRequestParams, tool: Tool, run
             wait=shared.settings.wait if run is None else _AS_LONG_AS_IT_TAKES,
             prices=shared.prices,
             readable=shared.readable,
+            shows_previews=shared.settings.previews,
+            output=shared.output,
             began=began,
         )
         outcome = await tool.run(prepared.arguments, call)

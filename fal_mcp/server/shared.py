@@ -15,6 +15,7 @@ import anyio.to_thread
 from fal_mcp import bundled
 from fal_mcp.config import Settings
 from fal_mcp.local_files import Readable
+from fal_mcp.output_files import OutputFolder
 
 # These take a quarter as long to import as the SDK itself: they come in with the first list or call.
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Shared:
         self._tools_changed = tools_changed
         self._more_tools = more_tools
         self.readable = Readable(settings.allow_dirs, may_ask=settings.may_ask_for_folders)
+        self.output = OutputFolder(settings.output_dir) if settings.output_dir else None
         self._open = AsyncExitStack()
         self._tools: Toolbox | None = None
         self._tasks: anyio.abc.TaskGroup | None = None

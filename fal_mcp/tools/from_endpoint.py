@@ -6,9 +6,10 @@ from typing import Any
 from fal_mcp.catalog import price
 from fal_mcp.catalog.endpoint import Endpoint, tool_name
 from fal_mcp.catalog.price import Quote
+from fal_mcp.errors import FalError
 from fal_mcp.jobs.job import Job, Order
 from fal_mcp.text import cut, one_line
-from fal_mcp.tools import files, media
+from fal_mcp.tools import files, media, previews, saving
 from fal_mcp.tools.tool import Call, Media, Outcome, Tool
 
 LONGEST_DESCRIPTION = 1000
@@ -45,6 +46,7 @@ async def run_endpoint(
     headers: Mapping[str, str] | None = None,
     query: Mapping[str, str] | None = None,
     wait: float | None = None,
+    save_to: str | None = None,
 ) -> Outcome:
     """Run an endpoint for one call: ask where money says so, begin, wait as long as the call may, answer.
 
@@ -60,7 +62,7 @@ async def run_endpoint(
     started = call.jobs.start(order)
     call.began(started.job.job_id)
     job = await call.jobs.wait(started.job, call.wait if wait is None else wait, call.tell)
-    answer = await outcome(job, call)
+    answer = await outcome(job, call, save_to=save_to)
     return answer.with_notes((_joined(job),)) if started.is_joined else answer
 
 
@@ -86,7 +88,7 @@ def order_of(endpoint: Endpoint, arguments: Mapping[str, Any], owner: str, quote
     )
 
 
-async def outcome(job: Job, call: Call) -> Outcome:
+async def outcome(job: Job, call: Call, *, save_to: str | None = None) -> Outcome:
     """How a job stands, as an answer: its files where it is completed, its id and what to call where it is not.
 
     Raises:
@@ -95,22 +97,35 @@ async def outcome(job: Job, call: Call) -> Outcome:
     if not job.is_over:
         return _pending(job, call)
     output = await call.jobs.output(job)
-    files = media.find(output)
+    found = media.find(output)
+    saved, trouble = await _saved(found, job, output, call, save_to)
     waited, ran = job.queue_seconds, job.run_seconds
-    return Outcome(
-        data={
-            "status": "completed",
-            "endpoint_id": job.endpoint_id,
-            "request_id": job.request.request_id if job.request else None,
-            "job_id": job.job_id,
-            "output": output,
-            "files": [_file(item) for item in files],
-            "timing": {"queue_s": waited, "run_s": ran},
-            "cost": _cost_of(job),
-        },
-        media=files,
-        note=f"{job.endpoint_id} ran for {ran:.1f} s after {waited:.1f} s in the queue; {_costs(job)}.",
-    )
+    data: dict[str, Any] = {
+        "status": "completed",
+        "endpoint_id": job.endpoint_id,
+        "request_id": job.request.request_id if job.request else None,
+        "job_id": job.job_id,
+        "output": output,
+        "files": [_file(item, saved) for item in found],
+        "timing": {"queue_s": waited, "run_s": ran},
+        "cost": _cost_of(job),
+    }
+    lines = [f"{job.endpoint_id} ran for {ran:.1f} s after {waited:.1f} s in the queue; {_costs(job)}.", trouble]
+    lines += [f"Saved as {path}" for path in saved.values()]
+    shown = await previews.of(found, call.fal()) if call.shows_previews else ()
+    return Outcome(data=data, media=found, note="\n".join(filter(None, lines)), previews=shown)
+
+
+async def _saved(
+    found: tuple[Media, ...], job: Job, output: dict[str, Any], call: Call, save_to: str | None
+) -> tuple[dict[str, str], str]:
+    """Where the files are on this disk, and what went wrong: a result that is paid for is never lost to a full disk."""
+    if call.output is None:
+        return {}, "This server saves no files: it has no --output-dir." if save_to else ""
+    try:
+        return await saving.save_all(found, job, output, call.fal(), call.output, save_to), ""
+    except FalError as error:
+        return {}, f"It could not be saved: {error.message}"
 
 
 def describe(endpoint: Endpoint) -> str:
@@ -187,9 +202,10 @@ def _position(path: tuple[str, ...]) -> str:
     return ".".join(path).replace(".[]", "[]")
 
 
-def _file(item: Media) -> dict[str, Any]:
+def _file(item: Media, saved: Mapping[str, str]) -> dict[str, Any]:
     return {
         "url": item.url,
+        **({"path": saved[item.url]} if item.url in saved else {}),
         "kind": item.kind,
         "content_type": item.content_type,
         "width": item.width,

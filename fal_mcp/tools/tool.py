@@ -14,6 +14,7 @@ from fal_mcp.openapi import faults
 from fal_mcp.openapi.lean import lean
 from fal_mcp.openapi.repair import repair
 from fal_mcp.openapi.schema import Schema
+from fal_mcp.output_files import OutputFolder
 from fal_mcp.tools.pricing import Prices
 
 Effect = Literal["reads", "writes", "destroys", "spends"]
@@ -40,6 +41,14 @@ class Media:
 
 
 @dataclass(frozen=True, slots=True)
+class Preview:
+    """A small picture that the model sees."""
+
+    content: bytes
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of a call, before anyone decides how MCP should say it."""
 
@@ -47,6 +56,7 @@ class Outcome:
     media: tuple[Media, ...] = ()
     note: str = ""
     """A short text that a model can use as it stands."""
+    previews: tuple[Preview, ...] = ()
     is_plain: bool = False
     """Whether `note` is the whole text; else what `data["output"]` holds is told after it."""
 
@@ -82,6 +92,9 @@ class Call:
     owner: str = "local"
     prices: Prices = field(default_factory=Prices)
     readable: Readable = field(default_factory=Readable)
+    shows_previews: bool = False
+    output: OutputFolder | None = None
+    """Where what comes out is saved; nowhere where there is none."""
     began: Callable[[str], None] = lambda job_id: None
     """Told the id of the paid job that this call began."""
 

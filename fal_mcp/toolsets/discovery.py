@@ -45,6 +45,7 @@ class GetArguments(Arguments):
 class RunArguments(Arguments):
     endpoint_id: str = Field(min_length=1, max_length=200, description="The model's id, such as fal-ai/flux/dev.")
     arguments: dict[str, Any] = Field(description="The model's own arguments; get_model shows them.")
+    save_to: str | None = Field(None, max_length=200, description="A folder below the server's output folder.")
     fresh: bool = Field(False, description="Run it even if the same was asked for a moment ago.")
 
 
@@ -221,7 +222,8 @@ async def _run(models: Models, arguments: RunArguments, call: Call) -> Outcome:
             hint=f"Arguments that work: {json.dumps(example(endpoint.input_schema), ensure_ascii=False)}",
             faults=prepared.faults,
         )
-    done = await from_endpoint.run_endpoint(endpoint, prepared.arguments, call, is_fresh=arguments.fresh)
+    chosen: dict[str, Any] = {"is_fresh": arguments.fresh, "save_to": arguments.save_to}
+    done = await from_endpoint.run_endpoint(endpoint, prepared.arguments, call, **chosen)
     return done.with_notes(prepared.notes)
 
 

@@ -1,0 +1,100 @@
+"""Small pictures of what came out, so that the model can judge its own work in the same turn.
+
+A picture that cannot be read is left out, never passed on: a bad one ends a conversation (facts/mcp §5.4).
+"""
+
+import base64
+import binascii
+import io
+import warnings
+
+import anyio
+import anyio.to_thread
+
+from fal_mcp.client.fal import Fal
+from fal_mcp.errors import FalError
+from fal_mcp.tools.tool import Media, Preview
+
+_MOST_PICTURES = 8
+_MOST_BYTES = 40_000_000
+_MOST_PIXELS = 120_000_000
+_BUDGET = 500_000
+"""Bytes of all pictures together: some 670 kB as base64."""
+_SIDES = (1024, 768, 512, 384, 256)
+_QUALITY = 80
+
+
+async def of(media: tuple[Media, ...], fal: Fal) -> tuple[Preview, ...]:
+    """Previews of the pictures among `media`, in their order."""
+    pictures = [item for item in media if item.kind == "image"][:_MOST_PICTURES]
+    if not pictures:
+        return ()
+    made: dict[int, Preview] = {}
+    budget = _BUDGET // len(pictures)
+
+    async def one(number: int, item: Media) -> None:
+        content = await _content(item, fal)
+        if content is not None and (small := await anyio.to_thread.run_sync(shrunk, content, budget)):
+            made[number] = Preview(small, "image/jpeg" if small[:2] == b"\xff\xd8" else "image/webp")
+
+    async with anyio.create_task_group() as tasks:
+        for number, item in enumerate(pictures):
+            tasks.start_soon(one, number, item)
+    return tuple(made[number] for number in sorted(made))
+
+
+def shrunk(content: bytes, budget: int) -> bytes | None:
+    """A JPEG of at most `budget` bytes and 1,024 pixels a side, or a WebP where the picture is transparent; None where
+    `content` is no picture, or one that unpacks to more than 120 megapixels."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(content)) as picture:
+                if picture.width * picture.height > _MOST_PIXELS:
+                    return None
+                # JPEG's own halving: a twelve-megapixel picture is read in a fraction of the time.
+                picture.draft("RGB", (_SIDES[0], _SIDES[0]))
+                has_holes = picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
+                plain = picture.convert("RGBA" if has_holes else "RGB")
+            return _fitted(plain, budget)
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def _fitted(picture: object, budget: int) -> bytes | None:
+    from PIL import Image
+
+    assert isinstance(picture, Image.Image)
+    kind = "WEBP" if picture.mode == "RGBA" else "JPEG"
+    for side in _SIDES:
+        small = picture.copy()
+        small.thumbnail((side, side))
+        target = io.BytesIO()
+        small.save(target, kind, quality=_QUALITY)
+        if target.tell() <= budget:
+            return target.getvalue()
+    return None
+
+
+async def _content(item: Media, fal: Fal) -> bytes | None:
+    if item.url.startswith("data:"):
+        return _unpacked(item.url)
+    if not fal.media.is_fals(item.url):
+        return None
+    try:
+        return await fal.media.read(item.url, _MOST_BYTES)
+    except FalError:
+        # The result is there and linked; a picture of it is not worth failing for.
+        return None
+
+
+def _unpacked(url: str) -> bytes | None:
+    head, _, body = url.partition(",")
+    if len(body) > _MOST_BYTES or not head.endswith(";base64"):
+        return None
+    try:
+        return base64.b64decode(body, validate=True)
+    except (ValueError, binascii.Error):
+        return None

@@ -1,0 +1,100 @@
+"""Saves what came out: streamed to disk from fal's hosts, named after model, prompt and seed, with a note beside it
+that says how to make it again."""
+
+import json
+import mimetypes
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+
+from fal_mcp.client.fal import Fal
+from fal_mcp.errors import NotWritable
+from fal_mcp.jobs.job import Job
+from fal_mcp.output_files import OutputFolder, slug
+from fal_mcp.tools.files import sniffed
+from fal_mcp.tools.tool import Media
+
+_LARGEST = 20 * 1024**3
+_HEAD = 8192
+_ENDINGS = {"image/jpeg": ".jpg", "audio/x-wav": ".wav", "audio/wav": ".wav", "model/gltf-binary": ".glb"}
+_WORDS = ("prompt", "text", "query", "lyrics")
+
+
+async def save_all(
+    media: tuple[Media, ...], job: Job, output: Mapping[str, Any], fal: Fal, folder: OutputFolder, below: str | None
+) -> dict[str, str]:
+    """Save every file that is on fal's hosts; where each is now, by its URL.
+
+    Raises:
+        NotWritable: the folder cannot be written.
+        FalError: a file could not be fetched.
+    """
+    place = folder.place(below)
+    stem = _stem(job, output)
+    saved: dict[str, str] = {}
+    for number, item in enumerate(media, 1):
+        if fal.media.is_fals(item.url):
+            target = await _save(item, fal, folder, place, f"{stem}-{number}")
+            saved[item.url] = str(target)
+            await anyio.to_thread.run_sync(_note, target, job, output, item)
+    return saved
+
+
+async def _save(item: Media, fal: Fal, folder: OutputFolder, place: Path, stem: str) -> Path:
+    stream, unfinished = await anyio.to_thread.run_sync(folder.begin, place)
+    head, size = bytearray(), 0
+
+    async def take(chunk: bytes) -> None:
+        nonlocal size
+        head.extend(chunk[: max(_HEAD - len(head), 0)])
+        size += len(chunk)
+        if size > _LARGEST:
+            raise NotWritable(f"A file of this result is larger than {_LARGEST // 1024**3} GiB.")
+        await anyio.to_thread.run_sync(stream.write, chunk)
+
+    try:
+        with stream:
+            await fal.media.each(item.url, take)
+        return await anyio.to_thread.run_sync(folder.finish, unfinished, stem, _ending(bytes(head), item))
+    except OSError as error:
+        raise NotWritable(f"A file could not be written: {error.strerror}.") from error
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(folder.drop, unfinished)
+
+
+def _ending(head: bytes, item: Media) -> str:
+    """By what the file is, and not by what it is said to be."""
+    name = item.url.split("?")[0].rsplit("/", 1)[-1]
+    kind = sniffed(head, "")
+    if kind == "application/octet-stream":
+        kind = item.content_type or sniffed(b"", name)
+    return _ENDINGS.get(kind) or mimetypes.guess_extension(kind) or ".bin"
+
+
+def _stem(job: Job, output: Mapping[str, Any]) -> str:
+    arguments = job.arguments or {}
+    words = next((str(arguments[name]) for name in _WORDS if isinstance(arguments.get(name), str)), "")
+    seed = output.get("seed", arguments.get("seed"))
+    model = slug(job.endpoint_id.removeprefix("fal-ai/"), 40)
+    return "_".join(filter(None, [model, slug(words, 40), str(seed) if isinstance(seed, int) else ""]))
+
+
+def _note(target: Path, job: Job, output: Mapping[str, Any], item: Media) -> None:
+    about = {
+        "endpoint_id": job.endpoint_id,
+        "arguments": job.arguments,
+        "seed": output.get("seed"),
+        "request_id": job.request.request_id if job.request else None,
+        "job_id": job.job_id,
+        "usd": job.cost,
+        "url": item.url,
+    }
+    try:
+        # A note is made once and never over another file.
+        with target.with_name(f"{target.name}.json").open("x", encoding="utf-8") as file:
+            json.dump(about, file, ensure_ascii=False, indent=1)
+    except OSError as error:
+        raise NotWritable(f"The note beside {target.name!r} could not be written: {error.strerror}.") from error
