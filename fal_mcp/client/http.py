@@ -181,6 +181,29 @@ class Http:
         except httpx.TransportError as error:
             raise Unreachable(f"The connection to {_host(url)} broke.") from error
 
+    @asynccontextmanager
+    async def posted(self, url: str, body: Any) -> AsyncGenerator[httpx.Response]:
+        """An open answer to a POST that costs money; never repeated.
+
+        Raises:
+            MaybeReceived: it was sent, and there was no answer.
+            Unreachable: the answer broke off.
+            FalError: what the answer stands for.
+        """
+        headers = self._headers(url, {"accept": "text/event-stream"})
+        has_answer = False
+        try:
+            async with self._client.stream("POST", url, json=body, headers=headers) as response:
+                has_answer = True
+                if not response.is_success:
+                    raise self._rejection(response, await response.aread())
+                yield response
+        except _BEFORE_SENDING as error:
+            raise Unreachable(f"fal could not be reached at {_host(url)}.") from error
+        except httpx.TransportError as error:
+            kind = Unreachable if has_answer else MaybeReceived
+            raise kind(f"The connection to {_host(url)} broke.") from error
+
     async def _again(
         self,
         method: str,

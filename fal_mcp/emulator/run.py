@@ -1,20 +1,26 @@
-"""The synchronous host: one request, one output. Fact sheet §3.1."""
+"""The synchronous host: one request, one output, or a stream of events. Fact sheet §3.1 and §3.2."""
 
 import json
 import uuid
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse, Response
+import anyio
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from fal_mcp.emulator.emulator import Emulator
+from fal_mcp.emulator.script import Script
 
 if TYPE_CHECKING:
     from fal_mcp.emulator.app import Visit
 
+_WORDS = "The emulator made this up, word by word, so that there is something to watch.".split()
+
 
 async def answer(fal: Emulator, visit: "Visit") -> Response:
     """Whatever the run host is asked."""
-    endpoint_id = visit.path.strip("/")
+    path = visit.path.strip("/")
+    endpoint_id = path if fal.documents.get(path) else path.removesuffix("/stream")
     document = fal.documents.get(endpoint_id)
     headers = {"x-fal-request-id": str(uuid.uuid4())}
     if document is None:
@@ -22,6 +28,22 @@ async def answer(fal: Emulator, visit: "Visit") -> Response:
     arguments = json.loads(visit.body or b"{}")
     if faults := document.faults(arguments):
         return JSONResponse({"detail": faults}, 422, {**headers, "x-fal-billable-units": "0"})
-    if failure := fal.script_of(endpoint_id).failure:
+    script = fal.script_of(endpoint_id)
+    if failure := script.failure:
         return JSONResponse(dict(failure.body), failure.status, {**headers, **failure.headers})
-    return JSONResponse(fal.output(document, arguments, visit.base("cdn")), headers=headers)
+    output = dict(script.output) if script.output else fal.output(document, arguments, visit.base("cdn"))
+    if path.endswith("/stream"):
+        return StreamingResponse(_events(script, output), media_type="text/event-stream", headers=headers)
+    return JSONResponse(output, headers=headers)
+
+
+async def _events(script: Script, output: dict[str, Any]) -> AsyncGenerator[bytes]:
+    """Partial answers, then the whole."""
+    partial = [{"output": " ".join(_WORDS[:count]), "partial": True} for count in range(1, len(_WORDS) + 1)]
+    if "output" not in output:
+        partial = [{**output, "progress": step / script.steps} for step in range(1, script.steps)]
+    for number, event in enumerate([*partial, output], 1):
+        await anyio.sleep(script.step_seconds)
+        yield f"data: {json.dumps(event)}\n\n".encode()
+        if number == script.drop_stream_after:
+            raise ConnectionAbortedError("as scripted")

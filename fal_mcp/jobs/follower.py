@@ -43,6 +43,7 @@ class Follower:
         self._seen = 0
         self._changed = anyio.Event()
         self._over = anyio.Event()
+        self._taken = anyio.Event()
         self._is_dropped = False
         self._started = time.monotonic()
         self._began: float | None = None
@@ -87,6 +88,10 @@ class Follower:
         """Wait until it is over."""
         await self._over.wait()
 
+    async def taken(self) -> None:
+        """Wait until fal has taken it, or it is over."""
+        await self._taken.wait()
+
     async def _guarded(self, work: Any) -> None:
         try:
             await work
@@ -98,6 +103,7 @@ class Follower:
         finally:
             self.is_over = True
             self._over.set()
+            self._taken.set()
             self._tell()
 
     async def _submit(self, order: Order) -> None:
@@ -142,6 +148,7 @@ class Follower:
 
     async def _follow(self) -> None:
         assert self.request is not None
+        self._taken.set()
         last = await self._queue.follow(self.request, self._see)
         try:
             output = await self._queue.result(self.request)

@@ -27,6 +27,7 @@ MOMENTS_AGO = 600.0
 """Seconds for which a call that was broken off counts as the same as one that repeats it."""
 _MOST_RESUMED_AT_ONCE = 32
 _LONGEST_GOODBYE = 10.0
+_LONGEST_SUBMIT = 5.0
 _CLOCK_SKEW = 120.0
 
 Policy = Literal["detach", "cancel"]
@@ -88,6 +89,9 @@ class Jobs:
         try:
             with anyio.move_on_after(seconds):
                 await self._watch(found, tell)
+            # Whoever does not wait is still told what fal calls the request.
+            with anyio.move_on_after(_LONGEST_SUBMIT):
+                await found.taken()
         except anyio.get_cancelled_exc_class():
             found.waiting -= 1
             self._forget(found)

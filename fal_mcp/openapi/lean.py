@@ -30,6 +30,22 @@ def lean(schema: Schema) -> Schema:
     return short
 
 
+def brief(schema: Any) -> Any:
+    """A hand-made schema without what only stops nonsense: lengths, and that there are no other names."""
+    if isinstance(schema, list):
+        return [brief(item) for item in cast(list[Any], schema)]
+    if not isinstance(schema, dict):
+        return schema
+    source = cast(Schema, schema)
+    return {key: brief(value) for key, value in source.items() if not _is_guard(key, value)}
+
+
+def _is_guard(keyword: str, value: Any) -> bool:
+    return (keyword in ("minLength", "maxLength") and isinstance(value, int)) or (
+        keyword == "additionalProperties" and value in (True, False)
+    )
+
+
 def values_cut(part: Schema) -> bool:
     """Whether the list of values of `part` is too long to be shown whole."""
     enum = part.get("enum", ())

@@ -58,7 +58,7 @@ async def run_endpoint(
     arguments = await files.put_up(endpoint, arguments, call)
     quoted = await quote(endpoint, arguments, call)
     order = order_of(endpoint, arguments, call.owner, quoted, is_fresh=is_fresh, headers=headers, query=query)
-    await _approved(order, call)
+    await approved(order, call)
     started = call.jobs.start(order)
     call.began(started.job.job_id)
     job = await call.jobs.wait(started.job, call.wait if wait is None else wait, call.tell)
@@ -141,7 +141,12 @@ def describe(endpoint: Endpoint) -> str:
     return cut("\n".join(lines), LONGEST_DESCRIPTION)
 
 
-async def _approved(order: Order, call: Call) -> None:
+async def approved(order: Order, call: Call) -> None:
+    """Ask the user where the settings say so.
+
+    Raises:
+        BudgetExceeded: they did not approve.
+    """
     limit = call.jobs.limits.approve_over
     if limit is None:
         return

@@ -11,7 +11,7 @@ from fal_mcp.jobs.jobs import Jobs
 from fal_mcp.jobs.progress import Report
 from fal_mcp.local_files import Readable
 from fal_mcp.openapi import faults
-from fal_mcp.openapi.lean import lean
+from fal_mcp.openapi.lean import brief, lean
 from fal_mcp.openapi.repair import repair
 from fal_mcp.openapi.schema import Schema
 from fal_mcp.output_files import OutputFolder
@@ -141,7 +141,7 @@ class Tool:
     @property
     def listed_schema(self) -> Schema:
         """The input schema as a model reads it."""
-        return lean(self.input_schema) if self.is_lean else self.input_schema
+        return lean(self.input_schema) if self.is_lean else brief(self.input_schema)
 
     def prepare(self, arguments: Mapping[str, Any]) -> "Prepared":
         """`arguments` put right where that is certain, and everything still wrong with them. Asks nobody."""

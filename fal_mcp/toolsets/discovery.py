@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,7 +15,7 @@ from fal_mcp.openapi import lean
 from fal_mcp.openapi.example import example
 from fal_mcp.openapi.schema import Schema, branches
 from fal_mcp.text import clean, cut, one_line
-from fal_mcp.tools import from_endpoint, from_function
+from fal_mcp.tools import direct, from_endpoint, from_function
 from fal_mcp.tools.tool import Call, Outcome, Tool
 from fal_mcp.toolsets.models import Models
 
@@ -46,6 +46,15 @@ class RunArguments(Arguments):
     endpoint_id: str = Field(min_length=1, max_length=200, description="The model's id, such as fal-ai/flux/dev.")
     arguments: dict[str, Any] = Field(description="The model's own arguments; get_model shows them.")
     save_to: str | None = Field(None, max_length=200, description="A folder below the server's output folder.")
+    mode: Literal["queue", "sync", "stream"] = Field(
+        "queue", description="queue keeps the job; sync and stream are for fast models and keep nothing."
+    )
+    priority: Literal["normal", "low"] | None = Field(None, description="low waits behind everybody else's.")
+    start_timeout_s: float | None = Field(None, gt=1, le=86_400, description="Give up if it has not begun by then.")
+    keep_nothing: bool = Field(False, description="fal keeps neither arguments nor result.")
+    webhook_url: str | None = Field(
+        None, max_length=2000, pattern="^https://", description="fal calls this when the job is over."
+    )
     fresh: bool = Field(False, description="Run it even if the same was asked for a moment ago.")
 
 
@@ -222,9 +231,29 @@ async def _run(models: Models, arguments: RunArguments, call: Call) -> Outcome:
             hint=f"Arguments that work: {json.dumps(example(endpoint.input_schema), ensure_ascii=False)}",
             faults=prepared.faults,
         )
-    chosen: dict[str, Any] = {"is_fresh": arguments.fresh, "save_to": arguments.save_to}
-    done = await from_endpoint.run_endpoint(endpoint, prepared.arguments, call, **chosen)
+    if arguments.mode != "queue":
+        done = await direct.run(endpoint, prepared.arguments, call, is_streamed=arguments.mode == "stream")
+    else:
+        chosen: dict[str, Any] = {"is_fresh": arguments.fresh, "save_to": arguments.save_to}
+        chosen |= {"headers": _headers(arguments), "query": _query(arguments)}
+        # With a webhook nobody waits: fal calls back, and the job can be looked at any time.
+        wait = 0.0 if arguments.webhook_url else None
+        done = await from_endpoint.run_endpoint(endpoint, prepared.arguments, call, wait=wait, **chosen)
     return done.with_notes(prepared.notes)
+
+
+def _headers(arguments: RunArguments) -> dict[str, str] | None:
+    """fal's queue options. Fact sheet §2.2."""
+    headers = {
+        "x-fal-queue-priority": arguments.priority,
+        "x-fal-request-timeout": None if arguments.start_timeout_s is None else f"{arguments.start_timeout_s:g}",
+        "x-fal-store-io": "0" if arguments.keep_nothing else None,
+    }
+    return {name: value for name, value in headers.items() if value is not None} or None
+
+
+def _query(arguments: RunArguments) -> dict[str, str] | None:
+    return {"fal_webhook": arguments.webhook_url} if arguments.webhook_url else None
 
 
 def endpoint_of(models: Models, endpoint_id: str) -> Endpoint:

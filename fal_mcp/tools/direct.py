@@ -1,0 +1,66 @@
+"""Runs without the queue: synchronous, or streamed with what comes told as progress. fal keeps nothing of them."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from fal_mcp.catalog.endpoint import Endpoint
+from fal_mcp.client.stream import pictures_in, text_of
+from fal_mcp.errors import FalError, MaybeReceived
+from fal_mcp.jobs.follower import said
+from fal_mcp.text import one_line
+from fal_mcp.tools import files, from_endpoint, media, previews
+from fal_mcp.tools.tool import Call, Outcome
+
+_TAIL = 200
+
+
+async def run(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call, *, is_streamed: bool) -> Outcome:
+    """Run it and answer with the last that came. It is written down and held to the limits like any other.
+
+    Raises:
+        FalError: it was refused, or failed, or broke off; the message says how far it came.
+    """
+    call.fal().need_key()
+    ready = await files.put_up(endpoint, arguments, call)
+    order = from_endpoint.order_of(endpoint, ready, call.owner, await from_endpoint.quote(endpoint, ready, call))
+    await from_endpoint.approved(order, call)
+    job = call.jobs.ledger.begin(order, call.jobs.limits)
+    began = time.monotonic()
+    try:
+        output = await (_streamed(endpoint, ready, call) if is_streamed else _at_once(endpoint, ready, call))
+    except BaseException as error:
+        # Broken off, it may have run; refused or failed, it cost nothing.
+        is_known = isinstance(error, FalError) and not isinstance(error, MaybeReceived)
+        about = said(error) if isinstance(error, FalError) else None
+        call.jobs.ledger.change(job.job_id, state="failed" if is_known else "unknown", error=about)
+        raise
+    seconds = round(time.monotonic() - began, 3)
+    call.jobs.ledger.change(job.job_id, state="completed", output=output, run_seconds=seconds)
+    found = media.find(output)
+    shown = await previews.of(found, call.fal()) if call.shows_previews else ()
+    data = {
+        "status": "completed",
+        "endpoint_id": endpoint.endpoint_id,
+        "job_id": job.job_id,
+        "output": output,
+        "files": [{"url": item.url, "kind": item.kind, "content_type": item.content_type} for item in found],
+        "timing": {"queue_s": 0.0, "run_s": seconds},
+        "cost": {"usd": job.price, "is_estimate": True, "note": job.price_note},
+    }
+    note = f"{endpoint.endpoint_id} ran for {seconds:.1f} s, {'streamed' if is_streamed else 'synchronously'}."
+    return Outcome(data=data, media=found, note=note, previews=shown)
+
+
+async def _at_once(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call) -> dict[str, Any]:
+    await call.say("running")
+    return await call.fal().run.run(endpoint.endpoint_id, arguments)
+
+
+async def _streamed(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call) -> dict[str, Any]:
+    async def seen(event: Any) -> None:
+        count = pictures_in(event)
+        tail = text_of(event)[-_TAIL:]
+        await call.say(one_line(tail, _TAIL) if tail else f"{count} pictures so far" if count else "running")
+
+    return await call.fal().stream.run(endpoint.endpoint_id, arguments, seen)

@@ -1,0 +1,108 @@
+"""Runs without the queue, and the queue's options, over MCP in both eras."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import anyio
+import mcp_types as types
+import pytest
+from mcp.client import Client
+
+from fal_mcp.config import Settings
+from fal_mcp.emulator import Emulator, Script
+from fal_mcp.server import app
+
+LLM, FLUX = "nvidia/nemotron-3-nano-omni", "fal-ai/flux/dev"
+BOUND = 20
+Host = Callable[..., Client]
+
+
+@pytest.fixture(params=["auto", "legacy"])
+def host(request: pytest.FixtureRequest, settings: Settings) -> Host:
+    def client(**changes: Any) -> Client:
+        return Client(app.build(replace(settings, **changes)), mode=request.param)
+
+    return client
+
+
+def text(result: types.CallToolResult) -> str:
+    return "\n".join(block.text for block in result.content if isinstance(block, types.TextContent))
+
+
+def run(endpoint_id: str, mode: str, **options: Any) -> dict[str, Any]:
+    return {"endpoint_id": endpoint_id, "arguments": {"prompt": "hello"}, "mode": mode, **options}
+
+
+async def test_text_is_told_as_it_comes_and_the_last_event_is_the_result(fal: Emulator, host: Host):
+    fal.script(LLM, Script(step_seconds=0.01))
+    said: list[tuple[float, str]] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        said.append((progress, message or ""))
+
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            result = await client.call_tool("run_model", run(LLM, "stream"), progress_callback=hear)
+            listed = await client.call_tool("list_jobs", {})
+    assert not result.is_error and result.structured_content["output"]["output"]
+    assert ("The emulator made") in [message for _, message in said]
+    assert [value for value, _ in said] == sorted({value for value, _ in said})
+    assert listed.structured_content["jobs"][0]["state"] == "completed" and fal.jobs == {}
+
+
+async def test_the_first_word_reaches_the_client_within_fifty_milliseconds(fal: Emulator, host: Host):
+    fal.script(LLM, Script(step_seconds=0.2))
+    heard: list[float] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        if message == "The":
+            heard.append(time.monotonic())
+
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            began = time.monotonic()
+            await client.call_tool("run_model", run(LLM, "stream"), progress_callback=hear)
+    # The emulator sends the first word 200 ms after it was asked.
+    assert heard and heard[0] - began - 0.2 <= 0.05 * 5
+
+
+async def test_a_stream_that_breaks_off_says_how_far_it_came(fal: Emulator, host: Host):
+    fal.script(LLM, Script(drop_stream_after=4))
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            result = await client.call_tool("run_model", run(LLM, "stream"))
+    assert result.is_error and "after 4 events" in text(result) and "The emulator made this" in text(result)
+
+
+async def test_a_fast_model_runs_synchronously_in_one_request(fal: Emulator, host: Host):
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            result = await client.call_tool("run_model", run(FLUX, "sync"))
+    assert not result.is_error and result.structured_content["files"][0]["kind"] == "image"
+    assert [(call.method, call.host_role) for call in fal.calls] == [("POST", "run")]
+
+
+async def test_limits_hold_for_them_too(fal: Emulator, host: Host):
+    with anyio.fail_after(BOUND):
+        async with host(max_cost=0.001) as client:
+            result = await client.call_tool("run_model", run(FLUX, "sync"))
+    assert result.is_error and "--max-cost" in text(result)
+    assert not any(call.host_role == "run" for call in fal.calls)
+
+
+async def test_the_queues_options_go_where_fal_wants_them(fal: Emulator, host: Host):
+    """Fact sheet §2.2 and §5: headers, and the webhook in the query and never in the body."""
+    hook = "https://example.com/hook?a=b"
+    options = {"priority": "low", "start_timeout_s": 30, "keep_nothing": True, "webhook_url": hook}
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            result = await client.call_tool("run_model", run(FLUX, "queue", **options))
+    (submit,) = [call for call in fal.calls if call.method == "POST"]
+    assert not result.is_error and result.structured_content["job_id"]
+    assert submit.headers["x-fal-queue-priority"] == "low" and submit.headers["x-fal-store-io"] == "0"
+    assert submit.headers["x-fal-request-timeout"] == "30"
+    assert submit.query == "fal_webhook=https%3A%2F%2Fexample.com%2Fhook%3Fa%3Db"
+    assert json.loads(submit.body) == {"prompt": "hello"}
