@@ -1,5 +1,6 @@
-"""The command line: serve, demo, emulate, models, doctor. The one place that reads the environment."""
+"""The command line: serve, run, jobs, models, demo, emulate, doctor. The one place that reads the environment."""
 
+import functools
 import os
 import sys
 import time
@@ -148,6 +149,72 @@ def emulate(
     _run(_emulate, emulator.Emulator(models_dirs=[folder]), port)
 
 
+Pairs = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE…", help="Arguments; KEY:=JSON for JSON.")]
+
+
+@app.command(name="run")
+def run_model(
+    endpoint_id: str,
+    pairs: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE…", help="Arguments; KEY:=JSON for JSON.")
+    ] = None,
+    stream: Annotated[bool, typer.Option("--stream", help="Stream it, for models that stream.")] = False,
+    sync: Annotated[bool, typer.Option("--sync", help="Run it without the queue, for fast models.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")] = False,
+    batch: Annotated[Path | None, typer.Option(help="A file with one JSON object of arguments a line.")] = None,
+    fal_url: FalUrl = None,
+    models: Models = None,
+    output_dir: OutputDir = None,
+    data_dir: DataDir = None,
+    max_cost: MaxCost = None,
+    approve_over: ApproveOver = None,
+    allow_unpriced: AllowUnpriced = None,
+) -> None:
+    """Run a model and save what comes out in the current folder, or in --output-dir."""
+    from fal_mcp.terminal import run
+
+    settings = _settings(
+        fal_url=fal_url,
+        models=models,
+        output_dir=output_dir or Path.cwd(),
+        data_dir=data_dir,
+        max_cost=max_cost,
+        approve_over=approve_over,
+        allow_unpriced=allow_unpriced,
+        refresh_hours=0.0,
+    )
+    settings = replace(settings, allow_dirs=(Path.cwd(),), may_ask_for_folders=True)
+    try:
+        given = run.arguments_of(pairs or [])
+        runs = run.batch_of(batch, given) if batch else [given]
+    except (ValueError, OSError) as error:
+        typer.echo(f"The arguments cannot be read: {error}", err=True)
+        raise typer.Exit(2) from error
+    mode = "stream" if stream else "sync" if sync else "queue"
+    work = functools.partial(run.run, settings, endpoint_id, runs, mode=mode, as_json=as_json)
+    try:
+        code = anyio.run(work)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    raise typer.Exit(code)
+
+
+@app.command(name="jobs")
+def list_jobs(
+    fal_url: FalUrl = None,
+    data_dir: DataDir = None,
+    limit: Annotated[int, typer.Option(help="How many, the newest first.")] = 20,
+) -> None:
+    """List what was run from this machine, with its state and cost."""
+    from fal_mcp.jobs.ledger import Ledger
+
+    ledger = Ledger(_settings(fal_url=fal_url, data_dir=data_dir).ledger_file)
+    for job in ledger.listed("local", limit=limit):
+        cost = f"{job.cost:.4g} USD" if job.cost is not None else "cost not known"
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created))
+        typer.echo(f"{when}  {job.state:<9}  {job.endpoint_id}  {cost}  {job.job_id}")
+
+
 models_app = typer.Typer(help="fal's catalog as this machine has it.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 
@@ -155,9 +222,9 @@ app.add_typer(models_app, name="models")
 @models_app.command("refresh")
 def refresh_models(fal_url: FalUrl = None) -> None:
     """Fetch fal's catalog now."""
-    from fal_mcp import refresh_bar
+    from fal_mcp.terminal import refresh
 
-    raise typer.Exit(anyio.run(refresh_bar.run, _settings(fal_url=fal_url)))
+    raise typer.Exit(anyio.run(refresh.run, _settings(fal_url=fal_url)))
 
 
 @models_app.command("search")

@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tools": {"local_files", "output_files", "jobs", "catalog", "client", "openapi", "errors", "text"},
     "toolsets": {"tools", "local_files", "client", "jobs", "catalog", "openapi", "errors", "text"},
     "refresh": {"catalog", "client", "errors"},
-    "refresh_bar": {"refresh", "client", "config", "errors"},
+    "terminal": {"server", "tools", "jobs", "refresh", "client", "config", "errors", "text"},
     "results": {"tools", "errors", "text"},
     "server": {
         *("results", "toolsets", "tools", "refresh", "jobs", "catalog", "client", "openapi", "config", "errors"),
@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "emulator": {"loopback"},
     "demo": {"emulator", "bundled"},
-    "cli": {"server", "toolsets", "refresh_bar", "catalog", "config", "bundled", "demo", "emulator"},
+    "cli": {"terminal", "server", "toolsets", "jobs", "catalog", "config", "bundled", "demo", "emulator"},
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -45,7 +45,7 @@ DOORS: dict[str, set[str]] = {
     "PIL": {"emulator", "tools"},
     "filetype": {"tools"},
     "sqlite3": {"jobs", "catalog"},
-    "rich": {"demo", "refresh_bar"},
+    "rich": {"demo", "terminal"},
     "typer": {"cli"},
 }
 
