@@ -215,6 +215,27 @@ def list_jobs(
         typer.echo(f"{when}  {job.state:<9}  {job.endpoint_id}  {cost}  {job.job_id}")
 
 
+webhook_app = typer.Typer(help="fal's callbacks.", no_args_is_help=True)
+app.add_typer(webhook_app, name="webhook")
+
+
+@webhook_app.callback()
+def webhook_commands() -> None:
+    """fal's callbacks."""
+
+
+@webhook_app.command("verify")
+def verify_webhook(
+    headers: Annotated[Path, typer.Argument(help="A JSON object of the delivery's headers.")],
+    body: Annotated[Path, typer.Argument(help="The delivery's body, byte for byte.")],
+    fal_url: FalUrl = None,
+) -> None:
+    """Check with fal's published keys that a saved delivery is fal's; within five minutes of it."""
+    from fal_mcp.terminal import webhook
+
+    raise typer.Exit(anyio.run(webhook.verify, _settings(fal_url=fal_url), headers, body))
+
+
 models_app = typer.Typer(help="fal's catalog as this machine has it.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 

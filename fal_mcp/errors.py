@@ -10,6 +10,7 @@ FalError
     + NotReadable        a file of this machine cannot or may not be read
     + NotWritable        a file cannot or may not be written here
     + BudgetExceeded     a limit of this server's is in the way
+    + NotAuthentic       a callback that is not fal's
   x GenerationFailed   the model ran and failed, or was cancelled
   x ServiceFailed      fal's side
   x Unreachable        no answer
@@ -113,6 +114,12 @@ class NotWritable(RequestRejected):
     """A file cannot or may not be written here."""
 
     hint = "The result is there all the same, at its URL. --output-dir names the folder that files are saved in."
+
+
+class NotAuthentic(RequestRejected):
+    """A callback that is not fal's, or not of now."""
+
+    hint = "Nothing was done with it."
 
 
 class BudgetExceeded(RequestRejected):

@@ -13,6 +13,7 @@ from fal_mcp.client.requests import Requests
 from fal_mcp.client.run import Run
 from fal_mcp.client.storage import Storage
 from fal_mcp.client.stream import Stream
+from fal_mcp.client.webhooks import Webhooks
 from fal_mcp.config import Settings
 
 
@@ -27,6 +28,7 @@ class Fal:
         self.requests = Requests(self._http, settings.hosts)
         self.stream = Stream(self._http, settings.hosts)
         self.storage = Storage(self._http, settings.hosts)
+        self.webhooks = Webhooks(self._http, settings.hosts)
         self.access = Access(self._http, settings.hosts)
         self.media = MediaFiles(self._http, settings.hosts)
 

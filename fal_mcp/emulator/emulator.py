@@ -13,6 +13,7 @@ from fal_mcp.emulator.documents import Document, Documents
 from fal_mcp.emulator.job import Job
 from fal_mcp.emulator.outputs import Output
 from fal_mcp.emulator.script import Failure, Script
+from fal_mcp.emulator.webhooks import Signer, call_back
 
 DEFAULT_KEY = "emulator:emulator"
 
@@ -70,6 +71,7 @@ class Emulator:
         """USD a unit, and the unit."""
         self.past_prices: dict[str, float] = {}
         """USD that a call cost on average."""
+        self.signer = Signer()
         self.access: dict[str, dict[str, Any]] = {}
         self.storage_settings: dict[str, Any] = {"expiration_duration_seconds": None, "initial_acl": None}
         self.tasks: anyio.abc.TaskGroup | None = None
@@ -113,8 +115,8 @@ class Emulator:
         self.calls.append(call)
         self.changed()
 
-    def submit(self, document: Document, arguments: dict[str, Any], cdn: str) -> Job:
-        """Put a job in the queue and start it on its way."""
+    def submit(self, document: Document, arguments: dict[str, Any], cdn: str, webhook: str | None = None) -> Job:
+        """Put a job in the queue and start it on its way; `webhook` is called when it is over."""
         script = self.script_of(document.endpoint_id)
         failure, output = script.failure or self._refusal(document, arguments), {}
         if failure is None:
@@ -131,6 +133,8 @@ class Emulator:
         self.jobs[job.request_id] = job
         assert self.tasks is not None
         self.tasks.start_soon(job.live)
+        if webhook:
+            self.tasks.start_soon(call_back, job, webhook, self.signer)
         return job
 
     def output(self, document: Document, arguments: dict[str, Any], cdn: str) -> dict[str, Any]:

@@ -82,7 +82,7 @@ async def _submit(fal: Emulator, visit: "Visit") -> Response:
     except ValueError:
         return JSONResponse({"detail": "The body is not JSON."}, 400)
     await fal.held(script.hold_submit == "before")
-    job = fal.submit(document, arguments, visit.base("cdn"))
+    job = fal.submit(document, arguments, visit.base("cdn"), visit.query.get("fal_webhook"))
     await fal.held(script.hold_submit == "after")
     if script.submit_drop:
         return StreamingResponse(_broken(), headers={"content-length": "500"})

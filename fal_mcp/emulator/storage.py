@@ -33,6 +33,8 @@ async def control(fal: Emulator, visit: "Visit") -> Response:
             until = datetime.now(UTC) + timedelta(hours=24)
             about = {"token": _TOKEN, "token_type": "Bearer", "base_url": visit.base("cdn")}
             return JSONResponse({**about, "expires_at": until.isoformat()})
+        case "GET", "/.well-known/jwks.json":
+            return JSONResponse(fal.signer.jwks())
         case "POST", "/tokens":
             return JSONResponse("emulated-token")
         case "POST", "/tokens/realtime":

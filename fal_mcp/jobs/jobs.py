@@ -14,7 +14,8 @@ import anyio.abc
 
 from fal_mcp.client.fal import Fal
 from fal_mcp.client.queue import Status
-from fal_mcp.errors import FalError, NotFound
+from fal_mcp.client.webhooks import Delivery
+from fal_mcp.errors import FalError, GenerationFailed, NotFound
 from fal_mcp.jobs import follower
 from fal_mcp.jobs.follower import Follower
 from fal_mcp.jobs.job import Job, Order
@@ -164,6 +165,20 @@ class Jobs:
             return job
         self.ledger.accepted(job.job_id, fits[0].request)
         return replace(job, request=fits[0].request, state="queued")
+
+    def called_back(self, delivery: Delivery) -> bool:
+        """Take a verified callback: the job is over, without a poll. False where no such job is known here."""
+        job = self.ledger.by_request(delivery.request_id)
+        if job is None:
+            return False
+        if not job.is_over:
+            if delivery.is_ok and delivery.payload is not None:
+                self.ledger.change(job.job_id, state="completed", output=delivery.payload, position=None)
+            elif not delivery.is_ok:
+                message = delivery.error or "The job failed."
+                kept = follower.said(GenerationFailed(message, request_id=delivery.request_id))
+                self.ledger.change(job.job_id, state="failed", error=kept, position=None)
+        return True
 
     async def resume(self) -> None:
         """Pick up what a server that ended left unfinished. Never raises."""

@@ -137,6 +137,10 @@ class Ledger:
         """This owner's job; None for an unknown one and for anybody else's."""
         return next(self._jobs("job_id = ? AND owner = ?", job_id, owner), None)
 
+    def by_request(self, request_id: str) -> Job | None:
+        """The job of this request of fal's, whoever it belongs to."""
+        return next(self._jobs("request_id = ?", request_id), None)
+
     def listed(
         self, owner: str, *, state: str | None = None, endpoint_id: str | None = None, since: float = 0, limit: int = 20
     ) -> list[Job]:
