@@ -9,7 +9,7 @@ import httpx
 
 from fal_mcp.client.http import Http
 from fal_mcp.config import Hosts
-from fal_mcp.errors import ServiceFailed, Unreachable
+from fal_mcp.errors import FalError, NotFound, ServiceFailed, Unreachable
 
 _TRIES = 4
 _CHUNK = 256 * 1024
@@ -75,6 +75,18 @@ class MediaFiles:
             except Unreachable:
                 if attempt == _TRIES - 1:
                     raise
+
+    async def is_gone(self, url: str) -> bool:
+        """Whether fal no longer has the file. One byte is asked for; an answer that cannot be had says nothing."""
+        if not self.is_fals(url):
+            return False
+        try:
+            async with self._http.opened(url, {"range": "bytes=0-0"}):
+                return False
+        except NotFound:
+            return True
+        except FalError:
+            return False
 
     @asynccontextmanager
     async def _opened(self, url: str, start: int) -> AsyncGenerator[httpx.Response]:

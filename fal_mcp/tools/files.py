@@ -79,20 +79,23 @@ async def put_up(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call) -
     return changed
 
 
-async def upload(file: LocalFile, content_type: str, call: Call, *, lifetime: int | None = None) -> str:
+async def upload(
+    file: LocalFile, content_type: str, call: Call, *, lifetime: int | None = None, access: str | None = None
+) -> str:
     """Put an open file on fal's CDN, unless this very file is there already; its URL."""
     storage, ledger = call.fal().storage, call.jobs.ledger
     identity = await anyio.to_thread.run_sync(_identity, file)
-    if lifetime is None and (known := ledger.uploaded(identity)):
+    is_plain = lifetime is None and access is None
+    if is_plain and (known := ledger.uploaded(identity)):
         return known
-    item = Upload(file.stream, file.size, file.name, content_type, lifetime)
+    item = Upload(file.stream, file.size, file.name, content_type, lifetime, access)
     tell = _teller(file.name, call)
     if file.size < LARGE:
         url = await storage.put(item, tell)
     else:
         parts = ledger.parts_of(identity) or await storage.begin_parts(item)
         url = await storage.put_parts(item, parts, tell, lambda now: ledger.keep_parts(identity, now))
-    if lifetime is None:
+    if is_plain:
         ledger.keep_upload(identity, url, None)
     return url
 

@@ -1,6 +1,7 @@
 """Paid work after it was begun: wait, look, list, cancel; and what it would cost before."""
 
 import time
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field
@@ -14,6 +15,7 @@ from fal_mcp.toolsets.models import Models
 
 _LONGEST_WAIT = 55.0
 _DAY = 86_400.0
+_MOST_LOOKED_FOR = 4
 
 
 class WaitArguments(Arguments):
@@ -103,7 +105,13 @@ async def _wait(arguments: WaitArguments, call: Call) -> Outcome:
 
 
 async def _get(arguments: GetArguments, call: Call) -> Outcome:
-    return await from_endpoint.outcome(await call.jobs.billed(call.jobs.get(arguments.job_id, call.owner)), call)
+    job = await call.jobs.billed(call.jobs.get(arguments.job_id, call.owner))
+    answer = await from_endpoint.outcome(job, call)
+    gone = [item.url for item in answer.media[:_MOST_LOOKED_FOR] if await call.fal().media.is_gone(item.url)]
+    if not gone:
+        return answer
+    note = f"{answer.note}\n{len(gone)} of its files are gone from fal; their links are dead."
+    return replace(answer, note=note, data={**answer.data, "gone": gone})
 
 
 async def _list(arguments: ListArguments, call: Call) -> Outcome:

@@ -35,6 +35,9 @@ class UploadArguments(Arguments):
     name: str | None = Field(None, max_length=120, description="The file's name.")
     content_type: str | None = Field(None, max_length=120, pattern=r"^[\w.+-]+/[\w.+-]+$", description="Its MIME type.")
     lifetime: str | None = Field(None, description="How long fal keeps it: 1h, 1d, 7d, 30d or 1y.")
+    access: Literal["allow", "forbid", "hide"] | None = Field(
+        None, description="Who may see it: everybody, nobody, or nobody and as if it were not there."
+    )
 
 
 class TicketArguments(Arguments):
@@ -189,7 +192,7 @@ async def _put(file: LocalFile, arguments: UploadArguments, call: Call, lifetime
         raise InvalidInput(f"{file.name!r} is empty.", hint="Give a file with something in it.")
     head = await anyio.to_thread.run_sync(files.head_of, file)
     kind = arguments.content_type or files.sniffed(head, arguments.name or file.name)
-    url = await files.upload(file, kind, call, lifetime=lifetime)
+    url = await files.upload(file, kind, call, lifetime=lifetime, access=arguments.access)
     kept = f"for {arguments.lifetime}" if arguments.lifetime else "as long as the account's settings say"
     data: dict[str, Any] = {"url": url, "size": file.size, "content_type": kind, "lifetime_s": lifetime}
     note = f"{file.name} ({kind}, {file.size:,} bytes) is at {url}; fal keeps it {kept}."

@@ -256,3 +256,15 @@ async def test_what_fal_billed_takes_the_estimates_place_where_an_admin_key_allo
     asked = [call for call in fal.calls if call.path.endswith("/billing-events")]
     assert [call.headers["authorization"] for call in asked] == ["Key admin:key"]
     assert all(call.headers.get("authorization") != "Key admin:key" for call in fal.calls if call not in asked)
+
+
+async def test_a_link_that_died_is_said_to_be_dead(fal: Emulator, host: Host):
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            ran = await client.call_tool(TOOL, ARGUMENTS)
+            job_id = ran.structured_content["job_id"]
+            alive = await client.call_tool("get_job", {"job_id": job_id})
+            fal.files.clear()
+            dead = await client.call_tool("get_job", {"job_id": job_id})
+    assert "gone" not in alive.structured_content
+    assert dead.structured_content["gone"] == [ran.structured_content["files"][0]["url"]] and "dead" in text(dead)

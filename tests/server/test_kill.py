@@ -62,9 +62,20 @@ class Server:
 
 
 @asynccontextmanager
-async def server(settings: Settings, data: Path) -> AsyncGenerator[Server]:
+async def server(settings: Settings, data: Path, *more: str) -> AsyncGenerator[Server]:
     root = settings.hosts.queue.removesuffix("/queue")
-    command = [sys.executable, "-m", "fal_mcp", "--fal-url", root, "--data-dir", str(data), "--refresh-hours", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "fal_mcp",
+        "--fal-url",
+        root,
+        "--data-dir",
+        str(data),
+        "--refresh-hours",
+        "0",
+        *more,
+    ]
     async with await anyio.open_process(
         command, env={**os.environ, "FAL_KEY": settings.key or ""}, stderr=None
     ) as process:
@@ -140,3 +151,36 @@ async def test_a_thousand_unfinished_jobs_do_not_delay_a_start(settings: Setting
     with anyio.fail_after(BOUND):
         async with server(settings, tmp_path) as started:
             assert len((await started.call("list_jobs", {"limit": 100}))["jobs"]) == 100
+
+
+async def test_killed_in_the_middle_of_an_upload_only_what_is_missing_is_sent_again(
+    fal: Emulator, settings: Settings, tmp_path: Path
+):
+    """Issue 6: a file in parts, the server killed once a third of them arrived."""
+    folder = tmp_path / "films"
+    await anyio.Path(folder).mkdir()
+    size = 120 * 1024 * 1024
+    content = b"\0\0\0\x18ftypmp42" + os.urandom(1024) * (size // 1024)
+    await anyio.Path(folder / "film.mp4").write_bytes(content)
+    count = -(-len(content) // (10 * 1024 * 1024))
+    arguments = {"video_url": str(folder / "film.mp4")}
+
+    def parts() -> list[str]:
+        puts = [call.path for call in fal.calls if call.host_role == "cdn" and call.method == "PUT"]
+        return [path for path in puts if path.rsplit("/", 1)[-1].isdecimal()]
+
+    with anyio.fail_after(BOUND * 2):
+        async with server(settings, tmp_path, "--allow-dir", str(folder)) as first:
+            await first.send("tools/call", {"name": "fal-ai_birefnet_v2_video", "arguments": arguments})
+            await fal.until(lambda: len(parts()) >= count // 3)
+            first.kill()
+            await first.process.wait()
+        before = len(parts())
+        async with server(settings, tmp_path, "--allow-dir", str(folder)) as second:
+            result = await second.call("fal-ai_birefnet_v2_video", arguments)
+    begun = sum("initiate-multipart" in call.path for call in fal.calls)
+    # What had arrived and not been written down yet is sent once more: at most what was on the way at once.
+    assert begun == 1 and len(parts()) - before <= count - before + 6
+    (job,) = fal.jobs.values()
+    stored = fal.files[job.input["video_url"].split("/cdn", 1)[1]].content
+    assert result["status"] == "completed" and stored == content
