@@ -22,6 +22,8 @@ _BUDGET = 500_000
 """Bytes of all pictures together: some 670 kB as base64."""
 _SIDES = (1024, 768, 512, 384, 256)
 _QUALITY = 80
+_NEAR = 0.9
+"""A picture read at a little less than the largest side is as good, and often half the work."""
 
 
 async def of(media: tuple[Media, ...], fal: Fal) -> tuple[Preview, ...]:
@@ -55,7 +57,8 @@ def shrunk(content: bytes, budget: int) -> bytes | None:
                 if picture.width * picture.height > _MOST_PIXELS:
                     return None
                 # JPEG's own halving: a twelve-megapixel picture is read in a fraction of the time.
-                picture.draft("RGB", (_SIDES[0], _SIDES[0]))
+                share = _NEAR * _SIDES[0] / max(picture.size)
+                picture.draft("RGB", (round(picture.width * share), round(picture.height * share)))
                 has_holes = picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
                 plain = picture.convert("RGBA" if has_holes else "RGB")
             return _fitted(plain, budget)
