@@ -155,9 +155,7 @@ Pairs = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE…", help=
 @app.command(name="run")
 def run_model(
     endpoint_id: str,
-    pairs: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE…", help="Arguments; KEY:=JSON for JSON.")
-    ] = None,
+    pairs: Pairs = None,
     stream: Annotated[bool, typer.Option("--stream", help="Stream it, for models that stream.")] = False,
     sync: Annotated[bool, typer.Option("--sync", help="Run it without the queue, for fast models.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")] = False,

@@ -35,7 +35,6 @@ _SECRET = (
 _NEVER = ("/proc", "/sys", "/dev", "/run", "/etc")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_ENDING = re.compile(r"\.[A-Za-z0-9]{1,5}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +61,6 @@ def path_in(value: str) -> str | None:
     if _DRIVE.match(text):
         return text
     return None if _SCHEME.match(text) or not text else text
-
-
-def looks_like_path(value: str) -> bool:
-    """Whether a value is a path rather than a name, an id or plain words."""
-    text = value.strip()
-    return bool(
-        text.casefold().startswith("file:")
-        or text.startswith(("/", "./", "../", "~", "\\\\", ".\\", "..\\"))
-        or _DRIVE.match(text)
-        or (_ENDING.search(text) and not _SCHEME.match(text) and "\n" not in text)
-    )
 
 
 class Readable:

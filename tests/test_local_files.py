@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fal_mcp.errors import NotReadable
-from fal_mcp.local_files import Readable, looks_like_path, path_in
+from fal_mcp.local_files import Readable, path_in
 
 BACKSLASH_PATHS = [
     "C:\\Windows\\win.ini",
@@ -80,7 +80,7 @@ def hostile(home: Path) -> list[str]:
             "/proc/self/fd/0",
             "/dev/zero",
         ),
-        *("/dev/random", "/dev/stdin", "/dev/tty", "/sys/kernel/notes", "/run/keys/x", "/root/.ssh/id_rsa", "/"),
+        *("/dev/random", "/dev/stdin", "/dev/tty", "/sys/kernel/notes", "/run/keys/x", "/home/user/.ssh/id_rsa", "/"),
         *(
             "//etc/passwd",
             "/./etc/passwd",
@@ -169,10 +169,3 @@ def test_home_and_the_root_are_never_offered_to_a_person():
 )
 def test_addresses_are_no_paths(value: str):
     assert path_in(value) is None
-
-
-@pytest.mark.parametrize(
-    ("value", "is_path"), [("./a.png", True), ("a.png", True), ("a red bicycle", False), ("7", False)]
-)
-def test_words_are_no_paths(value: str, is_path: bool):
-    assert looks_like_path(value) is is_path

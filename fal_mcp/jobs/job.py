@@ -64,6 +64,9 @@ class Job:
     billed: float | None = None
     """What fal says it cost, where fal was asked."""
 
+    saved: dict[str, str] | None = None
+    """Where its files were saved on this disk, by their URLs."""
+
     @property
     def cost(self) -> float | None:
         """What it cost, as far as is known; None where nothing is."""

@@ -15,7 +15,7 @@ import anyio.abc
 from fal_mcp.client.fal import Fal
 from fal_mcp.client.queue import Status
 from fal_mcp.client.webhooks import Delivery
-from fal_mcp.errors import FalError, GenerationFailed, NotFound
+from fal_mcp.errors import FalError, GenerationFailed, NotFound, NotRecorded
 from fal_mcp.jobs import follower
 from fal_mcp.jobs.follower import Follower
 from fal_mcp.jobs.job import Job, Order
@@ -141,8 +141,15 @@ class Jobs:
             return job
         if cost is None:
             return job
-        self.ledger.change(job.job_id, billed=cost)
+        self.note(job, billed=cost)
         return replace(job, billed=cost)
+
+    def note(self, job: Job, **columns: Any) -> None:
+        """Write down what became of a job. What is paid for is never lost to a ledger that cannot be written."""
+        try:
+            self.ledger.change(job.job_id, **columns)
+        except NotRecorded as error:
+            logger.error("%s", error.message)
 
     async def cancel(self, job: Job) -> str:
         """Ask fal to cancel the job, whatever it is doing, and say what fal answered."""
@@ -156,11 +163,18 @@ class Jobs:
     async def look_for(self, job: Job) -> Job:
         """Look through fal's own records for a job whose submit was never answered.
 
-        It is the one request of that endpoint, since then, with these arguments, which no other row claims.
+        It is the one request of that endpoint, since then, with these arguments, which no other row claims. Told by the
+        arguments' digest, because the ledger may be kept without the arguments themselves.
         """
         past = await self._fal().requests.since(job.endpoint_id, job.created - _CLOCK_SKEW)
         claimed = {one.request.request_id for one in self.ledger.listed(job.owner, limit=1000) if one.request}
-        fits = [one for one in past if one.arguments == job.arguments and one.request.request_id not in claimed]
+        fits = [
+            one
+            for one in past
+            if one.arguments is not None
+            and Order(job.endpoint_id, one.arguments).digest == job.digest
+            and one.request.request_id not in claimed
+        ]
         if not fits:
             return job
         self.ledger.accepted(job.job_id, fits[0].request)

@@ -28,7 +28,7 @@ _DAY = 86_400.0
 _BUSY_SECONDS = 10.0
 _COLUMNS = (
     "job_id, endpoint_id, owner, digest, state, created, updated, arguments, request_id, status_url, response_url, "
-    "cancel_url, position, price, price_note, output, error, queue_seconds, run_seconds, detached, billed"
+    "cancel_url, position, price, price_note, output, error, queue_seconds, run_seconds, detached, billed, saved"
 )
 _STEPS = (
     f"""
@@ -45,6 +45,7 @@ CREATE TABLE IF NOT EXISTS upload (
   identity TEXT PRIMARY KEY, url TEXT, expires REAL, upload_url TEXT, file_url TEXT, etags TEXT, created REAL NOT NULL);
 """,
     "ALTER TABLE job ADD COLUMN billed REAL;",
+    "ALTER TABLE job ADD COLUMN saved TEXT;",
 )
 """From an empty file to today's ledger; the file's user_version counts the steps that it has been through."""
 _UPLOAD_DAYS = 6.0
@@ -124,8 +125,8 @@ class Ledger:
         )
 
     def change(self, job_id: str, **columns: Any) -> None:
-        """Other values for some columns. `output` and `error` are objects."""
-        for name in ("output", "error"):
+        """Other values for some columns. `output`, `error` and `saved` are objects."""
+        for name in ("output", "error", "saved"):
             if name in columns:
                 columns[name] = _json(columns[name])
         if len(columns.get("output") or "") > _LARGEST_OUTPUT:
@@ -314,7 +315,7 @@ def _connected(path: str) -> sqlite3.Connection:
 def _job(row: tuple[Any, ...]) -> Job:
     named: dict[str, Any] = dict(zip(_COLUMNS.split(", "), row, strict=True))
     urls = [named.pop(name) for name in ("request_id", "status_url", "response_url", "cancel_url")]
-    for name in ("arguments", "output", "error"):
+    for name in ("arguments", "output", "error", "saved"):
         named[name] = json.loads(named[name]) if named[name] else None
     request = Request(named["endpoint_id"], *urls) if all(urls) else None
     return Job(**named, request=request)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from fal_mcp.catalog.endpoint import Endpoint
@@ -9,13 +10,15 @@ from fal_mcp.client.stream import pictures_in, text_of
 from fal_mcp.errors import FalError, MaybeReceived
 from fal_mcp.jobs.follower import said
 from fal_mcp.text import one_line
-from fal_mcp.tools import files, from_endpoint, media, previews
+from fal_mcp.tools import files, from_endpoint
 from fal_mcp.tools.tool import Call, Outcome
 
 _TAIL = 200
 
 
-async def run(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call, *, is_streamed: bool) -> Outcome:
+async def run(
+    endpoint: Endpoint, arguments: Mapping[str, Any], call: Call, *, is_streamed: bool, save_to: str | None = None
+) -> Outcome:
     """Run it and answer with the last that came. It is written down and held to the limits like any other.
 
     Raises:
@@ -33,23 +36,12 @@ async def run(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call, *, i
         # Broken off, it may have run; refused or failed, it cost nothing.
         is_known = isinstance(error, FalError) and not isinstance(error, MaybeReceived)
         about = said(error) if isinstance(error, FalError) else None
-        call.jobs.ledger.change(job.job_id, state="failed" if is_known else "unknown", error=about)
+        call.jobs.note(job, state="failed" if is_known else "unknown", error=about)
         raise
     seconds = round(time.monotonic() - began, 3)
-    call.jobs.ledger.change(job.job_id, state="completed", output=output, run_seconds=seconds)
-    found = media.find(output)
-    shown = await previews.of(found, call.fal()) if call.shows_previews else ()
-    data = {
-        "status": "completed",
-        "endpoint_id": endpoint.endpoint_id,
-        "job_id": job.job_id,
-        "output": output,
-        "files": [{"url": item.url, "kind": item.kind, "content_type": item.content_type} for item in found],
-        "timing": {"queue_s": 0.0, "run_s": seconds},
-        "cost": {"usd": job.price, "is_estimate": True, "note": job.price_note},
-    }
-    note = f"{endpoint.endpoint_id} ran for {seconds:.1f} s, {'streamed' if is_streamed else 'synchronously'}."
-    return Outcome(data=data, media=found, note=note, previews=shown)
+    call.jobs.note(job, state="completed", output=output, run_seconds=seconds)
+    done = replace(job, state="completed", output=output, run_seconds=seconds)
+    return await from_endpoint.outcome(done, call, save_to=save_to)
 
 
 async def _at_once(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import anyio.to_thread
+
 from fal_mcp.catalog import price
 from fal_mcp.catalog.endpoint import Endpoint, tool_name
 from fal_mcp.catalog.price import Quote
@@ -122,10 +124,15 @@ async def _saved(
     """Where the files are on this disk, and what went wrong: a result that is paid for is never lost to a full disk."""
     if call.output is None:
         return {}, "This server saves no files: it has no --output-dir." if save_to else ""
+    # Asked for again, a result is not saved again beside itself.
+    if job.saved and await anyio.to_thread.run_sync(saving.are_there, job.saved):
+        return job.saved, ""
     try:
-        return await saving.save_all(found, job, output, call.fal(), call.output, save_to), ""
+        saved = await saving.save_all(found, job, output, call.fal(), call.output, save_to)
     except FalError as error:
         return {}, f"It could not be saved: {error.message}"
+    call.jobs.note(job, saved=saved)
+    return saved, ""
 
 
 def describe(endpoint: Endpoint) -> str:

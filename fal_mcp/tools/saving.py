@@ -42,6 +42,11 @@ async def save_all(
     return saved
 
 
+def are_there(saved: Mapping[str, str]) -> bool:
+    """Whether every file that was saved is still where it was put."""
+    return all(Path(path).is_file() for path in saved.values())
+
+
 async def _save(item: Media, fal: Fal, folder: OutputFolder, place: Path, stem: str) -> Path:
     stream, unfinished = await anyio.to_thread.run_sync(folder.begin, place)
     head, size = bytearray(), 0

@@ -232,7 +232,8 @@ async def _run(models: Models, arguments: RunArguments, call: Call) -> Outcome:
             faults=prepared.faults,
         )
     if arguments.mode != "queue":
-        done = await direct.run(endpoint, prepared.arguments, call, is_streamed=arguments.mode == "stream")
+        streamed = arguments.mode == "stream"
+        done = await direct.run(endpoint, prepared.arguments, call, is_streamed=streamed, save_to=arguments.save_to)
     else:
         chosen: dict[str, Any] = {"is_fresh": arguments.fresh, "save_to": arguments.save_to}
         chosen |= {"headers": _headers(arguments), "query": _query(arguments)}

@@ -263,3 +263,15 @@ async def test_a_link_that_died_is_said_to_be_dead(fal: Emulator, host: Host):
             dead = await client.call_tool("get_job", {"job_id": job_id})
     assert "gone" not in alive.structured_content
     assert dead.structured_content["gone"] == [ran.structured_content["files"][0]["url"]] and "dead" in text(dead)
+
+
+@pytest.mark.parametrize("has_payloads", [True, False])
+async def test_a_lost_submit_is_told_by_its_digest_where_arguments_are_not_kept(
+    fal: Emulator, host: Host, has_payloads: bool
+):
+    """A request whose arguments fal does not tell is nobody's: it is never taken for ours."""
+    fal.script(ENDPOINT, Script(submit_drop=True, keeps_payloads=has_payloads))
+    with anyio.fail_after(BOUND):
+        async with host(records_arguments=False) as client:
+            result = await client.call_tool(TOOL, ARGUMENTS)
+    assert result.is_error is not has_payloads and len(fal.jobs) == 1

@@ -163,3 +163,23 @@ def test_the_output_folder_is_never_left(tmp_path: Path):
     for below in ("..", "../x", "link/x", "/etc", "a/../../x"):
         with pytest.raises(NotWritable):
             OutputFolder(tmp_path / "out").place(below)
+
+
+async def test_asked_for_again_a_result_is_not_saved_again(fal: Emulator, host: Host, tmp_path: Path):
+    with anyio.fail_after(BOUND):
+        async with host(output_dir=tmp_path / "out", data=tmp_path / "data") as client:
+            ran = await client.call_tool(TOOL, ARGUMENTS)
+            asked = {"job_id": ran.structured_content["job_id"]}
+            looked = await client.call_tool("get_job", asked)
+            waited = await client.call_tool("wait_for_job", asked)
+            direct = await client.call_tool(
+                "run_model", {"endpoint_id": ENDPOINT, "arguments": {"prompt": "y"}, "mode": "sync"}
+            )
+    path = ran.structured_content["files"][0]["path"]
+    assert [one.structured_content["files"][0]["path"] for one in (looked, waited)] == [path, path]
+    assert len(list_pictures(tmp_path / "out")) == 2, "one of each run"
+    assert Path(direct.structured_content["files"][0]["path"]).parent == tmp_path / "out"
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    return list(folder.glob("*.png"))
