@@ -53,7 +53,7 @@ def _server(url: str, scratch: str) -> StdioServerParameters:
 
 async def _show(client: Client, console: Console, out: anyio.Path) -> int:
     tools = [tool async for tool in _tools(client)]
-    console.print(f"The server lists [bold]{len(tools)}[/] model tools over MCP. Calling three of them:\n")
+    console.print(f"The server lists [bold]{len(tools)}[/] tools over MCP. Calling three of its models:\n")
     await out.mkdir(parents=True, exist_ok=True)
     failed = 0
     for title, name, arguments in _SHOW:
