@@ -283,8 +283,11 @@ def doctor(fal_url: FalUrl = None, models: Models = None) -> None:
 
 
 def _here() -> tuple[Path, ...]:
-    """The current folder, unless it is one that holds everything."""
-    here = Path.cwd()
+    """The current folder, unless it is one that holds everything or was deleted under us."""
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        return ()
     return () if here in (Path.home(), Path(here.anchor)) else (here,)
 
 
