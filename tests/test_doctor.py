@@ -41,7 +41,7 @@ async def test_doctor_names_what_fal_changed(fal: Emulator, settings: Settings, 
     fal.platform_file = tmp_path / "changed.json"
     await anyio.Path(fal.platform_file).write_text(json.dumps(document), "utf-8")
     assert (await doctor(settings, tmp_path))[-2:] == [
-        "Platform API: fal's document differs from what this version knows: 1 facts",
+        "Platform API: fal's document differs from what this version knows (1)",
         '  Operation \'listApiKeys\', key was "adminApiKey" and is "apiKey".',
     ]
 

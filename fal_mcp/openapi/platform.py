@@ -16,7 +16,7 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 _PROSE = frozenset({"description", "summary", "title", "example", "examples"})
 _FORMS = frozenset({"anyOf", "oneOf", "allOf"})
 _DEEPEST = 60
-"""Schemas nested deeper than this are not compared; fal's own go to 12."""
+"""Schemas nested deeper than this are not compared. fal's own stay below half of it."""
 _LONGEST = 300
 
 
@@ -131,25 +131,30 @@ def _content(document: Mapping[str, Any], holder: Facts) -> Facts:
     return {kind: _facts(document, _object(part).get("schema", {})) for kind, part in content.items()}
 
 
-def _facts(document: Mapping[str, Any], value: Any, depth: int = 0) -> Any:
-    """What a schema states, under labels that read in a sentence; a list becomes the set of what it holds."""
+def _facts(document: Mapping[str, Any], value: Any, above: tuple[str, ...] = ()) -> Any:
+    """What a schema states, under labels that read in a sentence; a list becomes the set of what it holds.
+
+    `above` is what was gone through to get here, so that a schema that holds itself comes to an end.
+    """
     if isinstance(value, list):
         return {repr(one): True for one in cast(list[Any], value)}
-    if depth > _DEEPEST:
-        return None
     if not isinstance(value, dict):
         return value
-    found: Facts = {}
-    for keyword, part in _opened(document, value).items():
+    schema = cast(Facts, value)
+    reference = str(schema.get("$ref", ""))
+    if len(above) > _DEEPEST or (reference and reference in above):
+        return {"as above": reference}
+    here, found = (*above, reference), Facts()
+    for keyword, part in _opened(document, schema).items():
         if keyword == "properties":
             named = _object(part).items()
-            found |= {f"property {name!r}": _facts(document, schema, depth + 1) for name, schema in named}
+            found |= {f"property {name!r}": _facts(document, inner, here) for name, inner in named}
         elif keyword in _FORMS:
-            found[keyword] = _forms([_facts(document, form, depth + 1) for form in _list(part)])
+            found[keyword] = _forms([_facts(document, form, here) for form in _list(part)])
         elif keyword == "type":
             found[keyword] = _facts(document, part if isinstance(part, list) else [part])
         elif keyword not in _PROSE and not keyword.startswith("x-"):
-            found[keyword] = _facts(document, part, depth + 1)
+            found[keyword] = _facts(document, part, here)
     return found
 
 
@@ -157,7 +162,7 @@ def _forms(schemas: list[Any]) -> Facts:
     """The branches of a union by their types; those of one type are numbered."""
     found: Facts = {}
     for schema in sorted(schemas, key=_canonical):
-        label = f"form {' or '.join(_object(_object(schema).get('type'))) or 'any'}"
+        label = f"form {' or '.join(sorted(_object(_object(schema).get('type')))) or 'any'}"
         found[label if label not in found else f"{label} {len(found) + 1}"] = schema
     return found
 

@@ -62,4 +62,4 @@ async def _of_the_platform(settings: Settings) -> list[str]:
         return ["Platform API: no difference from fal's document"]
     more = [f"  and {len(found) - _MOST_SHOWN} more"] if len(found) > _MOST_SHOWN else []
     shown = [f"  {sentence}" for sentence in found[:_MOST_SHOWN]]
-    return [f"Platform API: fal's document differs from what this version knows: {len(found)} facts", *shown, *more]
+    return [f"Platform API: fal's document differs from what this version knows ({len(found)})", *shown, *more]

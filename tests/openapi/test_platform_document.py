@@ -256,8 +256,9 @@ def test_an_operation_of_any_shape_is_compared(operation: Any):
 
 
 def test_a_schema_that_holds_itself_is_compared():
-    node = {"type": "object", "properties": {"next": {"$ref": "#/components/schemas/Node"}}}
-    body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Node"}}}}
+    itself = {"$ref": "#/components/schemas/Node"}
+    node = {"type": "object", "properties": {"left": itself, "right": itself, "rest": {"anyOf": [itself, {}]}}}
+    body = {"content": {"application/json": {"schema": itself}}}
     theirs = {"paths": {"/x": {"post": {"requestBody": body}}}, "components": {"schemas": {"Node": node}}}
     assert differences(theirs, copy.deepcopy(theirs)) == []
 
