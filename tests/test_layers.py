@@ -22,13 +22,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tools": {"local_files", "output_files", "jobs", "catalog", "client", "openapi", "errors", "text"},
     "toolsets": {"tools", "local_files", "client", "jobs", "catalog", "openapi", "errors", "text"},
     "refresh": {"catalog", "client", "errors"},
-    "terminal": {"server", "tools", "jobs", "refresh", "client", "config", "errors", "text"},
+    "terminal": {
+        *("server", "tools", "jobs", "refresh", "catalog", "client", "openapi", "bundled", "config", "errors", "text"),
+    },
     "results": {"tools", "errors", "text"},
     "server": {
         *("results", "toolsets", "tools", "refresh", "jobs", "catalog", "client", "openapi", "config", "errors"),
         *("bundled", "local_files", "output_files", "loopback", "text"),
     },
-    "emulator": {"loopback"},
+    "emulator": {"bundled", "loopback"},
     "demo": {"emulator", "bundled"},
     "cli": {"terminal", "server", "toolsets", "jobs", "catalog", "config", "bundled", "demo", "emulator"},
     "__main__": {"cli"},

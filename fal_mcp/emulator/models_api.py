@@ -38,6 +38,8 @@ async def platform(fal: Emulator, visit: "Visit") -> Response:
             return _billing(fal, visit)
         case "/v1/models/requests/by-endpoint":
             return _requests(fal, visit)
+        case "/v1/openapi.json":
+            return Response(fal.platform_file.read_bytes(), media_type="application/json")
         case "/v1/meta":
             return JSONResponse({"webhook_ip_ranges": ["192.0.2.1/32"]})
         case _:
