@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("results", "toolsets", "tools", "refresh", "jobs", "catalog", "client", "openapi", "config", "errors"),
         *("bundled", "local_files", "output_files", "loopback", "text"),
     },
-    "emulator": {"loopback"},
+    "emulator": {"bundled", "loopback"},
     "demo": {"emulator", "bundled"},
     "cli": {"terminal", "server", "toolsets", "jobs", "catalog", "config", "bundled", "demo", "emulator"},
     "__main__": {"cli"},
