@@ -1,45 +1,41 @@
-"""What the Platform host answers about an account's files and storage settings. Fact sheet §4.8."""
+"""The account: its balance, its organization's teams, and which models it may call. Fact sheet §10.2 and §10.3."""
 
-import json
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+import csv
+import io
+from typing import Any
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from fal_mcp.emulator.emulator import Emulator
+from fal_mcp.emulator.request import Answer, Request
 
-if TYPE_CHECKING:
-    from fal_mcp.emulator.app import Visit
-
-_OPEN: dict[str, Any] = {"default": "allow", "rules": []}
+_ACCESS_COLUMNS = ("endpoint_id", "title", "category", "enterprise_status", "ui_access", "api_access")
 
 
-def storage(fal: Emulator, visit: "Visit") -> Response:
-    """The five storage operations."""
-    if visit.headers.get("authorization", "").removeprefix("Key ") not in fal.keys:
-        return _error(401, "authorization_error", "Authentication required")
-    if visit.path == "/v1/storage/settings":
-        if visit.method == "PUT":
-            given = json.loads(visit.body)
-            fal.storage_settings = {key: given.get(key) for key in fal.storage_settings}
-        return JSONResponse(fal.storage_settings)
-    url: str = visit.query.get("url", "")
-    place = urlsplit(url).path.removeprefix("/cdn")
-    if place not in fal.files:
-        return _error(404, "not_found", "Resource not found")
-    match visit.method, visit.path:
-        case "GET", "/v1/storage/files/acl":
-            return JSONResponse(fal.access.get(place, _OPEN))
-        case "PUT", "/v1/storage/files/acl":
-            given = json.loads(visit.body)
-            fal.access[place] = {"default": given["default"], "rules": given.get("rules", [])}
-            return JSONResponse(fal.access[place])
-        case "POST", "/v1/storage/files/sign":
-            seconds: Any = json.loads(visit.body)["expiration_seconds"]
-            return JSONResponse({"signed_url": f"{url}?identity=emulated-{seconds}"})
-        case _:
-            return _error(404, "not_found", "Resource not found")
+def _billing(fal: Emulator, request: Request) -> Any:
+    credits = {"credits": {"current_balance": fal.balance, "currency": "USD"}}
+    return {"username": "emulator", **(credits if "credits" in request.listed("expand") else {})}
 
 
-def _error(status: int, kind: str, message: str) -> Response:
-    return JSONResponse({"error": {"type": kind, "message": message}}, status)
+def _teams(fal: Emulator, request: Request) -> Any:
+    root = {"username": "emulator", "name": "Emulator", "is_org_root": True, "created_at": "2025-01-15T12:00:00Z"}
+    film = {"username": "emulator-film", "name": "Film", "is_org_root": False, "created_at": "2025-06-02T08:00:00Z"}
+    return {"teams": [root, film]}
+
+
+def _model_access(fal: Emulator, request: Request) -> Response:
+    target = io.StringIO()
+    writer = csv.writer(target)
+    writer.writerow(_ACCESS_COLUMNS)
+    for endpoint_id in fal.documents.ids:
+        about = fal.documents.item(endpoint_id)["metadata"]
+        state = "BLOCKED" if endpoint_id in fal.blocked_models else "ALLOWED"
+        writer.writerow((endpoint_id, about["display_name"], about["category"], "ready", state, state))
+    return Response(target.getvalue(), media_type="text/csv")
+
+
+ANSWERS: dict[str, Answer] = {
+    "getAccountBilling": _billing,
+    "getOrganizationTeams": _teams,
+    "getModelAccessControls": _model_access,
+}

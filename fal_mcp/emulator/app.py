@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from fal_mcp.emulator import models_api, queue, run, storage
+from fal_mcp.emulator import models_api, platform, queue, run, storage
 from fal_mcp.emulator.emulator import Call, Emulator
 
 ROLES = ("queue", "run", "rest", "api", "cdn", "www")
@@ -43,6 +43,8 @@ class Visit:
     method: str
     role: str
     path: str
+    raw_path: str
+    """The path as it was sent, where `%2F` is no separator."""
     query: Any
     headers: Any
     body: bytes
@@ -58,7 +60,7 @@ _ANSWERS: dict[str, Any] = {
     "run": run.answer,
     "rest": storage.control,
     "cdn": storage.cdn,
-    "api": models_api.platform,
+    "api": platform.answer,
     "www": models_api.website,
 }
 
@@ -100,18 +102,18 @@ class App:
 
 async def _read(request: Request) -> Visit | None:
     host = (request.url.hostname or "").casefold()
-    path = request.url.path
+    path, raw_path = request.url.path, request.scope["raw_path"].decode("ascii")
     if host in _HOSTS:
         role, bases = _HOSTS[host], _PUBLIC
     else:
         role, _, rest = path.lstrip("/").partition("/")
-        path = f"/{rest}"
+        path, raw_path = f"/{rest}", f"/{raw_path.lstrip('/').partition('/')[2]}"
         root = f"{request.url.scheme}://{request.url.netloc}"
         bases = {name: f"{root}/{name}" for name in ROLES}
     if role not in ROLES:
         return None
     body = await request.body()
-    return Visit(request.method, role, path, request.query_params, request.headers, body, bases)
+    return Visit(request.method, role, path, raw_path, request.query_params, request.headers, body, bases)
 
 
 def _detail(status: int, text: str) -> Response:

@@ -77,7 +77,9 @@ class Documents:
         """The endpoint's item in `GET /v1/models`. Fact sheet §6.2."""
         known = self._items.get(endpoint_id)
         if known is not None:
-            return {"endpoint_id": endpoint_id, "metadata": known["metadata"]}
+            metadata: Json = known["metadata"]
+            # The file leaves out of an item what nothing here reads.
+            return {"endpoint_id": endpoint_id, "metadata": _metadata(endpoint_id, metadata["category"]) | metadata}
         document = self.get(endpoint_id)
         category = document.metadata.get("category", "unknown") if document else "unknown"
         return {"endpoint_id": endpoint_id, "metadata": _metadata(endpoint_id, category)}

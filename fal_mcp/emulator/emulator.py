@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import anyio
 import anyio.abc
 
 from fal_mcp import bundled
+from fal_mcp.emulator import seeds
 from fal_mcp.emulator.documents import Document, Documents
+from fal_mcp.emulator.idempotency import Remembered
+from fal_mcp.emulator.instance import Instance
 from fal_mcp.emulator.job import Job
 from fal_mcp.emulator.outputs import Output
-from fal_mcp.emulator.script import Failure, Script
+from fal_mcp.emulator.script import Failure, Reply, Script
 from fal_mcp.emulator.webhooks import Signer, call_back
 
 DEFAULT_KEY = "emulator:emulator"
@@ -78,6 +82,35 @@ class Emulator:
         self.access: dict[str, dict[str, Any]] = {}
         self.storage_settings: dict[str, Any] = {"expiration_duration_seconds": None, "initial_acl": None}
         self.tasks: anyio.abc.TaskGroup | None = None
+        self.platform_replies: dict[str, Reply] = {}
+        """Answers to give instead of the usual ones, by operation id."""
+        self.endless: set[str] = set()
+        """The operations, by id, whose list never ends."""
+        self.idempotent: dict[str, Remembered] = {}
+        """What was answered to each idempotency key."""
+        self.born = datetime.now(UTC).replace(microsecond=0)
+        """What happened before is told as of this moment."""
+        self.balance = 42.5
+        """USD."""
+        self.blocked_models: set[str] = set()
+        self.api_keys = seeds.api_keys()
+        self.secrets: dict[str, str] = {}
+        self.workflows = seeds.workflows()
+        self.assets, self.tags = seeds.assets(), seeds.tags()
+        self.collections, self.characters = seeds.collections(), seeds.characters()
+        self.instances: dict[str, Instance] = {}
+        self.instance_reads = 2
+        """The read of a new compute instance that finds it ready."""
+        self.apps, self.app_files = seeds.apps(), seeds.app_files()
+        self.queues = dict.fromkeys(self.apps, 3)
+        """How many requests wait for each app."""
+        self.logs = seeds.logs(self.born)
+        """The apps' past lines, newest first."""
+        self.live_logs: list[dict[str, Any]] = []
+        """The apps' lines as they come, oldest first."""
+        self.are_logs_over = False
+        self.log_watchers = 0
+        """How many log streams are open."""
         self._scripts: dict[str | None, Script] = {}
         self._changed = anyio.Event()
         self._go = anyio.Event()
@@ -118,6 +151,17 @@ class Emulator:
         self.calls.append(call)
         self.changed()
 
+    def log(self, message: str, level: str = "info", app: str = "emulator/sketch") -> None:
+        """Let an app log a line, which goes to every open log stream."""
+        number = len(self.live_logs)
+        self.live_logs.append(seeds.log_line(level, message, app=app, at=datetime.now(UTC), number=number))
+        self.changed()
+
+    def end_logs(self) -> None:
+        """End the log streams, after what was logged."""
+        self.are_logs_over = True
+        self.changed()
+
     def submit(self, document: Document, arguments: dict[str, Any], cdn: str, webhook: str | None = None) -> Job:
         """Put a job in the queue and start it on its way; `webhook` is called when it is over."""
         script = self.script_of(document.endpoint_id)
@@ -152,6 +196,7 @@ class Emulator:
         """End all streams."""
         for job in self.jobs.values():
             job.close()
+        self.end_logs()
 
     def _refusal(self, document: Document, arguments: dict[str, Any]) -> Failure | None:
         faults = document.faults(arguments)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 from starlette.responses import JSONResponse, Response
 
+from fal_mcp.emulator import secrets
 from fal_mcp.emulator.emulator import Emulator, StoredFile
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ _TOKEN = "cdn-token"
 
 async def control(fal: Emulator, visit: "Visit") -> Response:
     """Whatever the REST host is asked."""
+    if visit.path.startswith(secrets.PATH):
+        return secrets.answer(fal, visit)
     match visit.method, visit.path.rstrip("/"):
         case "POST", "/storage/upload/initiate" | "/storage/upload/initiate-multipart":
             about = json.loads(visit.body)

@@ -1,0 +1,52 @@
+"""Who may fetch the account's files, and for how long they are kept. Fact sheet §4.8."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from fal_mcp.emulator.emulator import Emulator
+from fal_mcp.emulator.refusal import Refused
+from fal_mcp.emulator.request import Answer, Request
+
+_OPEN: dict[str, Any] = {"default": "allow", "rules": []}
+
+
+def _settings(fal: Emulator, request: Request) -> Any:
+    return fal.storage_settings
+
+
+def _set_settings(fal: Emulator, request: Request) -> Any:
+    # A setting left out goes back to none: the document replaces them all.
+    fal.storage_settings = {key: request.body.get(key) for key in fal.storage_settings}
+    return fal.storage_settings
+
+
+def _access(fal: Emulator, request: Request) -> Any:
+    return fal.access.get(_place(fal, request), _OPEN)
+
+
+def _set_access(fal: Emulator, request: Request) -> Any:
+    access = {"default": request.body["default"], "rules": request.body.get("rules", [])}
+    fal.access[_place(fal, request)] = access
+    return access
+
+
+def _sign(fal: Emulator, request: Request) -> Any:
+    _place(fal, request)
+    return {"signed_url": f"{request.query['url']}?identity=emulated-{request.body['expiration_seconds']}"}
+
+
+def _place(fal: Emulator, request: Request) -> str:
+    url: str = request.query["url"]
+    place = urlsplit(url).path.removeprefix("/cdn")
+    if place not in fal.files:
+        raise Refused(404)
+    return place
+
+
+ANSWERS: dict[str, Answer] = {
+    "getStorageSettings": _settings,
+    "updateStorageSettings": _set_settings,
+    "getStorageFileAcl": _access,
+    "setStorageFileAcl": _set_access,
+    "signStorageFileUrl": _sign,
+}

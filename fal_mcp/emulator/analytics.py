@@ -1,0 +1,67 @@
+"""How an endpoint's requests went: counts, errors, and seconds of waiting and running. Fact sheet §6.6."""
+
+import random
+import re
+from datetime import datetime
+from typing import Any
+
+from fal_mcp.emulator.emulator import Emulator
+from fal_mcp.emulator.figures import between
+from fal_mcp.emulator.refusal import Refused
+from fal_mcp.emulator.request import Answer, Request
+from fal_mcp.emulator.usage import shaped
+
+_MOST_A_DAY = 2000
+_SECONDS = {"duration": 4.0, "prepare_duration": 1.2, "cold_boot_duration": 14.0}
+_ERRORS = ("startup", "connection", "timeout", "runtime")
+_PERCENTILE = re.compile(r"p(?P<percent>\d\d)_(?P<what>\w+)")
+
+
+def _analytics(fal: Emulator, request: Request) -> Any:
+    endpoints = [one for one in request.listed("endpoint_id") if fal.documents.get(one) or one in fal.apps]
+    if not endpoints:
+        raise Refused(404)
+    metrics = [one for one in request.listed("expand") if one not in ("time_series", "summary")]
+    if not metrics or not set(metrics) <= _known(request):
+        raise Refused(400, "expand needs one metric at least, and only metrics there are")
+
+    def rows(start: datetime, end: datetime) -> list[dict[str, Any]]:
+        return [{"endpoint_id": one, **{name: _metric(name, one, start, end) for name in metrics}} for one in endpoints]
+
+    return shaped(fal, request, rows)
+
+
+def _known(request: Request) -> set[str]:
+    """The metrics that the document has a column for."""
+    answer = request.operation.answer or {}
+    row = answer["properties"]["summary"]["items"]["properties"]
+    return set(row) - {"endpoint_id"}
+
+
+def _metric(name: str, endpoint_id: str, start: datetime, end: datetime) -> float:
+    if found := _PERCENTILE.fullmatch(name):
+        pace = random.Random(f"{endpoint_id} {start.date()}").uniform(0.7, 1.4)
+        return round(_SECONDS[found["what"]] * pace * (0.5 + int(found["percent"]) / 50), 3)
+    return _counts(endpoint_id, start, end)[name]
+
+
+def _counts(endpoint_id: str, start: datetime, end: datetime) -> dict[str, float]:
+    """The counts, which add up: requests are successes and errors, errors are of four kinds."""
+
+    def happened(what: str, share: float) -> int:
+        return between(f"{endpoint_id} {what}", int(_MOST_A_DAY * share), start, end)
+
+    kinds = {f"{kind}_error_count": happened(kind, 0.01) for kind in _ERRORS}
+    well, wrong, failed = happened("success", 1), happened("user error", 0.05), sum(kinds.values())
+    return {
+        "request_count": well + wrong + failed,
+        "success_count": well,
+        "user_error_count": wrong,
+        "error_count": failed,
+        **kinds,
+        "cold_boot_count": happened("cold boot", 0.02),
+        "total_billable_duration": round(well * _SECONDS["duration"], 3),
+    }
+
+
+ANSWERS: dict[str, Answer] = {"getAnalytics": _analytics, "serverlessGetAnalytics": _analytics}

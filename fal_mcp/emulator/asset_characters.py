@@ -1,0 +1,64 @@
+"""Characters, which are collections with a face and a name to mention them by. Fact sheet §10.5."""
+
+from typing import Any
+
+from fal_mcp.emulator import pages
+from fal_mcp.emulator.asset_collections import changed, made
+from fal_mcp.emulator.emulator import Emulator
+from fal_mcp.emulator.refusal import Refused
+from fal_mcp.emulator.request import Answer, Request
+
+Json = dict[str, Any]
+
+
+def _list(fal: Emulator, request: Request) -> Any:
+    return pages.by_offset(request, "characters", list(fal.characters.values()))
+
+
+def _create(fal: Emulator, request: Request) -> Any:
+    given = request.body
+    identifier = given.get("identifier") or given["name"].casefold().replace(" ", "-")
+    if any(one["character_identifier"] == identifier for one in fal.characters.values()):
+        raise Refused(409)
+    character = made("character", given) | {
+        "character_identifier": identifier,
+        "reference_images": given["reference_images"],
+    }
+    fal.characters[character["id"]] = character
+    return {"character": character}
+
+
+def _get(fal: Emulator, request: Request) -> Any:
+    return {"character": _character(fal, request)}
+
+
+def _update(fal: Emulator, request: Request) -> Any:
+    return {"character": changed(_character(fal, request), request.body)}
+
+
+def _delete(fal: Emulator, request: Request) -> None:
+    del fal.characters[_character(fal, request)["id"]]
+
+
+def _favorite(fal: Emulator, request: Request) -> Any:
+    character = _character(fal, request)
+    character["is_favorited"] = request.operation.operation_id == "favoriteAssetCharacter"
+    return {"character": character}
+
+
+def _character(fal: Emulator, request: Request) -> Json:
+    found = fal.characters.get(request.path["character_id"])
+    if found is None:
+        raise Refused(404)
+    return found
+
+
+ANSWERS: dict[str, Answer] = {
+    "listAssetCharacters": _list,
+    "createAssetCharacter": _create,
+    "getAssetCharacter": _get,
+    "updateAssetCharacter": _update,
+    "deleteAssetCharacter": _delete,
+    "favoriteAssetCharacter": _favorite,
+    "unfavoriteAssetCharacter": _favorite,
+}

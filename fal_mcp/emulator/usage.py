@@ -1,0 +1,164 @@
+"""What the account and its organization used and what that cost, by time and key. Fact sheet §6.5, §8 and §10.3."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fal_mcp.emulator import pages
+from fal_mcp.emulator.buckets import period
+from fal_mcp.emulator.emulator import Emulator
+from fal_mcp.emulator.figures import between
+from fal_mcp.emulator.refusal import Refused
+from fal_mcp.emulator.request import Answer, Request
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """With what a request was paid for."""
+
+    detail: str
+    key_id: str = ""
+    login: str = ""
+
+    def columns(self, expand: Iterable[str]) -> Json:
+        """What of it a row shows."""
+        structured = {"detail": self.detail, "api_key_id": self.key_id, "login_username": self.login}
+        shown: Json = {
+            "auth_method": self.detail,
+            "auth_method_structured": {name: value for name, value in structured.items() if value},
+        }
+        return {name: value for name, value in shown.items() if name in expand}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing used with one key; `price` is in USD a unit, `discount` in percent."""
+
+    what: str
+    unit: str
+    price: float
+    discount: float
+    most_a_day: int
+    key: Key
+    about: Json
+    """The columns that only some reports have."""
+
+    def quantity(self, start: datetime, end: datetime) -> int:
+        return between(f"{self.what} {self.key} {self.about}", self.most_a_day, start, end)
+
+
+PRODUCTION = Key("Production key", "key_production", "ada")
+STAGING = Key("Staging key", "key_staging", "grace")
+PERSON = Key("User token", login="ada")
+_MODELS = [
+    Line("fal-ai/flux/dev", "megapixels", 0.025, 20, 400, PRODUCTION, {}),
+    Line("fal-ai/flux/dev", "megapixels", 0.025, 20, 90, PERSON, {}),
+    Line("fal-ai/nano-banana", "images", 0.039, 0, 240, PRODUCTION, {}),
+    Line("fal-ai/nano-banana", "images", 0.039, 0, 60, STAGING, {}),
+    Line("fal-ai/veo3", "seconds", 0.4, 10, 48, PRODUCTION, {}),
+]
+_APPS = [
+    Line("sketch", "second", 0.0008, 0, 9000, PRODUCTION, {"machine_type": "GPU-H100", "is_surge": False}),
+    Line("sketch", "second", 0.0012, 0, 900, PRODUCTION, {"machine_type": "GPU-H100", "is_surge": True}),
+    Line("upscaler", "second", 0.0005, 5, 4000, PRODUCTION, {"machine_type": "GPU-A100", "is_surge": False}),
+]
+_TEAMS = [
+    Line("fal-ai/flux/dev", "megapixels", 0.025, 0, 700, PRODUCTION, {"username": "emulator", "product": "model_apis"}),
+    Line("emulator/sketch", "seconds", 0.0008, 0, 9000, PRODUCTION, {"username": "emulator", "product": "serverless"}),
+    Line("fal-ai/veo3", "seconds", 0.4, 0, 60, STAGING, {"username": "emulator-film", "product": "model_apis"}),
+    Line("gpu_1x_h100_sxm5", "hours", 2.1, 0, 24, STAGING, {"username": "emulator-film", "product": "compute"}),
+]
+_SHAPES = frozenset({"time_series", "summary"})
+_METHODS = frozenset({"auth_method", "auth_method_structured"})
+
+
+def shaped(fal: Emulator, request: Request, rows: Callable[[datetime, datetime], list[Json]]) -> Json:
+    """A report as a time series, as a summary, or as both; `rows` gives those of one stretch of time."""
+    asked = _SHAPES.intersection(request.listed("expand"))
+    if not asked:
+        raise Refused(400, "expand needs time_series or summary")
+    when = period(request)
+    report = pages.by_cursor(fal, request, "time_series", list(when.buckets()))
+    if "time_series" in asked:
+        series = [{"bucket": one.isoformat(), "results": rows(one, end)} for one, end in report["time_series"]]
+        report["time_series"] = series
+    else:
+        report = {"next_cursor": None, "has_more": False}
+    return report | ({"summary": rows(when.start, when.end)} if "summary" in asked else {})
+
+
+def _usage(fal: Emulator, request: Request) -> Any:
+    lines = [one for one in _MODELS if _passes(request, endpoint_id=one.what) and _is_of(request, one.key)]
+    return _report(fal, request, lines, _METHODS, lambda line: {"endpoint_id": line.what})
+
+
+def _serverless(fal: Emulator, request: Request) -> Any:
+    search = request.query.get("search", "").casefold()
+    lines = [one for one in _APPS if _passes(request, app=one.what) and search in one.what]
+    return _report(fal, request, lines, frozenset(), lambda line: {"app": line.what, "environment": "main"})
+
+
+def _organization(fal: Emulator, request: Request) -> Any:
+    lines = [
+        one
+        for one in _TEAMS
+        if _passes(request, endpoint_id=one.what, team_username=one.about["username"], product=one.about["product"])
+        and _is_of(request, one.key)
+    ]
+    report = _report(fal, request, lines, _METHODS, lambda line: {"endpoint_id": line.what})
+    for row in _rows(report):
+        for column in ("percent_discount", "cost_subtotal", "cost_discount", "cost_total"):
+            del row[column]
+    return report
+
+
+def _rows(report: Json) -> list[Json]:
+    return report.get("summary", []) + [row for bucket in report.get("time_series", []) for row in bucket["results"]]
+
+
+def _report(
+    fal: Emulator, request: Request, lines: list[Line], more: frozenset[str], names: Callable[[Line], Json]
+) -> Json:
+    expand = request.listed("expand")
+    if unknown := set(expand) - _SHAPES - more:
+        raise Refused(400, f"Unknown expand value {min(unknown)!r}")
+
+    def rows(start: datetime, end: datetime) -> list[Json]:
+        merged: dict[str, Json] = {}
+        for line in lines:
+            columns = {**names(line), **line.about, **line.key.columns(expand)}
+            row = merged.setdefault(str(columns), {**columns, "quantity": 0, **_price(line)})
+            row["quantity"] += line.quantity(start, end)
+        return [_costed(row) for row in merged.values() if row["quantity"]]
+
+    return shaped(fal, request, rows)
+
+
+def _price(line: Line) -> Json:
+    return {"unit": line.unit, "unit_price": line.price, "percent_discount": line.discount or None, "currency": "USD"}
+
+
+def _costed(row: Json) -> Json:
+    subtotal = round(row["quantity"] * row["unit_price"], 6)
+    discount = round(subtotal * (row["percent_discount"] or 0) / 100, 6)
+    total = round(subtotal - discount, 6)
+    return row | {"cost_subtotal": subtotal, "cost_discount": discount, "cost_total": total, "cost": total}
+
+
+def _passes(request: Request, **values: str) -> bool:
+    """Whether each of these is among the values that its filter names, where it is given."""
+    return all(not (wanted := request.listed(name)) or value in wanted for name, value in values.items())
+
+
+def _is_of(request: Request, key: Key) -> bool:
+    return _passes(request, api_key_id=key.key_id, login_username=key.login)
+
+
+ANSWERS: dict[str, Answer] = {
+    "getUsage": _usage,
+    "serverlessGetUsage": _serverless,
+    "getOrganizationUsage": _organization,
+}
