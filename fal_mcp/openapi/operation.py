@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 from urllib.parse import quote
 
@@ -14,8 +14,8 @@ from fal_mcp.openapi.schema import Schema, normalise
 Place = Literal["path", "query", "body"]
 IDEMPOTENCY_KEY = "Idempotency-Key"
 _METHODS = ("get", "post", "put", "patch", "delete")
-_WHOLE_BODY = "filters"
-"""The argument that is a body which is no object: the log operations' list of label filters."""
+_WHOLE_BODY = "labels"
+"""What a body is called that is no object: the log operations' list of labels to filter by."""
 _GROUPS = {"x-exactly-one-of": (1, 1), "x-at-least-one-of": (1, None), "x-at-most-one-of": (0, 1)}
 """How many of some arguments are to be given: fal says so in words, the corrections in these keywords."""
 
@@ -38,6 +38,7 @@ class Argument:
     place: Place
     schema: Schema
     is_required: bool
+    is_whole_body: bool = False
     is_path: bool = False
     """Whether it holds a path of its own, slashes and all. Fact sheet §8."""
     most_days: int | None = None
@@ -101,9 +102,10 @@ class Operation:
         return Request(self.method, path, query, self._body(arguments))
 
     def _body(self, arguments: Mapping[str, Any]) -> Any:
-        if _WHOLE_BODY in arguments and any(one.name == _WHOLE_BODY for one in self.arguments):
-            return arguments[_WHOLE_BODY]
-        names = [one.name for one in self.arguments if one.place == "body" and one.name != _WHOLE_BODY]
+        body = [one for one in self.arguments if one.place == "body"]
+        if any(one.is_whole_body for one in body):
+            return arguments.get(_WHOLE_BODY)
+        names = [one.name for one in body]
         # What may be null is null when that is what is asked for: a collection moved to the top.
         return {name: arguments[name] for name in names if name in arguments} if names else None
 
@@ -154,7 +156,8 @@ def _of_body(document: Mapping[str, Any], body: Schema) -> Iterator[Argument]:
     content: Schema = body.get("content", {})
     schema: Schema = _whole(document, next(iter(content.values()))["schema"]) if content else {}
     if schema.get("type") == "array":
-        yield _argument(_WHOLE_BODY, "body", {**schema, "description": body.get("description", "")}, False)
+        about = {**schema, "description": body.get("description", "")}
+        yield replace(_argument(_WHOLE_BODY, "body", about, False), is_whole_body=True)
     for name, part in schema.get("properties", {}).items():
         yield _argument(name, "body", part, name in schema.get("required", ()))
 
