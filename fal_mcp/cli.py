@@ -2,7 +2,6 @@
 
 import functools
 import os
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -259,27 +258,12 @@ def search_models(query: str, fal_url: FalUrl = None, models: Models = None, lim
         typer.echo(f"{hit.endpoint_id}  {endpoint.description[:90] if endpoint else ''}")
 
 
-@app.command()
-def doctor(fal_url: FalUrl = None, models: Models = None) -> None:
-    """Say what is set, and name every model document that gives no tool, with its reason."""
-    from fal_mcp.catalog.cache import Cache
-    from fal_mcp.catalog.catalog import Catalog
-    from fal_mcp.server.shared import source_of
+@app.command(name="doctor")
+def say_what_is_set(fal_url: FalUrl = None, models: Models = None) -> None:
+    """Say what is set, name every model document that gives no tool, and what fal changed in its Platform API."""
+    from fal_mcp.terminal import doctor
 
-    settings = _settings(fal_url=fal_url, models=models)
-    source = source_of(settings)
-    catalog = Catalog(source)
-    problems = catalog.problems()
-    typer.echo(f"fal-mcp {__version__} on Python {sys.version.split()[0]}")
-    typer.echo(f"Key: {'set' if settings.key else 'not set; create one at https://fal.ai/dashboard/keys'}")
-    if isinstance(source, Cache):
-        age = (time.time() - source.fetched_at) / 3600
-        typer.echo(f"Catalog: fal's, fetched {age:.1f} hours ago, in {settings.catalog_folder}")
-    else:
-        typer.echo(f"Catalog: {settings.models or 'the starter catalog; fal-mcp models refresh fetches all of it'}")
-    typer.echo(f"Model documents: {len(catalog) - len(problems)} usable, {len(problems)} not")
-    for endpoint_id, reason in problems.items():
-        typer.echo(f"  {endpoint_id}: {reason}")
+    anyio.run(doctor.run, _settings(fal_url=fal_url, models=models))
 
 
 def _here() -> tuple[Path, ...]:

@@ -5,6 +5,7 @@ Reads no environment itself: the command line hands it in.
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,6 +137,11 @@ class Settings:
     def ledger_file(self) -> Path | None:
         """Where paid work is written down; what a stand-in is asked to do is no work of fal's."""
         return self.data / f"ledger{self._stand_in}.sqlite3" if self.data else None
+
+    @property
+    def kept_folder(self) -> Path:
+        """Where bytes that came inside an answer are put: beside the saved files, or beside the ledger."""
+        return self.output_dir or (self.data or Path(tempfile.gettempdir(), "fal-mcp")) / "files"
 
     @property
     def _stand_in(self) -> str:

@@ -22,7 +22,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tools": {"local_files", "output_files", "jobs", "catalog", "client", "openapi", "errors", "text"},
     "toolsets": {"tools", "local_files", "client", "jobs", "catalog", "openapi", "errors", "text"},
     "refresh": {"catalog", "client", "errors"},
-    "terminal": {"server", "tools", "jobs", "refresh", "client", "config", "errors", "text"},
+    "terminal": {
+        *("server", "tools", "jobs", "refresh", "catalog", "client", "openapi", "bundled", "config", "errors", "text"),
+    },
     "results": {"tools", "errors", "text"},
     "server": {
         *("results", "toolsets", "tools", "refresh", "jobs", "catalog", "client", "openapi", "config", "errors"),

@@ -8,6 +8,7 @@ from fal_mcp.client.access import Access
 from fal_mcp.client.http import Http
 from fal_mcp.client.media import MediaFiles
 from fal_mcp.client.models import Models
+from fal_mcp.client.platform import Platform
 from fal_mcp.client.queue import Queue
 from fal_mcp.client.requests import Requests
 from fal_mcp.client.run import Run
@@ -25,6 +26,7 @@ class Fal:
         self.queue = Queue(self._http, settings.hosts)
         self.run = Run(self._http, settings.hosts)
         self.models = Models(self._http, settings.hosts)
+        self.platform = Platform(self._http, settings.hosts)
         self.requests = Requests(self._http, settings.hosts)
         self.stream = Stream(self._http, settings.hosts)
         self.storage = Storage(self._http, settings.hosts)

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import anyio.abc
 
+from fal_mcp import bundled
 from fal_mcp.emulator import seeds
 from fal_mcp.emulator.documents import Document, Documents
 from fal_mcp.emulator.idempotency import Remembered
@@ -63,6 +64,8 @@ class Emulator:
         admin_keys: Iterable[str] = (),
     ) -> None:
         self.documents = Documents(list(models_dirs))
+        self.platform_file = bundled.schemas() / "platform.json"
+        """The Platform API's own document, read when it is asked for."""
         self.keys = set(keys)
         self.locked_keys = set(locked_keys)
         self.unpaid_keys = set(unpaid_keys)

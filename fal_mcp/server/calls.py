@@ -78,6 +78,7 @@ async def _answer(ctx: Any, params: types.CallToolRequestParams, tool: Tool, run
             readable=shared.readable,
             shows_previews=shared.settings.previews,
             output=shared.output,
+            kept=shared.kept,
             began=began,
         )
         outcome = await tool.run(prepared.arguments, call)

@@ -55,6 +55,7 @@ class Shared:
         self._more_tools = more_tools
         self.readable = Readable(settings.allow_dirs, may_ask=settings.may_ask_for_folders)
         self.output = OutputFolder(settings.output_dir) if settings.output_dir else None
+        self.kept = OutputFolder(settings.kept_folder)
         self._open = AsyncExitStack()
         self._tools: Toolbox | None = None
         self._tasks: anyio.abc.TaskGroup | None = None

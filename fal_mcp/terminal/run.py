@@ -106,6 +106,7 @@ async def _watched(shared: Shared, tool: Tool, given: dict[str, Any], console: C
             prices=shared.prices,
             readable=shared.readable,
             output=shared.output,
+            kept=shared.kept,
         )
         prepared = tool.prepare(given)
         if prepared.faults:

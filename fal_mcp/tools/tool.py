@@ -1,7 +1,9 @@
 """What a tool is, what one call of it may use, and what comes of it. Knows nothing of MCP."""
 
+import tempfile
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from fal_mcp.catalog.catalog import Catalog
@@ -95,6 +97,8 @@ class Call:
     shows_previews: bool = False
     output: OutputFolder | None = None
     """Where what comes out is saved; nowhere where there is none."""
+    kept: OutputFolder = field(default_factory=lambda: OutputFolder(Path(tempfile.gettempdir(), "fal-mcp")))
+    """Where bytes that came inside an answer are put, which no address leads to."""
     began: Callable[[str], None] = lambda job_id: None
     """Told the id of the paid job that this call began."""
 
