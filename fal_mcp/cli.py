@@ -11,7 +11,7 @@ import anyio
 import typer
 
 from fal_mcp import __version__, bundled
-from fal_mcp.config import Settings
+from fal_mcp.config import MORE_TOOLSETS, TOOLSETS, Settings
 
 app = typer.Typer(
     add_completion=False,
@@ -21,12 +21,16 @@ app = typer.Typer(
     help="Every model on fal as a typed MCP tool. Without a command, serves on standard input and output.",
 )
 
+ALL_TOOLSETS = (*TOOLSETS, *MORE_TOOLSETS)
 FalUrl = Annotated[str | None, typer.Option(help="A stand-in for fal, one path prefix per fal host below this URL.")]
 ListOption = Annotated[
     str | None,
     typer.Option("--list", help="Model tools to list: search (none), pinned, all, or categories and globs."),
 ]
-Toolsets = Annotated[str | None, typer.Option(help="Which hand-made tools there are: models, jobs, storage.")]
+Toolsets = Annotated[
+    str | None, typer.Option(help=f"Which toolsets there are besides the models: {', '.join(ALL_TOOLSETS)}, or all.")
+]
+ReadOnly = Annotated[bool | None, typer.Option(help="Leave out and refuse everything but what only reads.")]
 Pin = Annotated[str | None, typer.Option(help="The models that are pinned: globs over ids, comma-separated.")]
 Only = Annotated[str | None, typer.Option(help="What may be run at all: globs over ids, comma-separated.")]
 Models = Annotated[Path | None, typer.Option(help="A folder of model documents in place of fal's live catalog.")]
@@ -56,6 +60,7 @@ def main_command(
     fal_url: FalUrl = None,
     listed: ListOption = None,
     toolsets: Toolsets = None,
+    read_only: ReadOnly = None,
     pin: Pin = None,
     only: Only = None,
     models: Models = None,
@@ -88,6 +93,7 @@ def serve(
     fal_url: FalUrl = None,
     listed: ListOption = None,
     toolsets: Toolsets = None,
+    read_only: ReadOnly = None,
     pin: Pin = None,
     only: Only = None,
     models: Models = None,

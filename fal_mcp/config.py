@@ -25,6 +25,7 @@ class Hosts:
     api: str = "https://api.fal.ai"
     cdn: str = "https://v3.fal.media"
     www: str = "https://fal.ai"
+    docs: str = "https://docs.fal.ai"
 
     @classmethod
     def at(cls, url: str) -> "Hosts":
@@ -37,12 +38,12 @@ class Hosts:
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError(f"The stand-in's address {url!r} is not a URL such as 'http://127.0.0.1:8080'.")
         base = url.rstrip("/")
-        return cls(**{role: f"{base}/{role}" for role in ("queue", "run", "rest", "api", "cdn", "www")})
+        return cls(**{role: f"{base}/{role}" for role in ("queue", "run", "rest", "api", "cdn", "www", "docs")})
 
     def takes_the_key(self, url: str) -> bool:
         """Whether `url` lies on a host, and below a path, that may be sent the key.
 
-        The CDN and the website are not among them: nothing there asks for it.
+        The CDN, the website and the documentation are not among them: nothing there asks for it.
         """
         return any(_is_below(url, base) for base in (self.queue, self.run, self.rest, self.api))
 
@@ -77,7 +78,9 @@ DEFAULT_PINS = (
     "fal-ai/whisper",
 )
 """One or two models for each common task."""
-TOOLSETS = ("models", "jobs", "storage")
+TOOLSETS = ("models", "jobs", "storage", "usage")
+"""Which toolsets there are unless told otherwise."""
+MORE_TOOLSETS = ("serverless", "compute", "keys", "account", "organization", "workflows", "assets", "docs")
 _MOST_HOURS = 24 * 30
 _LONGEST_WAIT = 3600.0
 _MOST_MONEY = 1_000_000.0
@@ -94,7 +97,9 @@ class Settings:
     listed: tuple[str, ...] = ("pinned",)
     """Which model tools are listed: `search` (none), `pinned`, `all`, or categories and globs over endpoint ids."""
     toolsets: tuple[str, ...] = TOOLSETS
-    """Which hand-made tools there are besides."""
+    """Which other tools there are besides."""
+    read_only: bool = False
+    """Whether everything is left out and refused but what only reads."""
     pins: tuple[str, ...] = DEFAULT_PINS
     only: tuple[str, ...] = ("*",)
     """Globs over endpoint ids: what may be run at all."""
@@ -144,6 +149,11 @@ class Settings:
         return self.output_dir or (self.data or Path(tempfile.gettempdir(), "fal-mcp")) / "files"
 
     @property
+    def secrets_folder(self) -> Path:
+        """Where new keys are written, each in a file that only its owner can read."""
+        return (self.data or Path(tempfile.gettempdir(), "fal-mcp")) / "keys"
+
+    @property
     def _stand_in(self) -> str:
         return "" if self.hosts == Hosts() else f"-{hashlib.sha256(self.hosts.api.encode()).hexdigest()[:12]}"
 
@@ -152,9 +162,9 @@ class Settings:
         """Settings from environment variables; one that is given as an argument wins over its variable.
 
         FAL_KEY, or FAL_KEY_ID with FAL_KEY_SECRET (fact sheet §1.2); FAL_ADMIN_KEY; FAL_MCP_URL (`fal_url`); and
-        FAL_MCP_ with the name of any other setting in capitals: LIST, TOOLSETS, PIN, ONLY, MODELS, REFRESH_HOURS,
-        ALLOW_DIR, DATA_DIR, OUTPUT_DIR, PREVIEWS, WAIT, TASK_GRACE, ON_DISCONNECT, RECORD_ARGUMENTS, MAX_COST,
-        SESSION_BUDGET, DAILY_BUDGET, APPROVE_OVER, ALLOW_UNPRICED.
+        FAL_MCP_ with the name of any other setting in capitals: LIST, TOOLSETS, READ_ONLY, PIN, ONLY, MODELS,
+        REFRESH_HOURS, ALLOW_DIR, DATA_DIR, OUTPUT_DIR, PREVIEWS, WAIT, TASK_GRACE, ON_DISCONNECT, RECORD_ARGUMENTS,
+        MAX_COST, SESSION_BUDGET, DAILY_BUDGET, APPROVE_OVER, ALLOW_UNPRICED.
 
         Raises:
             ValueError: a setting cannot be used; the message names it.
@@ -173,6 +183,7 @@ class Settings:
             admin_key=_clean_key("FAL_ADMIN_KEY", env.get("FAL_ADMIN_KEY", "").strip()),
             hosts=Hosts.at(value("fal_url")) if value("fal_url") else Hosts(),
             listed=_parts(value("list")) or default.listed,
+            read_only=_is_on(value("read_only"), False),
             toolsets=_toolsets(_parts(value("toolsets"))) or default.toolsets,
             pins=_parts(value("pin")) or default.pins,
             only=_parts(value("only")) or default.only,
@@ -208,9 +219,9 @@ def _folders(given: Iterable[Any]) -> tuple[Path, ...]:
 
 def _toolsets(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
-        if name not in TOOLSETS:
-            raise ValueError(f"There is no toolset {name!r}; there are {', '.join(TOOLSETS)}.")
-    return names
+        if name not in (*TOOLSETS, *MORE_TOOLSETS, "all"):
+            raise ValueError(f"There is no toolset {name!r}; there are {', '.join((*TOOLSETS, *MORE_TOOLSETS))}, all.")
+    return (*TOOLSETS, *MORE_TOOLSETS) if "all" in names else names
 
 
 def _number(name: str, value: Any, default: float, most: float) -> float:

@@ -88,7 +88,7 @@ def _about(item: Media) -> str:
 def _address(item: Media) -> str:
     if _is_remote(item):
         return item.url if len(item.url) <= _LONGEST_SHOWN_URL else "in the structured content"
-    return f"a data URI of {_bytes(len(item.url))}, in the structured content"
+    return item.url[:_LONGEST_SHOWN_URL]
 
 
 def _said(output: Any, media: tuple[Media, ...]) -> list[str]:
@@ -96,8 +96,9 @@ def _said(output: Any, media: tuple[Media, ...]) -> list[str]:
     if not isinstance(output, Mapping):
         return []
     lines: list[str] = []
+    urls = [item.url for item in media[:_MOST_LINKS]]
     for key, value in cast(Mapping[str, Any], output).items():
-        if key == "prompt" or value is None or any(item.url in str(value) for item in media):
+        if key == "prompt" or value is None or any(url in str(value) for url in urls):
             continue
         if isinstance(value, str):
             lines.append(f"{one_line(key, 60)}: {clean(value, _LONGEST_VALUE)}")

@@ -4,21 +4,34 @@ What comes out is safe to show in a terminal and to a model: no escape sequences
 direction-changing characters, and never longer than asked.
 """
 
+import json
 import re
 import unicodedata
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _SPACES = re.compile(r"[ \t\r\f\v\u00a0\u2028\u2029]+")
 _BLANK_LINES = re.compile(r"\n{3,}")
+_HIDDEN = re.compile(
+    r"[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
 _KEPT_JOINERS = "\u200d"
 """The joiner of emoji and of Indic scripts carries meaning and hides nothing."""
 
 
 def clean(text: str, limit: int) -> str:
     """`text` without anything invisible, at most `limit` characters, with an ellipsis where it was cut."""
-    visible = "".join(c for c in _ESCAPES.sub("", text) if c in "\n\t\r" or _is_visible(c))
-    lines = [_SPACES.sub(" ", line).strip() for line in visible.split("\n")]
+    lines = [_SPACES.sub(" ", line).strip() for line in visible(text).split("\n")]
     return cut(_BLANK_LINES.sub("\n\n", "\n".join(lines)).strip(), limit)
+
+
+def visible(text: str) -> str:
+    """`text` without anything invisible, its spaces and line breaks as they were."""
+    return text if text.isprintable() else "".join(c for c in _ESCAPES.sub("", text) if c in "\n\t\r" or _is_visible(c))
+
+
+def escaped(json_text: str) -> str:
+    """JSON text with everything invisible in its strings written as an escape, so that it reads the same and shows."""
+    return _HIDDEN.sub(lambda found: json.dumps(found[0])[1:-1], json_text)
 
 
 def one_line(text: str, limit: int) -> str:

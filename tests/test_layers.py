@@ -20,7 +20,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "client": {"config", "errors", "text"},
     "jobs": {"client", "errors", "text"},
     "tools": {"local_files", "output_files", "jobs", "catalog", "client", "openapi", "errors", "text"},
-    "toolsets": {"tools", "local_files", "client", "jobs", "catalog", "openapi", "errors", "text"},
+    "toolsets": {
+        "bundled",
+        "tools",
+        "local_files",
+        "output_files",
+        "client",
+        "jobs",
+        "catalog",
+        "openapi",
+        "errors",
+        "text",
+    },
     "refresh": {"catalog", "client", "errors"},
     "terminal": {
         *("server", "tools", "jobs", "refresh", "catalog", "client", "openapi", "bundled", "config", "errors", "text"),
@@ -37,8 +48,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
 }
 DOORS: dict[str, set[str]] = {
-    "mcp": {"server", "demo"},
-    "mcp_types": {"server", "results", "demo"},
+    "mcp": {"server", "demo", "client"},
+    "mcp_types": {"server", "results", "demo", "client"},
     "httpx": {"client", "server", "demo", "emulator"},
     "cryptography": {"client", "emulator"},
     "httpx_sse": {"client"},

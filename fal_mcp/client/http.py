@@ -5,7 +5,7 @@ The key goes to fal's own hosts and nowhere else; redirects are not followed, so
 
 import random
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -27,6 +27,11 @@ _STREAM_SILENCE = 60.0
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30.0)
 _BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 NO_KEY = "This call needs a fal API key, and the server was started without one."
+NO_ADMIN_KEY = "This call needs a key of scope ADMIN, and the server was started without one."
+ADMIN_HINT = (
+    "Create a key of scope ADMIN at https://fal.ai/dashboard/keys and set it as FAL_ADMIN_KEY where this server is "
+    "configured."
+)
 
 
 class Http:
@@ -76,7 +81,7 @@ class Http:
         Raises:
             FalError: whatever the last answer stands for.
         """
-        return await self._again("GET", url, params, headers)
+        return await self._again("GET", url, params=params, headers=headers)
 
     async def send_bare(
         self, method: str, url: str, content: bytes | AsyncIterable[bytes], headers: Mapping[str, str]
@@ -125,11 +130,37 @@ class Http:
         Raises:
             FalError: whatever the last answer stands for.
         """
-        return await self._again("POST", url, params, headers, body)
+        return await self._again("POST", url, params=params, headers=headers, json=body)
 
     async def put(self, url: str, params: Mapping[str, str] | None = None, body: Any = None) -> httpx.Response:
         """An idempotent PUT, repeated like `get`."""
-        return await self._again("PUT", url, params, body=body)
+        return await self._again("PUT", url, params=params, json=body)
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        as_admin: bool = False,
+        is_repeatable: bool = True,
+    ) -> httpx.Response:
+        """Any request, with the admin key where asked; one that is not repeatable is sent again only when it cannot
+        have been received.
+
+        Raises:
+            NotAuthorised: there is no such key.
+            MaybeReceived: it is not repeatable, was sent, and the answer was lost.
+            FalError: whatever the last answer stands for.
+        """
+        key = self.admin_key if as_admin else self._key
+        if key is None:
+            raise NotAuthorised(NO_ADMIN_KEY, hint=ADMIN_HINT) if as_admin else NotAuthorised(NO_KEY)
+        send = self._again if is_repeatable else self._once
+        with_key = {**(headers or {}), "authorization": f"Key {key}"}
+        return await send(method, url, headers=with_key, params=list(query), json=body)
 
     async def post_once(
         self,
@@ -144,9 +175,14 @@ class Http:
             MaybeReceived: it was sent and the answer lost.
             FalError: whatever the last answer stands for.
         """
+        return await self._once("POST", url, params=params, headers=headers, json=body)
+
+    async def _once(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None, **request: Any
+    ) -> httpx.Response:
         for attempt in range(TRIES):
             try:
-                response = await self._client.post(url, json=body, params=params, headers=self._headers(url, headers))
+                response = await self._client.request(method, url, headers=self._headers(url, headers), **request)
             except _BEFORE_SENDING as error:
                 if attempt == TRIES - 1:
                     raise Unreachable(f"fal could not be reached at {_host(url)}.") from error
@@ -205,19 +241,12 @@ class Http:
             raise kind(f"The connection to {_host(url)} broke.") from error
 
     async def _again(
-        self,
-        method: str,
-        url: str,
-        params: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        body: Any = None,
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, **request: Any
     ) -> httpx.Response:
         for attempt in range(TRIES):
             last = attempt == TRIES - 1
             try:
-                response = await self._client.request(
-                    method, url, params=params, headers=self._headers(url, headers), json=body
-                )
+                response = await self._client.request(method, url, headers=self._headers(url, headers), **request)
             except httpx.TransportError as error:
                 if last:
                     raise Unreachable(f"fal could not be reached at {_host(url)}.") from error

@@ -6,11 +6,12 @@ to polling and back is this module's. Fact sheet §2.
 
 import json
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 import anyio
+import anyio.to_thread
 import httpx_sse
 
 from fal_mcp.client import answers
@@ -24,6 +25,9 @@ SLOWEST_POLL = 5.0
 _MOST_REMEMBERED_LINES = 2000
 _LAST_BYTES = 0.25
 _NOT_READY_TRIES = 8
+_LARGE = 1024 * 1024
+"""Bytes from which on an answer is read in a thread, so that no other call waits for it."""
+_DEEPEST = 200
 
 Cancelled = Literal["requested", "already completed", "not found"]
 
@@ -135,7 +139,7 @@ class Queue:
                 if not _is_not_ready(error.message) or attempt == _NOT_READY_TRIES - 1:
                     raise
             else:
-                output = _output(response.content)
+                output = await read_output(response.content)
                 # Right after COMPLETED a 200 may still carry the text of "not ready" (fact sheet §2.5).
                 if not _is_not_ready(str(output.get("detail", ""))):
                     return output
@@ -255,12 +259,41 @@ def _request(endpoint_id: str, body: bytes, hosts: Hosts) -> Request:
     return request
 
 
-def _output(body: bytes) -> dict[str, Any]:
+async def read_output(body: bytes) -> dict[str, Any]:
+    """As `output_of`, a large answer in a thread."""
+    return await anyio.to_thread.run_sync(output_of, body) if len(body) > _LARGE else output_of(body)
+
+
+def output_of(body: bytes) -> dict[str, Any]:
+    """A model's answer as an object; one that is nested too deep to be handled stays text, so that it is not lost.
+
+    Raises:
+        ServiceFailed: it is not JSON.
+    """
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        value: Any = json.loads(body)
+    except RecursionError:
+        return {"output": body.decode("utf-8", "replace")}
+    except ValueError as error:
         raise ServiceFailed("fal's answer is not JSON.") from error
+    if _is_too_deep(body, value):
+        return {"output": body.decode("utf-8", "replace")}
     return cast(dict[str, Any], value) if isinstance(value, dict) else {"output": value}
+
+
+def _is_too_deep(body: bytes, value: Any) -> bool:
+    if body.count(b"[") + body.count(b"{") <= _DEEPEST:
+        return False
+    level: list[Any] = [value]
+    for _ in range(_DEEPEST):
+        level = [inner for outer in level for inner in _inside(outer) if isinstance(inner, (dict, list))]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return cast(dict[str, Any], value).values() if isinstance(value, dict) else cast(list[Any], value)
 
 
 def _is_not_ready(message: str) -> bool:

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fal_mcp.client import answers
 from fal_mcp.client.http import Http
+from fal_mcp.client.queue import read_output
 from fal_mcp.config import Hosts
-from fal_mcp.errors import ServiceFailed
 
 
 class Run:
@@ -25,7 +24,4 @@ class Run:
         """
         self._http.need_key()
         response = await self._http.post_once(f"{self._hosts.run}/{endpoint_id}", arguments)
-        output = answers.json_object(response.content)
-        if output is None:
-            raise ServiceFailed("fal's answer is not a JSON object.")
-        return output
+        return await read_output(response.content)

@@ -53,7 +53,7 @@ class Operations:
     def __init__(self, document: Json) -> None:
         found = [
             _operation(path, method, about)
-            for path, methods in _whole(document["paths"], document).items()
+            for path, methods in document["paths"].items()
             for method, about in methods.items()
         ]
         # `/assets/collections` before `/assets/{asset_id}`.
@@ -82,20 +82,20 @@ class Operations:
 @functools.cache
 def operations() -> Operations:
     """The operations of `schemas/platform.json`."""
-    return Operations(json.loads((bundled.schemas() / "platform.json").read_bytes()))
+    document = json.loads((bundled.schemas() / "platform.json").read_bytes())
+    return Operations({**document, "paths": _opened(document, document["paths"])})
 
 
-def _whole(part: Any, document: Json) -> Any:
-    """`part` with what its references name in their place; none of the document's components holds itself."""
+def _opened(document: Json, part: Any) -> Any:
+    """`part` with each reference into the document replaced by what it names."""
     if isinstance(part, list):
-        return [_whole(one, document) for one in cast(list[Any], part)]
+        return [_opened(document, one) for one in cast(list[Any], part)]
     if not isinstance(part, dict):
         return part
-    about = cast(Json, part)
-    if isinstance(name := about.get("$ref"), str):
-        named = functools.reduce(lambda at, step: at[step], name.removeprefix("#/").split("/"), document)
-        return _whole(named, document)
-    return {key: _whole(one, document) for key, one in about.items()}
+    found = cast(Json, part)
+    if isinstance(found.get("$ref"), str):
+        found = functools.reduce(lambda value, step: value[step], found["$ref"][2:].split("/"), document)
+    return {name: _opened(document, one) for name, one in found.items()}
 
 
 @functools.cache

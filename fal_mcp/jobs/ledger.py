@@ -129,8 +129,8 @@ class Ledger:
         for name in ("output", "error", "saved"):
             if name in columns:
                 columns[name] = _json(columns[name])
-        if len(columns.get("output") or "") > _LARGEST_OUTPUT:
-            # fal keeps it; it is fetched again when it is asked for.
+        if len(columns.get("output") or "") > _LARGEST_OUTPUT and self._is_at_fal(job_id):
+            # It is fetched again when it is asked for.
             columns["output"] = None
         self._set(job_id, **columns)
 
@@ -253,6 +253,10 @@ class Ledger:
                     hint="Nothing was sent. Choose a cheaper model or smaller arguments, or ask the user to raise "
                     f"{setting}.",
                 )
+
+    def _is_at_fal(self, job_id: str) -> bool:
+        row = self._database.execute("SELECT request_id FROM job WHERE job_id = ?", (job_id,)).fetchone()
+        return row is not None and row[0] is not None
 
     def _set(self, job_id: str, **columns: Any) -> None:
         columns["updated"] = time.time()

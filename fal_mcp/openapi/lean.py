@@ -41,9 +41,17 @@ def brief(schema: Any) -> Any:
 
 
 def _is_guard(keyword: str, value: Any) -> bool:
-    return (keyword in ("minLength", "maxLength") and isinstance(value, int)) or (
-        keyword == "additionalProperties" and value in (True, False)
-    )
+    match keyword:
+        case "minLength" | "maxLength":
+            return isinstance(value, int)
+        case "additionalProperties":
+            return value in (True, False)
+        case "required":
+            return value == []
+        case "minItems":
+            return value == 1
+        case _:
+            return keyword == "contains"
 
 
 def values_cut(part: Schema) -> bool:

@@ -140,9 +140,12 @@ async def _list_templates(ctx: Any, params: Any) -> types.ListResourceTemplatesR
 
 
 async def _read_resource(ctx: Any, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-    from fal_mcp.server import library
+    from fal_mcp.server import job_resources, library
 
-    return library.read(ctx.lifespan_context.tools.models, str(params.uri))
+    shared: Shared = ctx.lifespan_context
+    if str(params.uri).startswith(job_resources.PREFIX):
+        return await job_resources.read(shared, str(params.uri))
+    return library.read(shared.tools.models, str(params.uri))
 
 
 async def _list_prompts(ctx: Any, params: Any) -> types.ListPromptsResult:

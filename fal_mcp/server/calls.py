@@ -15,7 +15,9 @@ from mcp.shared.exceptions import MCPError
 
 from fal_mcp import results
 from fal_mcp.catalog.catalog import Catalog
-from fal_mcp.errors import FalError, ServiceFailed
+from fal_mcp.client.http import ADMIN_HINT, NO_ADMIN_KEY
+from fal_mcp.config import Settings
+from fal_mcp.errors import FalError, NotAuthorised, RequestRejected, ServiceFailed
 from fal_mcp.jobs.progress import Report
 from fal_mcp.server import tasks
 from fal_mcp.server.asking import InputNeeded, asker
@@ -64,6 +66,7 @@ async def _answer(ctx: Any, params: types.CallToolRequestParams, tool: Tool, run
             run.task_id = job_id
 
     try:
+        _check_allowed(tool, shared.settings)
         prepared = tool.prepare(params.arguments or {})
         if prepared.faults:
             return results.refuse(tool.name, prepared.faults)
@@ -79,6 +82,7 @@ async def _answer(ctx: Any, params: types.CallToolRequestParams, tool: Tool, run
             shows_previews=shared.settings.previews,
             output=shared.output,
             kept=shared.kept,
+            secrets=shared.settings.secrets_folder,
             began=began,
         )
         outcome = await tool.run(prepared.arguments, call)
@@ -98,6 +102,19 @@ async def _answer(ctx: Any, params: types.CallToolRequestParams, tool: Tool, run
                 hint="A job may be running: list_jobs shows it. Look there before you repeat it.",
             )
         )
+
+
+def _check_allowed(tool: Tool, settings: Settings) -> None:
+    """Refuse what the settings forbid, or what there is no key for, before anything is looked at.
+
+    Raises:
+        RequestRejected: the setting or the key, and what to do.
+    """
+    if settings.read_only and tool.effect != "reads":
+        hint = "Nothing was sent. Only tools that read are offered here."
+        raise RequestRejected(f"This server was started with --read-only, and {tool.name!r} does more.", hint=hint)
+    if tool.key == "admin" and settings.admin_key is None:
+        raise NotAuthorised(NO_ADMIN_KEY, hint=ADMIN_HINT)
 
 
 def _teller(ctx: Any, run: Run | None) -> Any:
@@ -157,11 +174,13 @@ def listed(tool: Tool) -> dict[str, Any]:
         "title": tool.title,
         "description": tool.description,
         "inputSchema": tool.listed_schema,
-        "annotations": {
-            "readOnlyHint": tool.effect == "reads",
-            "destructiveHint": tool.effect == "destroys",
-            "idempotentHint": tool.effect == "reads",
-            "openWorldHint": tool.effect != "reads",
-        },
+        "annotations": _annotations(tool),
         **({"_meta": dict(tool.metadata)} if tool.metadata else {}),
     }
+
+
+def _annotations(tool: Tool) -> dict[str, bool]:
+    """What is not the protocol's default; whether something destroys is asked only of what does not just read."""
+    if tool.effect == "reads":
+        return {"readOnlyHint": True}
+    return {"readOnlyHint": False, "destructiveHint": tool.effect == "destroys"}

@@ -10,6 +10,7 @@ from mcp.shared.exceptions import MCPError
 from fal_mcp.catalog.endpoint import Endpoint, tool_name
 from fal_mcp.openapi.example import example
 from fal_mcp.openapi.schema import branches
+from fal_mcp.server import job_resources
 from fal_mcp.text import clean, one_line
 from fal_mcp.toolsets.models import Models
 
@@ -36,7 +37,7 @@ def resources() -> types.ListResourcesResult:
 
 
 def templates() -> types.ListResourceTemplatesResult:
-    """The resources there are for each model."""
+    """The resources there are for each model and each job."""
     return types.ListResourceTemplatesResult(
         resource_templates=[
             types.ResourceTemplate(
@@ -53,6 +54,7 @@ def templates() -> types.ListResourceTemplatesResult:
                 description="The input and output JSON Schemas of a model, and an example.",
                 mime_type=_JSON,
             ),
+            *job_resources.templates(),
         ]
     )
 

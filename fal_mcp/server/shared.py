@@ -205,7 +205,15 @@ class Shared:
         from fal_mcp.catalog.catalog import Catalog
         from fal_mcp.toolsets.toolbox import Toolbox
 
-        return Toolbox(Catalog(source), self.selection, self.settings.toolsets, self._more_tools)
+        settings = self.settings
+        return Toolbox(
+            Catalog(source),
+            self.selection,
+            settings.toolsets,
+            self._more_tools,
+            is_read_only=settings.read_only,
+            has_admin_key=settings.admin_key is not None,
+        )
 
     def _prepared(self) -> "Toolbox":
         """A toolbox over the newest catalog, its list made: work for a thread, so that no running call waits."""

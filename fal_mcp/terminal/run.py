@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from fal_mcp.tools.tool import Call, Outcome, Tool
 FAILED, WRONG = 1, 2
 _AS_LONG_AS_IT_TAKES = 24 * 3600.0
 _LONGEST_LINE = 60
+_OWNER = "local"
 
 
 def arguments_of(pairs: list[str]) -> dict[str, Any]:
@@ -68,6 +70,10 @@ async def run(settings: Settings, endpoint_id: str, runs: list[dict[str, Any]], 
             faults = [f"  {fault}" for fault in error.faults if str(fault) not in error.message]
             console.print("\n".join([error.message, *faults, error.hint]), style="red", markup=False)
             return WRONG if error.faults else FAILED
+        if outcome.data.get("output_parts"):
+            # Nobody's context is at stake here: the whole of it.
+            job = shared.jobs.get(str(outcome.data["job_id"]), _OWNER)
+            outcome = replace(outcome, data={**outcome.data, "output": await shared.jobs.output(job)})
     _show(outcome, as_json)
     return FAILED if outcome.data.get("status") not in ("completed", "in_progress") else 0
 
@@ -107,6 +113,7 @@ async def _watched(shared: Shared, tool: Tool, given: dict[str, Any], console: C
             readable=shared.readable,
             output=shared.output,
             kept=shared.kept,
+            secrets=shared.settings.secrets_folder,
         )
         prepared = tool.prepare(given)
         if prepared.faults:

@@ -20,7 +20,7 @@ from fal_mcp.local_files import LocalFile, path_in, refusal
 from fal_mcp.openapi.schema import Schema, branches
 from fal_mcp.text import one_line
 from fal_mcp.tools import media
-from fal_mcp.tools.tool import Call, CannotAsk
+from fal_mcp.tools.tool import Call, CannotAsk, Media
 
 _HEAD = 8192
 _AT_ONCE = 4
@@ -163,8 +163,8 @@ async def _urls(found: list[Found], call: Call) -> dict[str, str]:
 
 
 async def _url(found: Found, call: Call) -> str:
-    if found.value.startswith(_JOB_FILE):
-        return await _of_job(found, call)
+    if item := await of_job(found.value, call, f"{_shown(found.path)}: "):
+        return item.url
     path = _local_path(found)
     assert path is not None
     with call.readable.opened(path) as file:
@@ -172,17 +172,24 @@ async def _url(found: Found, call: Call) -> str:
         return await upload(file, sniffed(head, file.name), call)
 
 
-async def _of_job(found: Found, call: Call) -> str:
-    """`fal://jobs/{id}/files/{n}`: the n-th file, from 1, of an earlier result."""
-    job_id, _, number = found.value.removeprefix(_JOB_FILE).partition("/files/")
+async def of_job(reference: str, call: Call, where: str = "") -> Media | None:
+    """`fal://jobs/{id}/files/{n}`: the n-th file, from 1, of an earlier result; None for anything else.
+
+    Raises:
+        InvalidInput: that job has no such file; `where` begins the message.
+        FalError: there is no such job, or it failed.
+    """
+    if not reference.startswith(_JOB_FILE):
+        return None
+    job_id, _, number = reference.removeprefix(_JOB_FILE).partition("/files/")
     output = await call.jobs.output(call.jobs.get(job_id, call.owner))
     files = media.find(output)
     if not number.isdecimal() or not 1 <= int(number) <= len(files):
         raise InvalidInput(
-            f"{_shown(found.path)}: {found.value[:120]!r} names no file; that job has {len(files)}.",
+            f"{where}{reference[:120]!r} names no file; that job has {len(files)}.",
             hint=f"Files are numbered from 1, as in {_JOB_FILE}{job_id}/files/1.",
         )
-    return files[int(number) - 1].url
+    return files[int(number) - 1]
 
 
 def _local_path(found: Found) -> str | None:

@@ -1,20 +1,25 @@
 """An endpoint as a tool: its text, its arguments, and the run of it."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import anyio.to_thread
 
 from fal_mcp.catalog import price
 from fal_mcp.catalog.endpoint import Endpoint, tool_name
 from fal_mcp.catalog.price import Quote
-from fal_mcp.errors import FalError
+from fal_mcp.errors import FalError, InvalidInput
 from fal_mcp.jobs.job import Job, Order
+from fal_mcp.jobs.jobs import Jobs
 from fal_mcp.text import cut, one_line
-from fal_mcp.tools import files, media, previews, saving
+from fal_mcp.tools import files as local
+from fal_mcp.tools import media, previews, saving, whole
 from fal_mcp.tools.tool import Call, Media, Outcome, Tool
 
+T = TypeVar("T")
 LONGEST_DESCRIPTION = 1000
+MOST_FILES = 200
+"""Files of one result that are told, shown and saved."""
 _LONGEST_SENTENCE = 400
 _MOST_FILE_ARGUMENTS = 4
 _POLL_AFTER = {"queued": 10, "running": 20}
@@ -57,7 +62,7 @@ async def run_endpoint(
     """
     # Opening the way to fal is what finds a missing key, before anything is written down.
     call.fal().need_key()
-    arguments = await files.put_up(endpoint, arguments, call)
+    arguments = await local.put_up(endpoint, arguments, call)
     quoted = await quote(endpoint, arguments, call)
     order = order_of(endpoint, arguments, call.owner, quoted, is_fresh=is_fresh, headers=headers, query=query)
     await approved(order, call)
@@ -99,40 +104,83 @@ async def outcome(job: Job, call: Call, *, save_to: str | None = None) -> Outcom
     if not job.is_over:
         return _pending(job, call)
     output = await call.jobs.output(job)
-    found = media.find(output)
-    saved, trouble = await _saved(found, job, output, call, save_to)
+    found = await _aside(output, media.find, output)
+    files = found[:MOST_FILES]
+    saved, trouble = await _saved(files, job, output, call, save_to)
+    told = whole.named(files, job.job_id)
+    short, parts = await _aside(output, _within_budget, output, found, job.job_id)
     waited, ran = job.queue_seconds, job.run_seconds
     data: dict[str, Any] = {
         "status": "completed",
         "endpoint_id": job.endpoint_id,
         "request_id": job.request.request_id if job.request else None,
         "job_id": job.job_id,
-        "output": output,
-        "files": [_file(item, saved) for item in found],
+        "output": short,
+        **({"output_parts": parts} if parts else {}),
+        "files": [_file(item, saved) for item in told],
         "timing": {"queue_s": waited, "run_s": ran},
         "cost": _cost_of(job),
     }
     lines = [f"{job.endpoint_id} ran for {ran:.1f} s after {waited:.1f} s in the queue; {_costs(job)}.", trouble]
     lines += [f"Saved as {path}" for path in saved.values()]
-    shown = await previews.of(found, call.fal()) if call.shows_previews else ()
-    return Outcome(data=data, media=found, note="\n".join(filter(None, lines)), previews=shown)
+    if len(found) > len(files):
+        lines.append(f"{len(found):,} files came out; {len(files)} of them are told here.")
+    if parts:
+        lines.append(f"Not all of the output is told here: get_job with part, 1 to {parts}, gives all of it.")
+    shown = await previews.of(files, call.fal()) if call.shows_previews else ()
+    return Outcome(data=data, media=told, note="\n".join(filter(None, lines)), previews=shown)
+
+
+async def part(job: Job, number: int, jobs: Jobs) -> tuple[str, int]:
+    """The `number`-th part of a completed job's whole output, from 1, and how many there are.
+
+    Raises:
+        FalError: the job is not completed, or fal has forgotten it.
+    """
+    if not job.is_over:
+        raise InvalidInput(f"The job {job.job_id!r} is not over yet.", hint="wait_for_job waits for it.")
+    output = await jobs.output(job)
+
+    def cut() -> tuple[str, int]:
+        plain = whole.without_data(output, media.find(output), job.job_id)
+        return whole.part(plain, number), whole.parts(plain)
+
+    return await _aside(output, cut)
+
+
+async def _aside(output: Any, work: Callable[..., T], *arguments: Any) -> T:
+    """Work on a large output in a thread, so that no other call waits for it."""
+    if whole.is_large(output):
+        return await anyio.to_thread.run_sync(work, *arguments)
+    return work(*arguments)
+
+
+def _within_budget(output: dict[str, Any], found: tuple[Media, ...], job_id: str) -> tuple[Any, int]:
+    """The output as it is told, and in how many parts all of it can be had; 0 where this is all of it."""
+    plain = whole.without_data(output, found, job_id)
+    short, is_cut = whole.shortened(plain)
+    return short, whole.parts(plain) if is_cut else 0
 
 
 async def _saved(
     found: tuple[Media, ...], job: Job, output: dict[str, Any], call: Call, save_to: str | None
 ) -> tuple[dict[str, str], str]:
     """Where the files are on this disk, and what went wrong: a result that is paid for is never lost to a full disk."""
-    if call.output is None:
-        return {}, "This server saves no files: it has no --output-dir." if save_to else ""
+    # What came as bytes has no address: it is put where it can be found, whatever the settings.
+    is_only_bytes = call.output is None
+    trouble = "This server saves no files: it has no --output-dir." if is_only_bytes and save_to else ""
+    if not found or (is_only_bytes and not any(item.url.startswith("data:") for item in found)):
+        return {}, trouble
     # Asked for again, a result is not saved again beside itself.
     if job.saved and await anyio.to_thread.run_sync(saving.are_there, job.saved):
-        return job.saved, ""
+        return job.saved, trouble
     try:
-        saved = await saving.save_all(found, job, output, call.fal(), call.output, save_to)
+        folder, below = (call.kept, None) if call.output is None else (call.output, save_to)
+        saved = await saving.save_all(found, job, output, call.fal(), folder, below, is_only_bytes=is_only_bytes)
     except FalError as error:
         return {}, f"It could not be saved: {error.message}"
     call.jobs.note(job, saved=saved)
-    return saved, ""
+    return saved, trouble
 
 
 def describe(endpoint: Endpoint) -> str:

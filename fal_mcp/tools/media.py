@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from fal_mcp.text import one_line
 from fal_mcp.tools.tool import Kind, Media
 
-MOST_FILES = 200
+_MOST_FILES = 100_000
 _MOST_DEPTH = 12
 _URL = re.compile(r"(?:https?://[^\s<>\"\\^`{|}]+|data:[\w.+-]+/[\w.+-]+[;,].*)", re.DOTALL)
 _MESHES = frozenset({"glb", "gltf", "obj", "fbx", "stl", "ply", "usdz", "splat", "blend"})
@@ -28,11 +28,11 @@ _BY_NAME: tuple[tuple[Kind, str], ...] = (
 
 
 def find(output: Any) -> tuple[Media, ...]:
-    """Every file of `output`, in its order, each address once, at most 200."""
+    """Every file of `output`, in its order, each address once."""
     found: dict[str, Media] = {}
     for media in _in_value(output, "", 0):
         found.setdefault(media.url, media)
-        if len(found) == MOST_FILES:
+        if len(found) == _MOST_FILES:
             break
     return tuple(found.values())
 
@@ -45,8 +45,13 @@ def _in_value(value: Any, name: str, depth: int) -> Iterator[Media]:
     elif isinstance(value, list):
         for item in cast(list[Any], value):
             yield from _in_value(item, name, depth + 1)
-    elif isinstance(value, str) and name.endswith(("url", "urls", "_uri")) and _URL.fullmatch(value):
+    elif isinstance(value, str) and _is_file(value, name):
         yield _media(value, name, {})
+
+
+def _is_file(value: str, name: str) -> bool:
+    # Bytes under any name are a file; an address is one where the name says so.
+    return (value.startswith("data:") or name.endswith(("url", "urls", "_uri"))) and bool(_URL.fullmatch(value))
 
 
 def _in_object(value: dict[str, Any], name: str, depth: int) -> Iterator[Media]:

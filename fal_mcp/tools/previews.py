@@ -83,7 +83,7 @@ def _fitted(picture: object, budget: int) -> bytes | None:
 
 async def _content(item: Media, fal: Fal) -> bytes | None:
     if item.url.startswith("data:"):
-        return _unpacked(item.url)
+        return unpacked(item.url)
     if not fal.media.is_fals(item.url):
         return None
     try:
@@ -93,7 +93,8 @@ async def _content(item: Media, fal: Fal) -> bytes | None:
         return None
 
 
-def _unpacked(url: str) -> bytes | None:
+def unpacked(url: str) -> bytes | None:
+    """The bytes of a `data:` URI; None where it is broken or larger than 40 MB."""
     head, _, body = url.partition(",")
     if len(body) > _MOST_BYTES or not head.endswith(";base64"):
         return None

@@ -3,7 +3,7 @@ that says how to make it again."""
 
 import json
 import mimetypes
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from fal_mcp.errors import NotWritable
 from fal_mcp.jobs.job import Job
 from fal_mcp.output_files import OutputFolder, slug
 from fal_mcp.tools.files import sniffed
+from fal_mcp.tools.previews import unpacked
 from fal_mcp.tools.tool import Media
+from fal_mcp.tools.whole import named
 
 _LARGEST = 20 * 1024**3
 _HEAD = 8192
@@ -23,9 +25,17 @@ _WORDS = ("prompt", "text", "query", "lyrics")
 
 
 async def save_all(
-    media: tuple[Media, ...], job: Job, output: Mapping[str, Any], fal: Fal, folder: OutputFolder, below: str | None
+    media: tuple[Media, ...],
+    job: Job,
+    output: Mapping[str, Any],
+    fal: Fal,
+    folder: OutputFolder,
+    below: str | None,
+    *,
+    is_only_bytes: bool = False,
 ) -> dict[str, str]:
-    """Save every file that is on fal's hosts; where each is now, by its URL.
+    """Save every file that came as bytes and, unless it is to be only those, every one that is on fal's hosts; where
+    each is now, by its reference or URL.
 
     Raises:
         NotWritable: the folder cannot be written.
@@ -34,11 +44,11 @@ async def save_all(
     place = folder.place(below)
     stem = _stem(job, output)
     saved: dict[str, str] = {}
-    for number, item in enumerate(media, 1):
-        if fal.media.is_fals(item.url):
-            target = await _save(item, fal, folder, place, f"{stem}-{number}")
-            saved[item.url] = str(target)
-            await anyio.to_thread.run_sync(_note, target, job, output, item)
+    for number, (item, name) in enumerate(zip(media, named(media, job.job_id), strict=True), 1):
+        if item.url.startswith("data:") or (not is_only_bytes and fal.media.is_fals(item.url)):
+            target = await save(item, fal, folder, place, f"{stem}-{number}")
+            saved[name.url] = str(target)
+            await anyio.to_thread.run_sync(_note, target, job, output, name)
     return saved
 
 
@@ -47,7 +57,13 @@ def are_there(saved: Mapping[str, str]) -> bool:
     return all(Path(path).is_file() for path in saved.values())
 
 
-async def _save(item: Media, fal: Fal, folder: OutputFolder, place: Path, stem: str) -> Path:
+async def save(item: Media, fal: Fal, folder: OutputFolder, place: Path, stem: str) -> Path:
+    """Save one file under the first free name that begins with `stem`, its ending by what it is.
+
+    Raises:
+        NotWritable: it cannot be written, or is larger than 20 GiB.
+        FalError: it could not be fetched.
+    """
     stream, unfinished = await anyio.to_thread.run_sync(folder.begin, place)
     head, size = bytearray(), 0
 
@@ -61,7 +77,7 @@ async def _save(item: Media, fal: Fal, folder: OutputFolder, place: Path, stem: 
 
     try:
         with stream:
-            await fal.media.each(item.url, take)
+            await _each(item, fal, take)
         return await anyio.to_thread.run_sync(folder.finish, unfinished, stem, _ending(bytes(head), item))
     except OSError as error:
         raise NotWritable(f"A file could not be written: {error.strerror}.") from error
@@ -70,9 +86,18 @@ async def _save(item: Media, fal: Fal, folder: OutputFolder, place: Path, stem: 
             await anyio.to_thread.run_sync(folder.drop, unfinished)
 
 
+async def _each(item: Media, fal: Fal, take: Callable[[bytes], Awaitable[None]]) -> None:
+    if not item.url.startswith("data:"):
+        return await fal.media.each(item.url, take)
+    content = await anyio.to_thread.run_sync(unpacked, item.url)
+    if content is None:
+        raise NotWritable("A file came as bytes that cannot be read.")
+    await take(content)
+
+
 def _ending(head: bytes, item: Media) -> str:
     """By what the file is, and not by what it is said to be."""
-    name = item.url.split("?")[0].rsplit("/", 1)[-1]
+    name = "" if item.url.startswith("data:") else item.url.split("?")[0].rsplit("/", 1)[-1]
     kind = sniffed(head, "")
     if kind == "application/octet-stream":
         kind = item.content_type or sniffed(b"", name)

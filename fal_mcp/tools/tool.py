@@ -26,6 +26,11 @@ _APPROVAL: Mapping[str, Any] = {
     "properties": {"approve": {"type": "boolean", "title": "Approve", "description": "Whether it may be paid for."}},
     "required": ["approve"],
 }
+_AGREEMENT: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"agree": {"type": "boolean", "title": "Agree", "description": "Whether it may be done."}},
+    "required": ["agree"],
+}
 Kind = Literal["image", "video", "audio", "3d", "text", "archive", "file"]
 
 
@@ -99,12 +104,22 @@ class Call:
     """Where what comes out is saved; nowhere where there is none."""
     kept: OutputFolder = field(default_factory=lambda: OutputFolder(Path(tempfile.gettempdir(), "fal-mcp")))
     """Where bytes that came inside an answer are put, which no address leads to."""
+    secrets: Path = field(default_factory=lambda: Path(tempfile.gettempdir(), "fal-mcp", "keys"))
+    """Where a new key is written."""
     began: Callable[[str], None] = lambda job_id: None
     """Told the id of the paid job that this call began."""
 
     async def say(self, text: str) -> None:
         """Report progress that is not a job's."""
         await self.tell(Report(0.0, None, text))
+
+    async def agree(self, question: str) -> bool | None:
+        """Whether the user says yes to something that cannot be undone; None where nobody can be asked."""
+        try:
+            answer = await self.ask(question, _AGREEMENT)
+        except CannotAsk:
+            return None
+        return answer is not None and answer.get("agree") is True
 
     async def approve(self, question: str) -> None:
         """Ask the user whether something may be paid for.

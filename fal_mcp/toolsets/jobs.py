@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from fal_mcp.errors import InvalidInput
 from fal_mcp.jobs.job import Job
 from fal_mcp.text import one_line
 from fal_mcp.tools import from_endpoint, from_function
@@ -25,6 +26,10 @@ class WaitArguments(Arguments):
 
 class GetArguments(Arguments):
     job_id: str = Field(min_length=1, max_length=80, description="The job's id, as a run gave it.")
+
+
+class LookArguments(GetArguments):
+    part: int | None = Field(None, ge=1, le=100_000, description="This part of a long output's JSON instead.")
 
 
 class ListArguments(Arguments):
@@ -60,11 +65,12 @@ def tools(models: Models) -> list[Tool]:
             key="user",
         ),
         from_function.tool(
-            GetArguments,
+            LookArguments,
             _get,
             name="get_job",
             title="Look at a job",
-            description="How a job stands now, or its result. Costs nothing and does not wait.",
+            description="How a job stands now, or its result; a long output comes in parts. Costs nothing and does "
+            "not wait.",
             effect="reads",
             key="user",
         ),
@@ -104,7 +110,9 @@ async def _wait(arguments: WaitArguments, call: Call) -> Outcome:
     return await from_endpoint.outcome(job, call)
 
 
-async def _get(arguments: GetArguments, call: Call) -> Outcome:
+async def _get(arguments: LookArguments, call: Call) -> Outcome:
+    if arguments.part is not None:
+        return await _part(arguments.job_id, arguments.part, call)
     job = await call.jobs.billed(call.jobs.get(arguments.job_id, call.owner))
     answer = await from_endpoint.outcome(job, call)
     gone = [item.url for item in answer.media[:_MOST_LOOKED_FOR] if await call.fal().media.is_gone(item.url)]
@@ -112,6 +120,14 @@ async def _get(arguments: GetArguments, call: Call) -> Outcome:
         return answer
     note = f"{answer.note}\n{len(gone)} of its files are gone from fal; their links are dead."
     return replace(answer, note=note, data={**answer.data, "gone": gone})
+
+
+async def _part(job_id: str, number: int, call: Call) -> Outcome:
+    text, count = await from_endpoint.part(call.jobs.get(job_id, call.owner), number, call.jobs)
+    if number > count:
+        raise InvalidInput(f"The output of {job_id[:80]!r} has {count} parts, and no part {number}.")
+    data = {"job_id": job_id, "part": number, "parts": count, "text": text}
+    return Outcome(data=data, note=f"Part {number} of {count} of the output's JSON:\n{text}", is_plain=True)
 
 
 async def _list(arguments: ListArguments, call: Call) -> Outcome:

@@ -165,7 +165,7 @@ async def _chain(models: Models, arguments: ChainArguments, call: Call) -> Outco
         if not job.is_over:
             return _unfinished(last, number, [*done, job.job_id])
         done.append(job.job_id)
-        outputs.append(last.data["output"])
+        outputs.append(await call.jobs.output(job))
     assert last is not None
     note = f"All {len(done)} steps are completed. {last.note}"
     return Outcome(data={**last.data, "done": done}, media=last.media, note=note)

@@ -10,15 +10,18 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
+from urllib.parse import unquote
 
+import anyio
 import anyio.to_thread
 from pydantic import Field
 
 from fal_mcp.client.fetch import fetched
-from fal_mcp.errors import InvalidInput
+from fal_mcp.errors import InvalidInput, NotWritable
 from fal_mcp.local_files import LocalFile, path_in
+from fal_mcp.output_files import slug
 from fal_mcp.text import one_line
-from fal_mcp.tools import files, from_function
+from fal_mcp.tools import files, from_function, saving
 from fal_mcp.tools.tool import Call, Media, Outcome, Tool
 from fal_mcp.toolsets.discovery import Arguments
 
@@ -43,6 +46,11 @@ class UploadArguments(Arguments):
 class TicketArguments(Arguments):
     name: str = Field(min_length=1, max_length=120, description="The file's name, such as photo.png.")
     content_type: str | None = Field(None, max_length=120, pattern=r"^[\w.+-]+/[\w.+-]+$", description="Its MIME type.")
+
+
+class DownloadArguments(Arguments):
+    file: str = Field(min_length=8, max_length=2000, description="Its URL on fal, or fal://jobs/{job_id}/files/1.")
+    save_to: str | None = Field(None, max_length=200, description="A folder below the server's output folder.")
 
 
 class Rule(Arguments):
@@ -94,6 +102,15 @@ def tools() -> list[Tool]:
             key="user",
         ),
         from_function.tool(
+            DownloadArguments,
+            _download,
+            name="download_file",
+            title="Save a file of fal's",
+            description="Saves a file that a model made in the server's output folder and gives its path. Never over "
+            "another file.",
+            effect="writes",
+        ),
+        from_function.tool(
             AccessArguments,
             _access,
             name="file_access",
@@ -121,6 +138,22 @@ def tools() -> list[Tool]:
             key="user",
         ),
     ]
+
+
+async def _download(arguments: DownloadArguments, call: Call) -> Outcome:
+    if call.output is None:
+        raise NotWritable("This server saves no files: it has no --output-dir.")
+    item = await files.of_job(arguments.file, call) or Media(arguments.file, "file")
+    if not item.url.startswith("data:") and not call.fal().media.is_fals(item.url):
+        raise InvalidInput(
+            f"{one_line(arguments.file, 120)!r} is not on fal's hosts, and is not fetched.",
+            hint="Give a URL that a run answered with.",
+        )
+    name = "file" if item.url.startswith("data:") else unquote(item.url.split("?")[0].rsplit("/", 1)[-1])
+    stem = slug(name.rsplit(".", 1)[0]) or "file"
+    path = await saving.save(item, call.fal(), call.output, call.output.place(arguments.save_to), stem)
+    size = (await anyio.Path(path).stat()).st_size
+    return Outcome(data={"path": str(path), "size": size}, note=f"Saved as {path} ({size:,} bytes).", is_plain=True)
 
 
 async def _access(arguments: AccessArguments, call: Call) -> Outcome:

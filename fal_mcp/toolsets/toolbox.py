@@ -1,11 +1,12 @@
 """All tools of one server: the hand-made ones first, then the models; by name, and as the list a host reads."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.tools.tool import Tool
-from fal_mcp.toolsets import discovery, jobs, many, storage
+from fal_mcp.toolsets import compute, discovery, docs, jobs, keys, many, platform, storage, workflows
 from fal_mcp.toolsets.models import Models
 from fal_mcp.toolsets.selection import Selection
 
@@ -17,6 +18,15 @@ SETS: Mapping[str, Callable[[Models], list[Tool]]] = {
     "models": discovery.tools,
     "jobs": lambda models: [*jobs.tools(models), *many.tools(models)],
     "storage": lambda models: storage.tools(),
+    "usage": lambda models: platform.tools("usage"),
+    "serverless": lambda models: platform.tools("serverless"),
+    "compute": lambda models: [*compute.tools(), *platform.tools("compute")],
+    "keys": lambda models: [*keys.tools(), *platform.tools("keys")],
+    "account": lambda models: platform.tools("account"),
+    "organization": lambda models: platform.tools("organization"),
+    "workflows": lambda models: [*platform.tools("workflows"), *workflows.tools()],
+    "assets": lambda models: platform.tools("assets"),
+    "docs": lambda models: docs.tools(),
 }
 """The toolsets there are, in the order of the list; each makes its tools."""
 
@@ -30,10 +40,14 @@ class Toolbox:
         selection: Selection,
         toolsets: Sequence[str] = tuple(SETS),
         more: Sequence[Tool] = (),
+        *,
+        is_read_only: bool = False,
+        has_admin_key: bool = False,
     ) -> None:
         self.models = Models(catalog, selection)
+        self._is_read_only = is_read_only
         made = [tool for name, make in SETS.items() if name in toolsets for tool in make(self.models)]
-        self._fixed = {tool.name: tool for tool in (*made, *more)}
+        self._fixed = {tool.name: tool if has_admin_key else _without_key(tool) for tool in (*made, *more)}
         self._names: dict[Selection, list[str]] = {}
         self._shown: dict[str, dict[str, Any] | None] = {}
 
@@ -51,7 +65,7 @@ class Toolbox:
         if wanted not in self._names:
             if len(self._names) >= _MOST_SELECTIONS:
                 self._names.clear()
-            self._names[wanted] = [*self._fixed, *wanted.listed_ids(self.catalog)]
+            self._names[wanted] = self._listed(wanted)
         return self._names[wanted]
 
     def page(self, names: Sequence[str], show: Callable[[Tool], dict[str, Any]]) -> list[dict[str, Any]]:
@@ -61,3 +75,15 @@ class Toolbox:
                 tool = self._fixed.get(name) or self.models.of(name)
                 self._shown[name] = show(tool) if tool else None
         return [shown for name in names if (shown := self._shown[name])]
+
+    def _listed(self, wanted: Selection) -> list[str]:
+        if self._is_read_only:
+            return [name for name, tool in self._fixed.items() if tool.effect == "reads"]
+        return [*self._fixed, *wanted.listed_ids(self.catalog)]
+
+
+def _without_key(tool: Tool) -> Tool:
+    """Without an admin key, what needs one says so where a model chooses."""
+    if tool.key != "admin":
+        return tool
+    return replace(tool, description=f"{tool.description} It is not set here, so this is refused.")

@@ -1,0 +1,127 @@
+"""Jobs as resources: how one stands, its output in parts, and each of its files."""
+
+import base64
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+import mcp_types as types
+from mcp.shared.exceptions import MCPError
+
+from fal_mcp.errors import FalError, NotFound
+from fal_mcp.jobs.job import Job
+from fal_mcp.text import one_line
+from fal_mcp.tools import from_endpoint, media, previews
+from fal_mcp.tools.tool import Call, Media
+
+if TYPE_CHECKING:
+    from fal_mcp.server.shared import Shared
+
+PREFIX = "fal://jobs/"
+_OWNER = "local"
+_INVALID_PARAMS, _INTERNAL = -32602, -32603
+_LARGEST = 700_000
+"""Bytes of a file that is read whole: one mebibyte of a host's answer as base64, with room."""
+_JSON = "application/json"
+
+
+def templates() -> list[types.ResourceTemplate]:
+    """What there is for each job."""
+    return [
+        types.ResourceTemplate(
+            uri_template="fal://jobs/{job_id}",
+            name="job",
+            title="A job",
+            description="How a run stands, or its result.",
+            mime_type=_JSON,
+        ),
+        types.ResourceTemplate(
+            uri_template="fal://jobs/{job_id}/output/{part}",
+            name="output",
+            title="A part of a job's output",
+            description="The output's JSON in parts, from 1; all of them together are the whole.",
+            mime_type="text/plain",
+        ),
+        types.ResourceTemplate(
+            uri_template="fal://jobs/{job_id}/files/{number}",
+            name="file",
+            title="A job's file",
+            description="A file that came out, from 1, where it is small enough to be read whole.",
+        ),
+    ]
+
+
+async def read(shared: "Shared", uri: str) -> types.ReadResourceResult:
+    """The resource of a job at `uri`.
+
+    Raises:
+        MCPError: there is none, with the reason.
+    """
+    try:
+        match uri.removeprefix(PREFIX).split("/"):
+            case [job_id]:
+                return await _job(shared, uri, shared.jobs.get(job_id, _OWNER))
+            case [job_id, "output", part] if part.isdecimal():
+                return await _part(shared, uri, shared.jobs.get(job_id, _OWNER), int(part))
+            case [job_id, "files", number] if number.isdecimal():
+                return await _file(shared, uri, shared.jobs.get(job_id, _OWNER), int(number))
+            case _:
+                raise _none(uri)
+    except NotFound as error:
+        raise _none(uri) from error
+    except FalError as error:
+        raise MCPError(_INTERNAL, error.message, {"uri": uri}) from error
+
+
+async def _job(shared: "Shared", uri: str, job: Job) -> types.ReadResourceResult:
+    call = Call(lambda: shared.fal, shared.tools.catalog, shared.jobs, _nobody, output=shared.output, kept=shared.kept)
+    outcome = await from_endpoint.outcome(job, call)
+    text = json.dumps(dict(outcome.data), ensure_ascii=False)
+    return types.ReadResourceResult(contents=[types.TextResourceContents(uri=uri, text=text, mime_type=_JSON)])
+
+
+async def _part(shared: "Shared", uri: str, job: Job, number: int) -> types.ReadResourceResult:
+    text, count = await from_endpoint.part(job, number, shared.jobs)
+    if not 1 <= number <= count:
+        raise _none(uri)
+    return types.ReadResourceResult(contents=[types.TextResourceContents(uri=uri, text=text, mime_type="text/plain")])
+
+
+async def _file(shared: "Shared", uri: str, job: Job, number: int) -> types.ReadResourceResult:
+    files = media.find(await shared.jobs.output(job))
+    if not 1 <= number <= len(files):
+        raise _none(uri)
+    item = files[number - 1]
+    content = await _content(shared, job, item, uri)
+    if content is None:
+        said = f"The file is larger than {_LARGEST:,} bytes or not on fal's hosts; it is at {item.url[:500]}."
+        raise MCPError(_INVALID_PARAMS, said, {"uri": uri})
+    blob = base64.b64encode(content).decode()
+    contents = types.BlobResourceContents(uri=uri, blob=blob, mime_type=item.content_type)
+    return types.ReadResourceResult(contents=[contents])
+
+
+async def _content(shared: "Shared", job: Job, item: Media, uri: str) -> bytes | None:
+    saved = (job.saved or {}).get(item.url) or (job.saved or {}).get(uri)
+    if saved is not None and (content := await anyio.to_thread.run_sync(_on_disk, Path(saved))) is not None:
+        return content
+    if item.url.startswith("data:"):
+        content = await anyio.to_thread.run_sync(previews.unpacked, item.url)
+        return content if content is not None and len(content) <= _LARGEST else None
+    return await shared.fal.media.read(item.url, _LARGEST) if shared.fal.media.is_fals(item.url) else None
+
+
+def _on_disk(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes() if path.stat().st_size <= _LARGEST else None
+    except OSError:
+        return None
+
+
+def _none(uri: str) -> MCPError:
+    return MCPError(_INVALID_PARAMS, f"There is no resource {one_line(uri, 200)!r}.", {"uri": uri})
+
+
+async def _nobody(_: Any) -> None:
+    return None

@@ -1,0 +1,108 @@
+"""An operation of fal's Platform API as a tool: its text, its arguments, and its answer in words."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+from fal_mcp.errors import InvalidInput
+from fal_mcp.openapi.operation import Operation
+from fal_mcp.openapi.schema import Schema
+from fal_mcp.text import clean, cut, one_line
+from fal_mcp.tools import pages, rules
+from fal_mcp.tools.tool import Call, Effect, Outcome, Tool
+
+_LONGEST_TEXT = 12_000
+_LONGEST_CELL = 2000
+_CONFIRM: Schema = {"type": "string", "description": "The same name again, where the user cannot be asked."}
+
+
+def tool(operation: Operation, name: str, effect: Effect) -> Tool:
+    """The tool of one operation."""
+
+    async def run(arguments: Mapping[str, Any], call: Call) -> Outcome:
+        rules.check(operation, arguments)
+        if effect == "destroys":
+            await confirmed(operation.summary, _target(operation, arguments), arguments, call)
+        return said(operation, await pages.fetch(operation, arguments, call))
+
+    return Tool(
+        name=name,
+        title=operation.summary,
+        description=operation.description,
+        input_schema=schema_of(operation, effect),
+        effect=effect,
+        key="admin" if operation.needs_admin else "user",
+        run=run,
+        is_lean=False,
+    )
+
+
+def schema_of(operation: Operation, effect: Effect) -> Schema:
+    """The operation's arguments as the tool takes them: `limit` counts rows, not a page of them."""
+    schema = operation.input_schema()
+    if operation.rows and "limit" in schema["properties"]:
+        rows = {"type": "integer", "minimum": 1, "maximum": pages.MOST_ROWS, "default": pages.DEFAULT_ROWS}
+        schema["properties"]["limit"] = {**rows, "description": "Rows at most, over all pages."}
+    if effect == "destroys":
+        schema["properties"]["confirm"] = _CONFIRM
+    return schema
+
+
+async def confirmed(what: str, name: str, arguments: Mapping[str, Any], call: Call) -> None:
+    """Have the user agree to what cannot be undone; where nobody can be asked, the argument `confirm` repeats the name.
+
+    Raises:
+        InvalidInput: nobody agreed; nothing was sent.
+    """
+    agreed = await call.agree(f"{what}: {name}? This cannot be undone.")
+    if agreed or (agreed is None and arguments.get("confirm") == name):
+        return
+    if agreed is None:
+        hint = f"If the user wants it, call again with confirm: {name!r}."
+        raise InvalidInput(f"{what}: {name}. This cannot be undone, and this client cannot ask the user.", hint=hint)
+    raise InvalidInput(
+        f"{what}: {name}. The user did not agree.", hint="Nothing was sent. Do not ask again unless told."
+    )
+
+
+def said(operation: Operation, answer: Any) -> Outcome:
+    """The answer as text a model can use, and whole in the structured content."""
+    if answer is None:
+        return Outcome(data={"done": True}, note=f"Done: {operation.summary}.", is_plain=True)
+    data: dict[str, Any] = cast(dict[str, Any], answer) if isinstance(answer, dict) else {"answer": answer}
+    rows: Any = data.get(operation.rows) if operation.rows else data.get("answer")
+    if not isinstance(rows, list):
+        return Outcome(data=data, note=cut(clean(_compact(answer), _LONGEST_TEXT), _LONGEST_TEXT), is_plain=True)
+    cursor: Any = data.get("next_cursor")
+    more = f"; there are more, with cursor {cursor!r}" if cursor else ""
+    found = cast(list[Any], rows)
+    head = f"{len(found)} {(operation.rows or 'entries').replace('_', ' ')}{more}."
+    return Outcome(data=data, note=_listed(head, found), is_plain=True)
+
+
+def _listed(head: str, rows: list[Any]) -> str:
+    lines = [head]
+    room = _LONGEST_TEXT - len(head) - 80
+    for number, row in enumerate(rows):
+        line = cut(one_line(_compact(row), _LONGEST_CELL), _LONGEST_CELL)
+        room -= len(line) + 1
+        if room < 0:
+            return "\n".join([*lines, f"… and {len(rows) - number} more, in the structured content."])
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(_without_nothing(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def _without_nothing(value: Any) -> Any:
+    if isinstance(value, dict):
+        found = cast(dict[str, Any], value)
+        return {key: _without_nothing(item) for key, item in found.items() if item is not None}
+    return [_without_nothing(item) for item in cast(list[Any], value)] if isinstance(value, list) else value
+
+
+def _target(operation: Operation, arguments: Mapping[str, Any]) -> str:
+    names = [one.name for one in operation.arguments if one.place == "path"]
+    return "/".join(one_line(str(arguments[name]), 120) for name in names)

@@ -1,0 +1,111 @@
+"""What an operation answers, gone on with from page to page to a stated number of rows."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from fal_mcp.errors import NotAuthorised, ServiceFailed
+from fal_mcp.openapi.operation import Operation
+from fal_mcp.tools.tool import Call
+
+DEFAULT_ROWS = 100
+MOST_ROWS = 1000
+_MOST_PAGES = 40
+_LARGEST_PAGE = 100
+_SCOPES = {
+    True: "It needs a key of scope ADMIN, and the permission for it: set one as FAL_ADMIN_KEY. Keys are made at "
+    "https://fal.ai/dashboard/keys.",
+    False: "The key in FAL_KEY may not do this: a key of scope API works for what its own account owns.",
+}
+
+
+async def fetch(operation: Operation, arguments: Mapping[str, Any], call: Call) -> Any:
+    """Send it, and go on from page to page until there are as many rows as asked for: the last answer, with the lists
+    of all pages in it.
+
+    Raises:
+        FalError: what fal has against it; where the key is too small, the hint says which scope it takes.
+    """
+    if operation.rows is None:
+        return await send(operation, arguments, call)
+    wanted = int(arguments.get("limit") or DEFAULT_ROWS)
+    takes_limit = any(one.name == "limit" for one in operation.arguments)
+    whole: dict[str, Any] = {}
+    given: dict[str, Any] | None = dict(arguments)
+    for _ in range(_MOST_PAGES):
+        if given is None:
+            break
+        if takes_limit:
+            given["limit"] = min(wanted - _count(operation, whole), _largest_page(operation))
+        answer = await send(operation, given, call)
+        given = _next(operation, given, answer, wanted - _count(operation, whole))
+        whole = _joined(whole, answer)
+        await call.say(f"{_count(operation, whole)} rows so far")
+    return whole
+
+
+async def send(operation: Operation, arguments: Mapping[str, Any], call: Call) -> Any:
+    """One request and its answer: JSON, text, or None where fal answers with nothing.
+
+    Raises:
+        FalError: what fal has against it.
+    """
+    request = operation.request(arguments)
+    platform = call.fal().platform
+    try:
+        response = await platform.send(
+            request.method,
+            request.path,
+            request.query,
+            request.body,
+            as_admin=operation.needs_admin,
+            is_idempotent=operation.takes_idempotency_key,
+        )
+    except NotAuthorised as error:
+        if error.status == 403:
+            error.hint = _SCOPES[operation.needs_admin]
+        raise
+    if not operation.answer_type:
+        return None
+    if operation.answer_type != "application/json":
+        return response.text
+    try:
+        answer: Any = response.json()
+    except (ValueError, RecursionError) as error:
+        raise ServiceFailed(f"fal's answer to {operation.summary!r} is not JSON.") from error
+    if isinstance(answer, dict) or operation.answer.get("type") != "object":
+        return cast(Any, answer)
+    raise ServiceFailed(f"fal's answer to {operation.summary!r} is no object.")
+
+
+def _largest_page(operation: Operation) -> int:
+    limit = next(one for one in operation.arguments if one.name == "limit")
+    return int(limit.schema.get("maximum", _LARGEST_PAGE))
+
+
+def _next(
+    operation: Operation, given: Mapping[str, Any], answer: Mapping[str, Any], missing: int
+) -> dict[str, Any] | None:
+    """The arguments of the next page; None where there is none, or enough came."""
+    page = answer.get(operation.rows or "")
+    count = len(cast(list[Any], page)) if isinstance(page, list) else 0
+    if not count or count >= missing:
+        return None
+    cursor = answer.get("next_cursor")
+    if isinstance(cursor, str) and cursor:
+        return {**given, "cursor": cursor}
+    if answer.get("has_more") and any(one.name == "offset" for one in operation.arguments):
+        return {**given, "offset": int(given.get("offset") or 0) + count}
+    return None
+
+
+def _joined(whole: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
+    lists: dict[str, Any] = {
+        name: [*whole.get(name, ()), *cast(list[Any], value)]
+        for name, value in answer.items()
+        if isinstance(value, list)
+    }
+    return {**answer, **lists}
+
+
+def _count(operation: Operation, whole: Mapping[str, Any]) -> int:
+    return len(whole.get(operation.rows or "", ()))

@@ -1,0 +1,120 @@
+"""GPU machines: starting one with its price said first, and waiting until it can be logged into. Fact sheet §9."""
+
+import time
+from collections.abc import Mapping
+from typing import Any, Literal, cast
+
+import anyio
+from pydantic import Field
+
+from fal_mcp.errors import FalError, ServiceFailed
+from fal_mcp.jobs.job import Job, Order
+from fal_mcp.text import one_line
+from fal_mcp.tools import from_function, pages
+from fal_mcp.tools.tool import Call, Outcome, Tool
+from fal_mcp.toolsets import platform
+from fal_mcp.toolsets.discovery import Arguments
+
+_H100_HOUR = 1.89
+"""USD, as published on 2026-05-25 (fact sheet §11); the API names no price."""
+_GPUS: Mapping[str, int] = {"gpu_1x_h100_sxm5": 1, "gpu_8x_h100_sxm5": 8}
+_POLL_SECONDS = 5.0
+_COMING = frozenset({"init", "pending", "provisioning", "unknown"})
+
+
+class CreateArguments(Arguments):
+    instance_type: Literal["gpu_1x_h100_sxm5", "gpu_8x_h100_sxm5"] = Field(description="One H100, or eight.")
+    ssh_key: str = Field(
+        min_length=1, max_length=8000, pattern=r"^(ssh-|ecdsa-|sk-)", description="The public key that may log in."
+    )
+    sector: Literal["sector_1", "sector_2", "sector_3"] | None = Field(
+        None, description="The InfiniBand network, for machines that work together; eight H100s only."
+    )
+    seconds: float = Field(50, ge=0, le=900, description="How long to wait until it is ready, at most.")
+
+
+class WaitArguments(Arguments):
+    id: str = Field(min_length=1, max_length=120, pattern=r"^[\w-]+$", description="The instance's id.")
+    seconds: float = Field(50, ge=0, le=900, description="How long to wait, at most.")
+
+
+def tools() -> list[Tool]:
+    """The compute tools that are more than one request."""
+    return [
+        from_function.tool(
+            CreateArguments,
+            _create,
+            name="create_instance",
+            title="Start a GPU machine",
+            description="Starts a machine of one or eight H100s, which costs by the hour until it is deleted: about "
+            f"{_H100_HOUR:g} USD for each GPU. The user is asked first. Waits and gives the ssh command. Needs "
+            "FAL_ADMIN_KEY.",
+            effect="spends",
+            key="admin",
+        ),
+        from_function.tool(
+            WaitArguments,
+            _wait,
+            name="wait_for_instance",
+            title="Wait for a GPU machine",
+            description="Waits, with progress, until a machine is ready, and gives the ssh command. Needs "
+            "FAL_ADMIN_KEY.",
+            effect="reads",
+            key="admin",
+        ),
+    ]
+
+
+async def _create(arguments: CreateArguments, call: Call) -> Outcome:
+    given = arguments.model_dump(exclude={"seconds"}, exclude_none=True)
+    hourly = _H100_HOUR * _GPUS[arguments.instance_type]
+    note = f"about {hourly:.4g} USD an hour until it is deleted; the first hour is counted"
+    job = await _begun(Order(f"compute/{arguments.instance_type}", given, call.owner, hourly, note), call)
+    try:
+        instance = await _object("createComputeInstance", given, call)
+    except FalError as error:
+        call.jobs.note(job, state="failed" if error.status else "unknown", error={"message": error.message})
+        raise
+    call.jobs.note(job, state="completed", output=instance)
+    instance = await _ready(instance, arguments.seconds, call)
+    return _told(instance, f"It costs {note}: delete_instance ends that.")
+
+
+async def _begun(order: Order, call: Call) -> Job:
+    """Ask the user, whatever the settings say: a machine costs until somebody ends it."""
+    await call.approve(f"Start {order.endpoint_id.removeprefix('compute/')} for {order.price_note}?")
+    return call.jobs.ledger.begin(order, call.jobs.limits)
+
+
+async def _wait(arguments: WaitArguments, call: Call) -> Outcome:
+    instance = await _object("getComputeInstance", {"id": arguments.id}, call)
+    return _told(await _ready(instance, arguments.seconds, call), "")
+
+
+async def _ready(instance: dict[str, Any], seconds: float, call: Call) -> dict[str, Any]:
+    began = time.monotonic()
+    with anyio.move_on_after(min(seconds, call.wait)):
+        while instance.get("status") in _COMING or (instance.get("status") == "ready" and not instance.get("ip")):
+            await call.say(f"{instance['status']} ({time.monotonic() - began:.0f} s)")
+            await anyio.sleep(_POLL_SECONDS)
+            instance = await _object("getComputeInstance", {"id": instance["id"]}, call)
+    return instance
+
+
+async def _object(operation_id: str, arguments: Mapping[str, Any], call: Call) -> dict[str, Any]:
+    found: Any = await pages.send(platform.operations()[operation_id], arguments, call)
+    if not isinstance(found.get("id"), str):
+        raise ServiceFailed("fal's answer names no instance.", hint="list_instances shows what there is.")
+    return cast(dict[str, Any], found)
+
+
+def _told(instance: dict[str, Any], costs: str) -> Outcome:
+    name, ip = one_line(instance["id"], 80), instance.get("ip")
+    status = one_line(str(instance.get("status")), 40)
+    if status == "ready" and isinstance(ip, str):
+        # fal's API does not say whom to log in as.
+        command = f"ssh ubuntu@{one_line(ip, 60)}"
+        note = f"{name} is ready: {command} (fal names no user; try root if ubuntu is none)."
+        return Outcome(data={**instance, "ssh": command}, note=f"{note} {costs}".strip(), is_plain=True)
+    note = f"{name} is {status}; call wait_for_instance with its id." if status in _COMING else f"{name} is {status}."
+    return Outcome(data=instance, note=f"{note} {costs}".strip(), is_plain=True)

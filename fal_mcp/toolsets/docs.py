@@ -1,0 +1,55 @@
+"""fal's documentation: searched, and a model's own page."""
+
+from pydantic import Field
+
+from fal_mcp.text import clean
+from fal_mcp.tools import from_function
+from fal_mcp.tools.tool import Call, Outcome, Tool
+from fal_mcp.toolsets.discovery import Arguments
+
+_LONGEST = 20_000
+
+
+class SearchArguments(Arguments):
+    query: str = Field(min_length=2, max_length=300, description="What to look for, in plain words.")
+
+
+class ReadArguments(Arguments):
+    endpoint_id: str = Field(
+        min_length=3, max_length=200, pattern=r"^[\w.-]+(/[\w.-]+)+$", description="The model's id, as fal-ai/flux/dev."
+    )
+
+
+def tools() -> list[Tool]:
+    """The documentation tools."""
+    return [
+        from_function.tool(
+            SearchArguments,
+            _search,
+            name="search_docs",
+            title="Search fal's documentation",
+            description="Searches fal's own documentation: APIs, serverless, billing, limits. Free.",
+            effect="reads",
+        ),
+        from_function.tool(
+            ReadArguments,
+            _read,
+            name="read_model_docs",
+            title="Read a model's page",
+            description="The page that fal keeps for language models about one model, with its prices in words. Free.",
+            effect="reads",
+        ),
+    ]
+
+
+async def _search(arguments: SearchArguments, call: Call) -> Outcome:
+    return _told(await call.fal().docs.search(arguments.query))
+
+
+async def _read(arguments: ReadArguments, call: Call) -> Outcome:
+    return _told(await call.fal().docs.of_model(arguments.endpoint_id))
+
+
+def _told(text: str) -> Outcome:
+    said = clean(text, _LONGEST)
+    return Outcome(data={"text": said}, note=said or "Nothing was found.", is_plain=True)

@@ -1,0 +1,72 @@
+"""API keys: a new one goes into a file that only its owner can read, and never to the model. Fact sheet §10.1."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+from pydantic import Field
+
+from fal_mcp.errors import NotWritable, ServiceFailed
+from fal_mcp.output_files import slug
+from fal_mcp.text import one_line
+from fal_mcp.tools import from_function, pages
+from fal_mcp.tools.tool import Call, Outcome, Tool
+from fal_mcp.toolsets import platform
+from fal_mcp.toolsets.discovery import Arguments
+
+
+class CreateArguments(Arguments):
+    alias: str = Field(min_length=1, max_length=255, description="What the key is called, so that it is known later.")
+
+
+def tools() -> list[Tool]:
+    """The key tools that are more than one request."""
+    return [
+        from_function.tool(
+            CreateArguments,
+            _create,
+            name="create_key",
+            title="Create an API key",
+            description="Creates a key of scope API and writes it to a file on the server's machine that only its "
+            "owner can read; the answer has the file's path, the key's id and alias, never the key. Needs "
+            "FAL_ADMIN_KEY.",
+            effect="writes",
+            key="admin",
+        )
+    ]
+
+
+async def _create(arguments: CreateArguments, call: Call) -> Outcome:
+    # A place that cannot be written is found before there is a key to lose.
+    unfinished = await anyio.to_thread.run_sync(_prepared, call.secrets)
+    try:
+        answer: Any = await pages.send(platform.operations()["createApiKey"], {"alias": arguments.alias}, call)
+        key_id, key = answer.get("key_id"), answer.get("key")
+        if not isinstance(key_id, str) or not isinstance(key, str):
+            raise ServiceFailed("fal's answer has no key.", hint="list_keys shows whether one was made.")
+        target = call.secrets / f"{slug(arguments.alias) or 'key'}-{slug(key_id, 16)}.key"
+        await anyio.to_thread.run_sync(_written, unfinished, target, key)
+    finally:
+        await anyio.to_thread.run_sync(lambda: unfinished.unlink(missing_ok=True))
+    name = one_line(arguments.alias, 80)
+    note = f"The key {name!r} ({one_line(key_id, 60)}) is in {target}, which only its owner can read."
+    return Outcome(data={"key_id": key_id, "alias": arguments.alias, "path": str(target)}, note=note, is_plain=True)
+
+
+def _prepared(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        unfinished = folder / f".{os.getpid()}-{os.urandom(6).hex()}"
+        os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except OSError as error:
+        raise NotWritable(
+            f"No key was made: {str(folder)!r} cannot be written ({error.strerror}).",
+            hint="Point --data-dir at a place that can be written.",
+        ) from error
+    return unfinished
+
+
+def _written(unfinished: Path, target: Path, key: str) -> None:
+    unfinished.write_text(f"{key}\n", "utf-8")
+    os.replace(unfinished, target)
