@@ -11,7 +11,7 @@ import anyio
 import anyio.abc
 
 from fal_mcp import bundled
-from fal_mcp.emulator import seeds
+from fal_mcp.emulator import seeds, workflow_document
 from fal_mcp.emulator.documents import Document, Documents
 from fal_mcp.emulator.idempotency import Remembered
 from fal_mcp.emulator.instance import Instance
@@ -21,6 +21,8 @@ from fal_mcp.emulator.script import Failure, Reply, Script
 from fal_mcp.emulator.webhooks import Signer, call_back
 
 DEFAULT_KEY = "emulator:emulator"
+WORKFLOWS = "workflows/emulator/"
+"""Before a workflow's name in its endpoint id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,13 @@ class Emulator:
         if webhook:
             self.tasks.start_soon(call_back, job, webhook, self.signer)
         return job
+
+    def document(self, endpoint_id: str) -> Document | None:
+        """What runs at this endpoint: a model, or one of the account's workflows."""
+        name = endpoint_id.removeprefix(WORKFLOWS)
+        if name != endpoint_id and name in self.workflows:
+            return workflow_document.document(endpoint_id, self.workflows[name]["contents"])
+        return self.documents.get(endpoint_id)
 
     def output(self, document: Document, arguments: dict[str, Any], cdn: str) -> dict[str, Any]:
         """What the model would answer; its files appear on the CDN."""

@@ -71,7 +71,7 @@ def _of_job(job: Job, visit: "Visit", what: str) -> Response:
 
 async def _submit(fal: Emulator, visit: "Visit") -> Response:
     endpoint_id = visit.path.strip("/")
-    document = fal.documents.get(endpoint_id)
+    document = fal.document(endpoint_id)
     script = fal.script_of(endpoint_id)
     if script.submit is not None:
         return reply(script.submit)

@@ -20,8 +20,8 @@ _WORDS = "The emulator made this up, word by word, so that there is something to
 async def answer(fal: Emulator, visit: "Visit") -> Response:
     """Whatever the run host is asked."""
     path = visit.path.strip("/")
-    endpoint_id = path if fal.documents.get(path) else path.removesuffix("/stream")
-    document = fal.documents.get(endpoint_id)
+    endpoint_id = path if fal.document(path) else path.removesuffix("/stream")
+    document = fal.document(endpoint_id)
     headers = {"x-fal-request-id": str(uuid.uuid4())}
     if document is None:
         return JSONResponse({"detail": f'Application "{endpoint_id}" not found'}, 404, headers)

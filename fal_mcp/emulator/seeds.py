@@ -146,13 +146,13 @@ def workflows() -> dict[str, Json]:
     }
     schema = {
         "input": {"prompt": {"type": "string", "name": "prompt", "label": "Prompt", "required": True}},
-        "output": {"image": {"type": "string", "name": "image"}},
+        "output": {"image_url": {"type": "string", "name": "image_url"}},
     }
     contents = {
         "name": "lighthouse",
         "version": "0.1",
         "nodes": nodes,
-        "output": {"image": "$draw.images.0.url"},
+        "output": {"image_url": "$draw.images.0.url"},
         "schema": schema,
     }
     about = {"name": "lighthouse", "title": "A lighthouse", "user_nickname": "emulator", "is_public": False}

@@ -473,6 +473,21 @@ async def test_a_workflow_is_created_once(api: httpx.AsyncClient):
     assert (await api.get("/workflows", params={"search": "lamp"})).json()["total"] == 1
 
 
+async def test_a_workflow_runs_like_a_model_without_a_document_on_the_website(fal: Emulator, api: httpx.AsyncClient):
+    """Fact sheet §10.4: its endpoint id is `workflows/<owner>/<name>`."""
+    root = str(api.base_url).removesuffix("/api/v1/")
+    endpoint = f"{root}/queue/workflows/emulator/lighthouse"
+    submitted = (await api.post(endpoint, json={"prompt": "a lamp"}, headers=auth(KEY))).json()
+    with anyio.fail_after(5):
+        await fal.until(lambda: fal.jobs[submitted["request_id"]].is_over)
+    link = (await api.get(submitted["response_url"], headers=auth(KEY))).json()["image_url"]
+    assert (await api.get(link)).headers["content-type"] == "image/png"
+    refused = await api.post(f"{root}/run/workflows/emulator/lighthouse", json={}, headers=auth(KEY))
+    assert refused.status_code == 422
+    document = f"{root}/www/api/openapi/queue/openapi.json?endpoint_id=workflows/emulator/lighthouse"
+    assert (await api.get(document)).status_code == 404
+
+
 async def test_an_asset_is_collected_tagged_favoured_and_found_again(api: httpx.AsyncClient):
     """Fact sheet §10.5."""
     asset = (await api.get("/assets", params={"limit": 1})).json()["assets"][0]
