@@ -137,7 +137,7 @@ def known(fal: Emulator, request_id: str) -> dict[str, Any]:
         **{"owner": "emulator", "name": "sketch", "endpoint_id": [ENDPOINT], "app_id": ["emulator/sketch"]},
         **{"username": "emulator", "workflow_name": "lighthouse", "request_id": request_id},
         **{"asset_id": next(iter(fal.assets)), "collection_id": next(iter(fal.collections))},
-        **{"character_id": next(iter(fal.characters)), "tag_id": next(iter(fal.tags))},
+        **{"character_id": next(iter(fal.characters)), "tag_id": next(iter(fal.tags)), "tag_ids": list(fal.tags)},
         **{"parent_collection_id": None, "id": "inst_1"},
     }
 
@@ -198,7 +198,7 @@ async def test_read_only_leaves_out_and_refuses_everything_that_does_more(fal: E
     refused |= {"delete_key": {"key_id": "k", "confirm": "k"}, "upload_file": {"text": "x"}}
     with anyio.fail_after(BOUND):
         async with host(read_only=True, listed=("all",)) as client:
-            listed = [tool for tool in (await client.list_tools()).tools]
+            listed = (await client.list_tools()).tools
             answers = [await client.call_tool(name, given) for name, given in refused.items()]
             reads = await client.call_tool("list_apps", {})
     assert listed and all(tool.annotations and tool.annotations.read_only_hint for tool in listed)
@@ -297,15 +297,15 @@ async def test_a_new_key_is_in_a_file_of_its_owners_and_nowhere_else(fal: Emulat
     file = anyio.Path(result.structured_content["path"])
     key = (await file.read_text("utf-8")).strip()
     assert file.is_relative_to(tmp_path / "data" / "keys") and (await file.stat()).st_mode & 0o777 == 0o600
-    assert ":" in key and key in fal.made_keys()
+    assert ":" in key and key in fal.keys
     secret = key.split(":")[1]
     assert secret not in result.model_dump_json() + listed.model_dump_json() and "../My laptop" in text(listed)
 
 
 async def test_a_key_that_could_not_be_written_is_not_made(fal: Emulator, host: Host, tmp_path: Path):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "keys").write_text("a file where the folder would be")
     with anyio.fail_after(BOUND):
-        async with host(data=tmp_path / "file") as client:
+        async with host(data=tmp_path) as client:
             result = await client.call_tool("create_key", {"alias": "x"})
     assert result.is_error and "No key was made" in text(result)
     assert not any(call.method == "POST" for call in platform_calls(fal))
@@ -323,7 +323,7 @@ async def test_a_machine_is_started_after_a_yes_counted_and_waited_for(fal: Emul
         said.append(message or "")
 
     machine = {"instance_type": "gpu_8x_h100_sxm5", "ssh_key": "ssh-ed25519 AAAA me@here"}
-    fal.ready_after = 0
+    fal.instance_reads = 0
     with anyio.fail_after(BOUND):
         async with host(yes, daily_budget=20.0) as client:
             result = await client.call_tool("create_instance", machine, progress_callback=hear)
@@ -367,7 +367,7 @@ async def test_a_lost_answer_to_what_is_not_repeatable_is_never_sent_again(fal: 
     operation = platform.operations()["createWorkflow"]
     assert not operation.takes_idempotency_key
     fal.platform_replies["createWorkflow"] = Reply(502, b"<html>bad gateway</html>")
-    contents = value_of_contents()
+    contents = of_schema("contents", {"type": "object"})
     with anyio.fail_after(BOUND):
         async with host() as client:
             result = await client.call_tool("create_workflow", {"name": "a", "title": "A", "contents": contents})
