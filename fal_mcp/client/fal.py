@@ -9,6 +9,7 @@ from fal_mcp.client.http import Http
 from fal_mcp.client.media import MediaFiles
 from fal_mcp.client.models import Models
 from fal_mcp.client.queue import Queue
+from fal_mcp.client.realtime import Realtime
 from fal_mcp.client.requests import Requests
 from fal_mcp.client.run import Run
 from fal_mcp.client.storage import Storage
@@ -27,6 +28,7 @@ class Fal:
         self.models = Models(self._http, settings.hosts)
         self.requests = Requests(self._http, settings.hosts)
         self.stream = Stream(self._http, settings.hosts)
+        self.realtime = Realtime(self._http, settings.hosts)
         self.storage = Storage(self._http, settings.hosts)
         self.webhooks = Webhooks(self._http, settings.hosts)
         self.access = Access(self._http, settings.hosts)
