@@ -57,7 +57,8 @@ def at_fals_size(models: Path) -> Iterator[Path]:
 
 def lists(models: Path) -> list[Figure]:
     """What the lists weigh, as JSON on the wire, and how long a page takes once its tools are made."""
-    starter = Toolbox(Catalog(Folder(bundled.schemas() / "models")), Selection(pins=Settings().pins))
+    chosen = Settings()
+    starter = Toolbox(Catalog(Folder(bundled.schemas() / "models")), Selection(pins=chosen.pins), chosen.toolsets)
     narrow = Toolbox(starter.catalog, Selection(("search",)), ("models", "jobs"))
     fixed = _listed(narrow)
     others = [tool for tool in _listed(starter, Selection(("search",))) if tool not in fixed]

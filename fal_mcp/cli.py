@@ -27,7 +27,7 @@ ListOption = Annotated[
     str | None,
     typer.Option("--list", help="Model tools to list: search (none), pinned, all, or categories and globs."),
 ]
-Toolsets = Annotated[str | None, typer.Option(help="Which hand-made tools there are: models, jobs, storage.")]
+Toolsets = Annotated[str | None, typer.Option(help="Which hand-made tools there are: models, jobs, storage; realtime.")]
 Pin = Annotated[str | None, typer.Option(help="The models that are pinned: globs over ids, comma-separated.")]
 Only = Annotated[str | None, typer.Option(help="What may be run at all: globs over ids, comma-separated.")]
 Models = Annotated[Path | None, typer.Option(help="A folder of model documents in place of fal's live catalog.")]

@@ -77,7 +77,8 @@ DEFAULT_PINS = (
     "fal-ai/whisper",
 )
 """One or two models for each common task."""
-TOOLSETS = ("models", "jobs", "storage")
+DEFAULT_TOOLSETS = ("models", "jobs", "storage")
+TOOLSETS = (*DEFAULT_TOOLSETS, "realtime")
 _MOST_HOURS = 24 * 30
 _LONGEST_WAIT = 3600.0
 _MOST_MONEY = 1_000_000.0
@@ -93,7 +94,7 @@ class Settings:
     hosts: Hosts = field(default_factory=Hosts)
     listed: tuple[str, ...] = ("pinned",)
     """Which model tools are listed: `search` (none), `pinned`, `all`, or categories and globs over endpoint ids."""
-    toolsets: tuple[str, ...] = TOOLSETS
+    toolsets: tuple[str, ...] = DEFAULT_TOOLSETS
     """Which hand-made tools there are besides."""
     pins: tuple[str, ...] = DEFAULT_PINS
     only: tuple[str, ...] = ("*",)

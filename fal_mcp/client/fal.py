@@ -1,6 +1,7 @@
 """fal as one object: each of its APIs over one connection pool."""
 
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -9,7 +10,6 @@ from fal_mcp.client.http import Http
 from fal_mcp.client.media import MediaFiles
 from fal_mcp.client.models import Models
 from fal_mcp.client.queue import Queue
-from fal_mcp.client.realtime import Realtime
 from fal_mcp.client.requests import Requests
 from fal_mcp.client.run import Run
 from fal_mcp.client.storage import Storage
@@ -17,22 +17,32 @@ from fal_mcp.client.stream import Stream
 from fal_mcp.client.webhooks import Webhooks
 from fal_mcp.config import Settings
 
+if TYPE_CHECKING:
+    from fal_mcp.client.realtime import Realtime
+
 
 class Fal:
     """What a call may ask of fal. Use as an async context manager."""
 
     def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._hosts = settings.hosts
         self._http = Http(settings.hosts, settings.key, transport, settings.admin_key)
         self.queue = Queue(self._http, settings.hosts)
         self.run = Run(self._http, settings.hosts)
         self.models = Models(self._http, settings.hosts)
         self.requests = Requests(self._http, settings.hosts)
         self.stream = Stream(self._http, settings.hosts)
-        self.realtime = Realtime(self._http, settings.hosts)
         self.storage = Storage(self._http, settings.hosts)
         self.webhooks = Webhooks(self._http, settings.hosts)
         self.access = Access(self._http, settings.hosts)
         self.media = MediaFiles(self._http, settings.hosts)
+
+    @cached_property
+    def realtime(self) -> "Realtime":
+        """Connections that are held open. Few calls need them, and WebSockets take long to import."""
+        from fal_mcp.client.realtime import Realtime
+
+        return Realtime(self._http, self._hosts)
 
     def need_key(self) -> None:
         """Refuse what needs a key where there is none.

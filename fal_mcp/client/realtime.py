@@ -28,6 +28,8 @@ LONGEST_OPEN = 90.0
 """Seconds; a runner may have to start first."""
 _PATH = "/realtime"
 _MOST_WAITING_FRAMES = 4
+_GOODBYE = 3.0
+"""Seconds for the other side to say goodbye too; then the connection is cut."""
 _LONGEST_GOODBYE = 5.0
 _TOO_LARGE = 1009
 _REFUSED = frozenset({401, 403})
@@ -169,6 +171,7 @@ class Realtime:
                 open_timeout=LONGEST_OPEN,
                 max_size=LARGEST,
                 max_queue=_MOST_WAITING_FRAMES,
+                close_timeout=_GOODBYE,
                 user_agent_header=f"fal-mcp/{__version__}",
                 **secured,
             )

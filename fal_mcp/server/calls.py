@@ -79,6 +79,7 @@ async def _answer(ctx: Any, params: types.CallToolRequestParams, tool: Tool, run
             shows_previews=shared.settings.previews,
             output=shared.output,
             kept=shared.kept,
+            sessions=lambda: shared.sessions,
             began=began,
         )
         outcome = await tool.run(prepared.arguments, call)

@@ -108,11 +108,11 @@ async def outcome(job: Job, call: Call, *, save_to: str | None = None) -> Outcom
         "request_id": job.request.request_id if job.request else None,
         "job_id": job.job_id,
         "output": output,
-        "files": [_file(item, saved) for item in found],
+        "files": [about(item, saved) for item in found],
         "timing": {"queue_s": waited, "run_s": ran},
-        "cost": _cost_of(job),
+        "cost": cost_of(job),
     }
-    lines = [f"{job.endpoint_id} ran for {ran:.1f} s after {waited:.1f} s in the queue; {_costs(job)}.", trouble]
+    lines = [f"{job.endpoint_id} ran for {ran:.1f} s after {waited:.1f} s in the queue; {costs(job)}.", trouble]
     lines += [f"Saved as {path}" for path in saved.values()]
     shown = await previews.of(found, call.fal()) if call.shows_previews else ()
     return Outcome(data=data, media=found, note="\n".join(filter(None, lines)), previews=shown)
@@ -177,10 +177,10 @@ def _pending(job: Job, call: Call) -> Outcome:
         "job_id": job.job_id,
         "queue_position": job.position,
         "poll_after_s": poll,
-        "cost": _cost_of(job),
+        "cost": cost_of(job),
     }
     note = (
-        f"{job.endpoint_id} {stands}; {_costs(job)}. It goes on by itself and is not to be run again: call "
+        f"{job.endpoint_id} {stands}; {costs(job)}. It goes on by itself and is not to be run again: call "
         f"wait_for_job with job_id {job.job_id!r} for its result."
     )
     return Outcome(data=data, note=note, is_plain=True)
@@ -193,12 +193,14 @@ def _joined(job: Job) -> str:
     )
 
 
-def _cost_of(job: Job) -> dict[str, Any]:
+def cost_of(job: Job) -> dict[str, Any]:
+    """What a job cost, as structured content has it."""
     note = job.price_note if job.billed is None else "billed by fal"
     return {"usd": job.cost, "is_estimate": job.billed is None, "note": note}
 
 
-def _costs(job: Job) -> str:
+def costs(job: Job) -> str:
+    """What a job cost, in words."""
     if job.billed is not None:
         return f"billed {job.billed:.4g} USD"
     return f"about {job.price:.4g} USD" if job.price is not None else f"cost not known ({job.price_note})"
@@ -214,7 +216,8 @@ def _position(path: tuple[str, ...]) -> str:
     return ".".join(path).replace(".[]", "[]")
 
 
-def _file(item: Media, saved: Mapping[str, str]) -> dict[str, Any]:
+def about(item: Media, saved: Mapping[str, str]) -> dict[str, Any]:
+    """A file as structured content has it; `saved` is where files are on this disk, by their URLs."""
     return {
         "url": item.url,
         **({"path": saved[item.url]} if item.url in saved else {}),

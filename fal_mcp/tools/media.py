@@ -46,19 +46,20 @@ def _in_value(value: Any, name: str, depth: int) -> Iterator[Media]:
         for item in cast(list[Any], value):
             yield from _in_value(item, name, depth + 1)
     elif isinstance(value, str) and name.endswith(("url", "urls", "_uri")) and _URL.fullmatch(value):
-        yield _media(value, name, {})
+        yield described(value, name, {})
 
 
 def _in_object(value: dict[str, Any], name: str, depth: int) -> Iterator[Media]:
     url = value.get("url")
     if isinstance(url, str) and _URL.fullmatch(url):
-        yield _media(url, name, value)
+        yield described(url, name, value)
     for key, item in value.items():
         if key != "url":
             yield from _in_value(item, f"{name}.{key}" if name else key, depth + 1)
 
 
-def _media(url: str, name: str, about: dict[str, Any]) -> Media:
+def described(url: str, name: str, about: dict[str, Any]) -> Media:
+    """The file at `url`, which stands under `name`, by what the object around it says."""
     content_type = about.get("content_type")
     told = one_line(content_type, 100) if isinstance(content_type, str) and content_type else _guess(url)
     return Media(

@@ -5,7 +5,7 @@ from typing import Any
 
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.tools.tool import Tool
-from fal_mcp.toolsets import discovery, jobs, many, storage
+from fal_mcp.toolsets import discovery, jobs, many, realtime, storage
 from fal_mcp.toolsets.models import Models
 from fal_mcp.toolsets.selection import Selection
 
@@ -14,9 +14,10 @@ _MOST_SELECTIONS = 100
 
 
 SETS: Mapping[str, Callable[[Models], list[Tool]]] = {
-    "models": discovery.tools,
+    "models": lambda models: [*discovery.tools(models), *realtime.runs(models)],
     "jobs": lambda models: [*jobs.tools(models), *many.tools(models)],
     "storage": lambda models: storage.tools(),
+    "realtime": realtime.sessions,
 }
 """The toolsets there are, in the order of the list; each makes its tools."""
 

@@ -26,7 +26,10 @@ async def main():
     async with Fal(Settings(key=os.environ["FAL_KEY"])) as fal:
         request = await fal.queue.submit("fal-ai/flux/dev", {"prompt": "a red bicycle", "seed": 7})
         await fal.queue.follow(request, seen)
-        print(json.dumps(await fal.queue.result(request)))
+        result = await fal.queue.result(request)
+        async with fal.realtime.opened("fal-ai/flux/dev") as line:
+            live = await line.ask({"prompt": "a red bicycle", "seed": 8}, 20)
+        print(json.dumps({**result, "live": live["seed"]}))
 
 anyio.run(main)
 """
@@ -70,7 +73,7 @@ async def test_our_client_honours_the_proxy_and_the_certificates(fal: Emulator, 
     """Issue 2, item 3."""
     async with as_fal(fal, tmp_path) as environment:
         output = json.loads(await python(environment, "-c", OURS))
-    assert output["seed"] == 7
+    assert output["seed"] == 7 and output["live"] == 8
     assert output["images"][0]["url"].startswith("https://v3.fal.media/files/b/")
 
 

@@ -2,9 +2,11 @@
 
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import anyio
+import anyio.abc
 import httpx
 import pytest
 from hypothesis import given
@@ -14,7 +16,7 @@ from websockets.asyncio.client import connect
 
 from fal_mcp.client import frames
 from fal_mcp.client.fal import Fal
-from fal_mcp.config import Hosts, Settings
+from fal_mcp.config import Settings
 from fal_mcp.emulator import Emulator, Live, Script
 from fal_mcp.errors import (
     FalError,
@@ -141,7 +143,7 @@ async def test_a_key_that_fal_does_not_know_opens_nothing(fal: Emulator, setting
     with anyio.fail_after(BOUND):
         for key in (UNKNOWN_KEY, None):
             with pytest.raises(NotAuthorised):
-                await answers(Settings(key=key, hosts=settings.hosts), 1)
+                await answers(replace(settings, key=key), 1)
     assert fal.lines == []
 
 
@@ -172,13 +174,32 @@ async def test_an_app_without_realtime_says_so(fal: Emulator, settings: Settings
     assert "run_model" in refused.value.hint
 
 
+async def test_a_redirect_is_not_followed(fal: Emulator, settings: Settings):
+    """An input, and the token beside it, goes where fal is and nowhere else."""
+
+    async def elsewhere(visitor: anyio.abc.SocketStream) -> None:
+        async with visitor:
+            request = (await visitor.receive()).decode().split(" ")[1]
+            there = f"{settings.hosts.run.replace('http', 'ws')}{request}"
+            await visitor.send(f"HTTP/1.1 302 Found\r\nLocation: {there}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    with anyio.fail_after(BOUND):
+        async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(listener.serve, elsewhere)
+                port = listener.extra(anyio.abc.SocketAttribute.local_port)
+                hosts = replace(settings.hosts, run=f"http://127.0.0.1:{port}")
+                with pytest.raises(ServiceFailed, match="302"):
+                    await answers(replace(settings, hosts=hosts), 1)
+                tasks.cancel_scope.cancel()
+    assert fal.lines == []
+
+
 async def test_nobody_there_is_unreachable(fal: Emulator, settings: Settings):
-    hosts = Hosts(
-        **{**{role: getattr(settings.hosts, role) for role in ("rest", "queue")}, "run": "http://127.0.0.1:9"}
-    )
+    hosts = replace(settings.hosts, run="http://127.0.0.1:9")
     with anyio.fail_after(BOUND):
         with pytest.raises(Unreachable, match="could be opened"):
-            await answers(Settings(key=KEY, hosts=hosts), 1)
+            await answers(replace(settings, hosts=hosts), 1)
 
 
 @pytest.mark.parametrize(
