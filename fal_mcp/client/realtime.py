@@ -120,7 +120,7 @@ class Line:
         where = f"answer {self.answered + 1} came; {self.answered} came before it"
         match error:
             case TimeoutError():
-                return MaybeReceived(f"{seconds:g} seconds passed before {where}.")
+                return MaybeReceived(f"{seconds:.3g} seconds passed before {where}.")
             case ConnectionClosed() if error.sent is not None and error.sent.code == _TOO_LARGE:
                 return ServiceFailed(f"fal's answer is larger than {LARGEST} bytes.", retryable=False)
             case ConnectionClosed():
