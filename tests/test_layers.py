@@ -58,6 +58,8 @@ DOORS: dict[str, set[str]] = {
     "starlette": {"emulator", "server"},
     "PIL": {"emulator", "tools"},
     "filetype": {"tools"},
+    "websockets": {"client"},
+    "msgpack": {"client", "emulator"},
     "sqlite3": {"jobs", "catalog"},
     "rich": {"demo", "terminal"},
     "typer": {"cli"},

@@ -1,4 +1,4 @@
-"""What a model reads: a snapshot of every tool that is listed by default, and of the server's instructions.
+"""What a model reads: a snapshot of every tool that can be listed, and of the server's instructions.
 
 `UPDATE_SNAPSHOTS=1 pytest tests/test_surface.py` writes them anew; read the difference.
 """
@@ -12,7 +12,7 @@ import pytest
 from mcp.client import Client
 
 from fal_mcp import bundled
-from fal_mcp.config import Settings
+from fal_mcp.config import MORE_TOOLSETS, TOOLSETS, Settings
 from fal_mcp.server import app
 
 FOLDER = Path(__file__).parent / "tools"
@@ -33,7 +33,9 @@ async def listed(settings: Settings) -> dict[str, Any]:
 
 @pytest.fixture
 async def tools() -> dict[str, Any]:
-    return await listed(Settings(listed=("all",), models=bundled.schemas() / "models"))
+    return await listed(
+        Settings(listed=("all",), toolsets=(*TOOLSETS, *MORE_TOOLSETS), models=bundled.schemas() / "models")
+    )
 
 
 def test_every_tool_reads_as_its_snapshot(tools: dict[str, Any]):
@@ -53,3 +55,10 @@ def test_every_tool_says_what_it_is_for_and_what_it_costs(tools: dict[str, Any])
         assert len(tool["description"]) <= 1000
         if "fal/endpoint_id" in tool.get("_meta", {}):
             assert "Costs " in tool["description"], tool["name"]
+
+
+async def test_sessions_are_listed_where_they_are_asked_for(tools: dict[str, Any]):
+    """The default list has a budget; run_realtime is all that it spends on realtime."""
+    usual = await listed(Settings(listed=("search",), toolsets=TOOLSETS, models=bundled.schemas() / "models"))
+    assert {name for name in tools if name.startswith("realtime_")} & usual.keys() == set()
+    assert len(json.dumps(usual["run_realtime"], separators=(",", ":"))) <= 700

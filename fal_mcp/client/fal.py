@@ -1,6 +1,7 @@
 """fal as one object: each of its APIs over one connection pool."""
 
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -18,11 +19,15 @@ from fal_mcp.client.stream import Stream
 from fal_mcp.client.webhooks import Webhooks
 from fal_mcp.config import Settings
 
+if TYPE_CHECKING:
+    from fal_mcp.client.realtime import Realtime
+
 
 class Fal:
     """What a call may ask of fal. Use as an async context manager."""
 
     def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._hosts = settings.hosts
         self._http = Http(settings.hosts, settings.key, transport, settings.admin_key)
         self.queue = Queue(self._http, settings.hosts)
         self.run = Run(self._http, settings.hosts)
@@ -35,6 +40,13 @@ class Fal:
         self.access = Access(self._http, settings.hosts)
         self.docs = Docs(self._http, settings.hosts)
         self.media = MediaFiles(self._http, settings.hosts)
+
+    @cached_property
+    def realtime(self) -> "Realtime":
+        """Connections that are held open. Few calls need them, and WebSockets take long to import."""
+        from fal_mcp.client.realtime import Realtime
+
+        return Realtime(self._http, self._hosts)
 
     def need_key(self) -> None:
         """Refuse what needs a key where there is none.

@@ -47,14 +47,15 @@ class Http:
         self._hosts = hosts
         self._key = key
         self.admin_key = admin_key
+        # A context made once costs less than one per client; it honours SSL_CERT_FILE and SSL_CERT_DIR.
+        self.tls = _tls() if hosts.queue.startswith("https") else None
         self._client = httpx.AsyncClient(
             transport=transport,
             timeout=_TIMEOUT,
             limits=_LIMITS,
             follow_redirects=False,
             headers={"user-agent": f"fal-mcp/{__version__}", "accept": "application/json"},
-            # A context made once costs less than one per client; it honours SSL_CERT_FILE and SSL_CERT_DIR.
-            verify=_tls() if hosts.queue.startswith("https") else False,
+            verify=self.tls or False,
         )
 
     async def __aenter__(self) -> "Http":

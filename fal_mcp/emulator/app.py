@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from fal_mcp.emulator import models_api, platform, queue, run, storage
+from fal_mcp.emulator import models_api, platform, queue, realtime, run, storage
 from fal_mcp.emulator.emulator import Call, Emulator
 
 ROLES = ("queue", "run", "rest", "api", "cdn", "www")
@@ -53,6 +53,10 @@ class Visit:
     def base(self, role: str) -> str:
         return self.bases[role]
 
+    def call(self) -> Call:
+        """What is remembered of it."""
+        return Call(self.method, self.role, self.path, str(self.query), dict(self.headers), self.body)
+
 
 Answer = Callable[[Emulator, Visit], Awaitable[Response] | Response]
 _ANSWERS: dict[str, Any] = {
@@ -72,15 +76,17 @@ class App:
         self._fal = fal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await realtime.answer(self._fal, _visit(HTTPConnection(scope), b""), scope, receive, send)
+            return
         if scope["type"] != "http":
             return
-        visit = await _read(Request(scope, receive))
+        request = Request(scope, receive)
+        visit = _visit(request, await request.body())
         if visit is None:
             response: Response = JSONResponse({"detail": "Not Found"}, 404)
         else:
-            self._fal.record(
-                Call(visit.method, visit.role, visit.path, str(visit.query), dict(visit.headers), visit.body)
-            )
+            self._fal.record(visit.call())
             response = self._refusal(visit) or await _ANSWERS[visit.role](self._fal, visit)
         await response(scope, receive, send)
 
@@ -100,7 +106,7 @@ class App:
         return None if key in self._fal.keys else _detail(401, "No user found for Key ID and Secret")
 
 
-async def _read(request: Request) -> Visit | None:
+def _visit(request: HTTPConnection, body: bytes) -> Visit | None:
     host = (request.url.hostname or "").casefold()
     path, raw_path = request.url.path, request.scope["raw_path"].decode("ascii")
     if host in _HOSTS:
@@ -108,12 +114,12 @@ async def _read(request: Request) -> Visit | None:
     else:
         role, _, rest = path.lstrip("/").partition("/")
         path, raw_path = f"/{rest}", f"/{raw_path.lstrip('/').partition('/')[2]}"
-        root = f"{request.url.scheme}://{request.url.netloc}"
+        root = f"{request.url.scheme.replace('ws', 'http')}://{request.url.netloc}"
         bases = {name: f"{root}/{name}" for name in ROLES}
     if role not in ROLES:
         return None
-    body = await request.body()
-    return Visit(request.method, role, path, raw_path, request.query_params, request.headers, body, bases)
+    method = request.scope.get("method", "GET")
+    return Visit(method, role, path, raw_path, request.query_params, request.headers, body, bases)
 
 
 def _detail(status: int, text: str) -> Response:

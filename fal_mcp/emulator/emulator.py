@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,24 @@ class StoredFile:
         return self._content
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token for realtime connections: for which apps, and until when, in seconds since 1970."""
+
+    apps: tuple[str, ...]
+    expires: float
+
+
+@dataclass(slots=True)
+class Line:
+    """One realtime connection, and what came in on it."""
+
+    endpoint_id: str
+    token: str | None
+    inputs: list[Any] = field(default_factory=list[Any])
+    is_open: bool = True
+
+
 class Emulator:
     """A local fal. `serve` makes it listen; without that it is only state."""
 
@@ -80,6 +98,9 @@ class Emulator:
         """USD a unit, and the unit."""
         self.past_prices: dict[str, float] = {}
         """USD that a call cost on average."""
+        self.tokens: dict[str, Token] = {}
+        self.lines: list[Line] = []
+        """Every realtime connection, the first one first."""
         self.signer = Signer()
         self.access: dict[str, dict[str, Any]] = {}
         self.storage_settings: dict[str, Any] = {"expiration_duration_seconds": None, "initial_acl": None}

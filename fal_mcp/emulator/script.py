@@ -24,6 +24,26 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Live:
+    """How an endpoint's realtime connections go. Without arguments each input is answered. Fact sheet §3.3."""
+
+    is_there: bool = True
+    """Whether the app has a realtime path at all."""
+    unauthorised: int = 0
+    """How many of the first connections are told that their token will not do."""
+    answer: bytes | str | None = None
+    """A frame to send as it stands in place of an answer."""
+    error_after: int | None = None
+    """Fail the input after so many answers, and close."""
+    timeout_after: int | None = None
+    """Say after so many answers that no input came, and close."""
+    close_after: int | None = None
+    """Close at the input after so many answers, without a word."""
+    hold: bool = False
+    """Wait with each answer until `Emulator.release`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Script:
     """One job's course. Without arguments it succeeds at once. Times are in seconds."""
 
@@ -57,3 +77,4 @@ class Script:
     stream_garbage: bool = False
     drop_stream_after: int | None = None
     """Break the status stream's connection after so many events."""
+    live: Live = field(default_factory=Live)

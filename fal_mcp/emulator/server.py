@@ -32,7 +32,7 @@ async def serve(
             log_level="critical",
             access_log=False,
             lifespan="off",
-            ws="none",
+            ws="websockets-sansio",
             timeout_graceful_shutdown=1,
             ssl_certfile=ssl_certfile,
             ssl_keyfile=ssl_keyfile,

@@ -1,4 +1,4 @@
-"""Uploads on the REST host and the CDN, and every file that can be fetched. Fact sheet §4 and §1.5."""
+"""Uploads on the REST host and the CDN, and every file that can be fetched. Fact sheet §4."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 from starlette.responses import JSONResponse, Response
 
-from fal_mcp.emulator import secrets
+from fal_mcp.emulator import realtime, secrets
 from fal_mcp.emulator.emulator import Emulator, StoredFile
 
 if TYPE_CHECKING:
@@ -38,10 +38,8 @@ async def control(fal: Emulator, visit: "Visit") -> Response:
             return JSONResponse({**about, "expires_at": until.isoformat()})
         case "GET", "/.well-known/jwks.json":
             return JSONResponse(fal.signer.jwks())
-        case "POST", "/tokens":
-            return JSONResponse("emulated-token")
-        case "POST", "/tokens/realtime":
-            return JSONResponse({"token": "emulated-token"})
+        case "POST", "/tokens" | "/tokens/realtime":
+            return realtime.give_token(fal, visit)
         case _:
             return JSONResponse({"detail": "Not Found"}, 404)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fal_mcp.client.queue import Request
+from fal_mcp.errors import FalError, GenerationFailed, MaybeReceived, RequestRejected, Unreachable
 
 State = Literal["intent", "queued", "running", "completed", "failed", "cancelled", "unknown"]
 UNFINISHED: tuple[State, ...] = ("intent", "queued", "running", "unknown")
@@ -75,3 +76,9 @@ class Job:
     @property
     def is_over(self) -> bool:
         return self.state in ("completed", "failed", "cancelled")
+
+
+def costs_nothing(error: FalError) -> bool:
+    """Whether what ended so is not billed: it was refused, failed, or never sent. An answer that was lost may be."""
+    is_refused = isinstance(error, (RequestRejected, GenerationFailed, Unreachable))
+    return is_refused and not isinstance(error, MaybeReceived)

@@ -126,7 +126,11 @@ class Jobs:
             return found.outcome
         if job.output is not None:
             return job.output
-        assert job.request is not None
+        if job.request is None:
+            raise NotFound(
+                f"The output of {job.job_id} was not written down, and fal keeps none without its queue.",
+                hint="The answer to its call had it; to have it again is to run it again.",
+            )
         return await self._fal().queue.result(job.request)
 
     async def billed(self, job: Job) -> Job:

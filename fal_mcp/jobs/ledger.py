@@ -113,6 +113,21 @@ class Ledger:
             )
         return job
 
+    def add(self, job_id: str, order: Order, limits: Limits) -> None:
+        """Write down that more is about to be sent on this job's account, unless it would go over a limit.
+
+        Raises:
+            BudgetExceeded, NotRecorded: as for `begin`.
+        """
+        with self._recording(), self._transaction():
+            self._check(order, limits, time.time())
+            self._charge(job_id, order.price or 0.0)
+
+    def give_back(self, job_id: str, price: float | None) -> None:
+        """What was added was refused or failed, and fal does not bill it."""
+        with self._recording():
+            self._charge(job_id, -(price or 0.0))
+
     def accepted(self, job_id: str, request: Request) -> None:
         """fal took it."""
         self._set(
@@ -257,6 +272,10 @@ class Ledger:
     def _is_at_fal(self, job_id: str) -> bool:
         row = self._database.execute("SELECT request_id FROM job WHERE job_id = ?", (job_id,)).fetchone()
         return row is not None and row[0] is not None
+
+    def _charge(self, job_id: str, amount: float) -> None:
+        statement = "UPDATE job SET price = COALESCE(price, 0) + ?, updated = ? WHERE job_id = ?"
+        self._database.execute(statement, (amount, time.time(), job_id))
 
     def _set(self, job_id: str, **columns: Any) -> None:
         columns["updated"] = time.time()

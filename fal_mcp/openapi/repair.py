@@ -96,7 +96,8 @@ def _of_text(value: str, kinds: set[Any]) -> Iterator[tuple[Any, str]]:
         yield (int(number) if number.is_integer() else number), f"{text!r} was read as a number"
     if "boolean" in kinds and text.casefold() in ("true", "false"):
         yield text.casefold() == "true", f"{text!r} was read as {text.casefold()}"
-    if "array" in kinds and not text.startswith("["):
+    # A sentence is no item of a list that somebody forgot to make.
+    if "array" in kinds and re.fullmatch(r"[^\s\[{][^\s]*", text):
         yield [text], "one value was read as a list of one"
 
 

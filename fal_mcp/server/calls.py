@@ -83,6 +83,7 @@ async def _answer(ctx: Any, params: types.CallToolRequestParams, tool: Tool, run
             output=shared.output,
             kept=shared.kept,
             secrets=shared.settings.secrets_folder,
+            sessions=lambda: shared.sessions,
             began=began,
         )
         outcome = await tool.run(prepared.arguments, call)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fal_mcp.catalog.source import Source
     from fal_mcp.client.fal import Fal
     from fal_mcp.jobs.jobs import Jobs
+    from fal_mcp.jobs.sessions import Sessions
     from fal_mcp.server.tasks import Tasks
     from fal_mcp.tools.pricing import Prices
     from fal_mcp.tools.tool import Tool
@@ -108,6 +109,14 @@ class Shared:
         )
         assert self._tasks is not None
         return Jobs(lambda: self.fal, ledger, self._tasks, limits, settings.on_disconnect)
+
+    @cached_property
+    def sessions(self) -> "Sessions":
+        """The realtime connections that are kept between calls, closed when the server stops."""
+        from fal_mcp.jobs.sessions import Sessions
+
+        assert self._tasks is not None
+        return Sessions(lambda: self.fal, self.jobs.ledger, self.jobs.limits, self._tasks)
 
     @cached_property
     def prices(self) -> "Prices":

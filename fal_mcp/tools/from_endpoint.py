@@ -18,8 +18,6 @@ from fal_mcp.tools.tool import Call, Media, Outcome, Tool
 
 T = TypeVar("T")
 LONGEST_DESCRIPTION = 1000
-MOST_FILES = 200
-"""Files of one result that are told, shown and saved."""
 _LONGEST_SENTENCE = 400
 _MOST_FILE_ARGUMENTS = 4
 _POLL_AFTER = {"queued": 10, "running": 20}
@@ -105,7 +103,7 @@ async def outcome(job: Job, call: Call, *, save_to: str | None = None) -> Outcom
         return _pending(job, call)
     output = await call.jobs.output(job)
     found = await _aside(output, media.find, output)
-    files = found[:MOST_FILES]
+    files = found[: media.MOST_FILES]
     saved, trouble = await _saved(files, job, output, call, save_to)
     told = whole.named(files, job.job_id)
     short, parts = await _aside(output, _within_budget, output, found, job.job_id)
@@ -117,11 +115,11 @@ async def outcome(job: Job, call: Call, *, save_to: str | None = None) -> Outcom
         "job_id": job.job_id,
         "output": short,
         **({"output_parts": parts} if parts else {}),
-        "files": [_file(item, saved) for item in told],
+        "files": [about(item, saved) for item in told],
         "timing": {"queue_s": waited, "run_s": ran},
-        "cost": _cost_of(job),
+        "cost": cost_of(job),
     }
-    lines = [f"{job.endpoint_id} ran for {ran:.1f} s after {waited:.1f} s in the queue; {_costs(job)}.", trouble]
+    lines = [f"{job.endpoint_id} ran for {ran:.1f} s after {waited:.1f} s in the queue; {costs(job)}.", trouble]
     lines += [f"Saved as {path}" for path in saved.values()]
     if len(found) > len(files):
         lines.append(f"{len(found):,} files came out; {len(files)} of them are told here.")
@@ -225,10 +223,10 @@ def _pending(job: Job, call: Call) -> Outcome:
         "job_id": job.job_id,
         "queue_position": job.position,
         "poll_after_s": poll,
-        "cost": _cost_of(job),
+        "cost": cost_of(job),
     }
     note = (
-        f"{job.endpoint_id} {stands}; {_costs(job)}. It goes on by itself and is not to be run again: call "
+        f"{job.endpoint_id} {stands}; {costs(job)}. It goes on by itself and is not to be run again: call "
         f"wait_for_job with job_id {job.job_id!r} for its result."
     )
     return Outcome(data=data, note=note, is_plain=True)
@@ -241,12 +239,14 @@ def _joined(job: Job) -> str:
     )
 
 
-def _cost_of(job: Job) -> dict[str, Any]:
+def cost_of(job: Job) -> dict[str, Any]:
+    """What a job cost, as structured content has it."""
     note = job.price_note if job.billed is None else "billed by fal"
     return {"usd": job.cost, "is_estimate": job.billed is None, "note": note}
 
 
-def _costs(job: Job) -> str:
+def costs(job: Job) -> str:
+    """What a job cost, in words."""
     if job.billed is not None:
         return f"billed {job.billed:.4g} USD"
     return f"about {job.price:.4g} USD" if job.price is not None else f"cost not known ({job.price_note})"
@@ -262,7 +262,8 @@ def _position(path: tuple[str, ...]) -> str:
     return ".".join(path).replace(".[]", "[]")
 
 
-def _file(item: Media, saved: Mapping[str, str]) -> dict[str, Any]:
+def about(item: Media, saved: Mapping[str, str]) -> dict[str, Any]:
+    """A file as structured content has it; `saved` is where files are on this disk, by their URLs."""
     return {
         "url": item.url,
         **({"path": saved[item.url]} if item.url in saved else {}),

@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 from fal_mcp.text import one_line
 from fal_mcp.tools.tool import Kind, Media
 
-_MOST_FILES = 100_000
+MOST_FILES = 200
+"""Files of one result that are told, shown and saved."""
+_MOST_FOUND = 100_000
 _MOST_DEPTH = 12
 _URL = re.compile(r"(?:https?://[^\s<>\"\\^`{|}]+|data:[\w.+-]+/[\w.+-]+[;,].*)", re.DOTALL)
 _MESHES = frozenset({"glb", "gltf", "obj", "fbx", "stl", "ply", "usdz", "splat", "blend"})
@@ -32,7 +34,7 @@ def find(output: Any) -> tuple[Media, ...]:
     found: dict[str, Media] = {}
     for media in _in_value(output, "", 0):
         found.setdefault(media.url, media)
-        if len(found) == _MOST_FILES:
+        if len(found) == _MOST_FOUND:
             break
     return tuple(found.values())
 
@@ -46,7 +48,7 @@ def _in_value(value: Any, name: str, depth: int) -> Iterator[Media]:
         for item in cast(list[Any], value):
             yield from _in_value(item, name, depth + 1)
     elif isinstance(value, str) and _is_file(value, name):
-        yield _media(value, name, {})
+        yield described(value, name, {})
 
 
 def _is_file(value: str, name: str) -> bool:
@@ -57,13 +59,14 @@ def _is_file(value: str, name: str) -> bool:
 def _in_object(value: dict[str, Any], name: str, depth: int) -> Iterator[Media]:
     url = value.get("url")
     if isinstance(url, str) and _URL.fullmatch(url):
-        yield _media(url, name, value)
+        yield described(url, name, value)
     for key, item in value.items():
         if key != "url":
             yield from _in_value(item, f"{name}.{key}" if name else key, depth + 1)
 
 
-def _media(url: str, name: str, about: dict[str, Any]) -> Media:
+def described(url: str, name: str, about: dict[str, Any]) -> Media:
+    """The file at `url`, which stands under `name`, by what the object around it says."""
     content_type = about.get("content_type")
     told = one_line(content_type, 100) if isinstance(content_type, str) and content_type else _guess(url)
     return Media(

@@ -7,6 +7,9 @@ import base64
 import binascii
 import io
 import warnings
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import anyio
 import anyio.to_thread
@@ -84,12 +87,23 @@ def _fitted(picture: object, budget: int) -> bytes | None:
 async def _content(item: Media, fal: Fal) -> bytes | None:
     if item.url.startswith("data:"):
         return unpacked(item.url)
+    if item.url.startswith("file:"):
+        return await anyio.to_thread.run_sync(_read, item.url)
     if not fal.media.is_fals(item.url):
         return None
     try:
         return await fal.media.read(item.url, _MOST_BYTES)
     except FalError:
         # The result is there and linked; a picture of it is not worth failing for.
+        return None
+
+
+def _read(url: str) -> bytes | None:
+    """A file that was written here; no output can name one, because only web and data addresses are files in it."""
+    path = Path(url2pathname(urlsplit(url).path))
+    try:
+        return path.read_bytes() if path.stat().st_size <= _MOST_BYTES else None
+    except OSError:
         return None
 
 

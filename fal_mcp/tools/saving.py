@@ -42,7 +42,7 @@ async def save_all(
         FalError: a file could not be fetched.
     """
     place = folder.place(below)
-    stem = _stem(job, output)
+    stem = stem_of(job.endpoint_id, job.arguments or {}, output)
     saved: dict[str, str] = {}
     for number, (item, name) in enumerate(zip(media, named(media, job.job_id), strict=True), 1):
         if item.url.startswith("data:") or (not is_only_bytes and fal.media.is_fals(item.url)):
@@ -101,14 +101,19 @@ def _ending(head: bytes, item: Media) -> str:
     kind = sniffed(head, "")
     if kind == "application/octet-stream":
         kind = item.content_type or sniffed(b"", name)
-    return _ENDINGS.get(kind) or mimetypes.guess_extension(kind) or ".bin"
+    return ending_of(kind)
 
 
-def _stem(job: Job, output: Mapping[str, Any]) -> str:
-    arguments = job.arguments or {}
+def ending_of(content_type: str) -> str:
+    """The ending of a file's name."""
+    return _ENDINGS.get(content_type) or mimetypes.guess_extension(content_type) or ".bin"
+
+
+def stem_of(endpoint_id: str, arguments: Mapping[str, Any], output: Mapping[str, Any]) -> str:
+    """The beginning of a file's name: model, prompt and seed."""
     words = next((str(arguments[name]) for name in _WORDS if isinstance(arguments.get(name), str)), "")
     seed = output.get("seed", arguments.get("seed"))
-    model = slug(job.endpoint_id.removeprefix("fal-ai/"), 40)
+    model = slug(endpoint_id.removeprefix("fal-ai/"), 40)
     return "_".join(filter(None, [model, slug(words, 40), str(seed) if isinstance(seed, int) else ""]))
 
 

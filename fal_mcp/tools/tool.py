@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.client.fal import Fal
-from fal_mcp.errors import BudgetExceeded, Fault
+from fal_mcp.errors import BudgetExceeded, Fault, RequestRejected
 from fal_mcp.jobs.jobs import Jobs
 from fal_mcp.jobs.progress import Report
+from fal_mcp.jobs.sessions import Sessions
 from fal_mcp.local_files import Readable
 from fal_mcp.openapi import faults
 from fal_mcp.openapi.lean import brief, lean
@@ -83,6 +84,10 @@ async def _nobody(question: str, schema: Mapping[str, Any]) -> Mapping[str, Any]
     raise CannotAsk
 
 
+def _no_sessions() -> Sessions:
+    raise RequestRejected("Nothing is kept between calls here.", hint="Use run_realtime: it sends all inputs at once.")
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """What one call may use, and where its progress goes."""
@@ -106,6 +111,8 @@ class Call:
     """Where bytes that came inside an answer are put, which no address leads to."""
     secrets: Path = field(default_factory=lambda: Path(tempfile.gettempdir(), "fal-mcp", "keys"))
     """Where a new key is written."""
+    sessions: Callable[[], Sessions] = field(default=_no_sessions)
+    """The realtime connections that are kept between calls."""
     began: Callable[[str], None] = lambda job_id: None
     """Told the id of the paid job that this call began."""
 

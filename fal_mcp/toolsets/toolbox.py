@@ -6,7 +6,7 @@ from typing import Any
 
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.tools.tool import Tool
-from fal_mcp.toolsets import compute, discovery, docs, jobs, keys, many, platform, storage, workflows
+from fal_mcp.toolsets import compute, discovery, docs, jobs, keys, many, platform, realtime, storage, workflows
 from fal_mcp.toolsets.models import Models
 from fal_mcp.toolsets.selection import Selection
 
@@ -15,7 +15,7 @@ _MOST_SELECTIONS = 100
 
 
 SETS: Mapping[str, Callable[[Models], list[Tool]]] = {
-    "models": discovery.tools,
+    "models": lambda models: [*discovery.tools(models), *realtime.runs(models)],
     "jobs": lambda models: [*jobs.tools(models), *many.tools(models)],
     "storage": lambda models: storage.tools(),
     "usage": lambda models: platform.tools("usage"),
@@ -27,6 +27,7 @@ SETS: Mapping[str, Callable[[Models], list[Tool]]] = {
     "workflows": lambda models: [*platform.tools("workflows"), *workflows.tools()],
     "assets": lambda models: platform.tools("assets"),
     "docs": lambda models: docs.tools(),
+    "realtime": realtime.sessions,
 }
 """The toolsets there are, in the order of the list; each makes its tools."""
 

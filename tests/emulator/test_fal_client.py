@@ -26,7 +26,10 @@ async def main():
     async with Fal(Settings(key=os.environ["FAL_KEY"])) as fal:
         request = await fal.queue.submit("fal-ai/flux/dev", {"prompt": "a red bicycle", "seed": 7})
         await fal.queue.follow(request, seen)
-        print(json.dumps(await fal.queue.result(request)))
+        result = await fal.queue.result(request)
+        async with fal.realtime.opened("fal-ai/flux/dev") as line:
+            live = await line.ask({"prompt": "a red bicycle", "seed": 8}, 20)
+        print(json.dumps({**result, "live": live["seed"]}))
 
 anyio.run(main)
 """
@@ -48,12 +51,15 @@ async def python(environment: dict[str, str], *arguments: str) -> bytes:
 
 
 async def test_fals_own_client_is_content(fal: Emulator, tmp_path: Path):
-    """Issue 2, item 7: run, submit, status, result, cancel, subscribe with logs, upload."""
+    """Issue 2, item 7: run, submit, status, result, cancel, subscribe with logs, upload; and realtime."""
     fal.script("fal-ai/flux/schnell", Script(hold_in_queue=True, queue_position=0))
     fal.script("fal-ai/flux/dev", Script(queue_position=1, queue_seconds=0.3, steps=3, step_seconds=0.2))
     async with as_fal(fal, tmp_path) as environment:
         found = json.loads(await python(environment, str(THEIRS), str(tmp_path)))
-    assert found["seeds"] == [7, 7, 7, 7] and found["async"] == {"seed": 7, "refused": [422, ["body", "num_images"]]}
+    live = [[seed, "r", "ffd8", 256] for seed in (7, 8, 7, 8)]
+    refused = [422, ["body", "num_images"]]
+    assert found["seeds"] == [7, 7, 7, 7] and found["async"] == {"seed": 7, "refused": refused, "live": live}
+    assert [(line.token is None, len(line.inputs)) for line in fal.lines] == [(False, 2), (True, 2)]
     assert found["status"] == "Completed"
     assert {"Queued", "InProgress", "Completed", "step 2/3"} <= set(found["said"])
     assert found["waiting"] == ["Queued", 0]
@@ -67,7 +73,7 @@ async def test_our_client_honours_the_proxy_and_the_certificates(fal: Emulator, 
     """Issue 2, item 3."""
     async with as_fal(fal, tmp_path) as environment:
         output = json.loads(await python(environment, "-c", OURS))
-    assert output["seed"] == 7
+    assert output["seed"] == 7 and output["live"] == 8
     assert output["images"][0]["url"].startswith("https://v3.fal.media/files/b/")
 
 

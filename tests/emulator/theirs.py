@@ -61,7 +61,20 @@ async def asynchronous() -> dict[str, Any]:
         refused: Any = None
     except fal_client.FalClientHTTPError as error:
         refused = [error.status_code, error.response.json()["detail"][0]["loc"]]
-    return {"seed": result["seed"], "refused": refused}
+    return {"seed": result["seed"], "refused": refused, "live": await live(client)}
+
+
+async def live(client: fal_client.AsyncClient) -> list[Any]:
+    """A realtime connection by token, and one by key, which fal's client does too."""
+    pictures: list[Any] = []
+    for use_jwt in (True, False):
+        async with client.realtime(ENDPOINT, use_jwt=use_jwt, max_buffering=2) as connection:
+            for seed in (7, 8):
+                await connection.send({**ARGUMENTS, "seed": seed, "request_id": "r"})
+                output = await connection.recv() or {}
+                image = output["images"][0]
+                pictures.append([output["seed"], output["request_id"], image["content"][:2].hex(), image["width"]])
+    return pictures
 
 
 def main() -> None:

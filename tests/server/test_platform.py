@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, unquote
 
 import anyio
@@ -70,7 +70,9 @@ def of_schema(name: str, schema: Mapping[str, Any]) -> Any:
         case "array":
             return [of_schema(name, schema["items"])]
         case "object" if name == "contents":
-            nodes = {"a": {"id": "a", "type": "run", "app": "fal-ai/flux/dev", "depends": [], "input": {}}}
+            nodes: dict[str, Any] = {
+                "a": {"id": "a", "type": "run", "app": "fal-ai/flux/dev", "depends": [], "input": {}}
+            }
             return {
                 **{"name": "pier", "version": "0.1", "nodes": nodes, "output": {"image": "$a.images.0.url"}},
                 "schema": {"input": {}, "output": {}},
@@ -115,8 +117,9 @@ def landed(operation: Operation, call: Any) -> dict[str, Any]:
             found.setdefault(step[1:-1], []).append(unquote("/".join(rest)))
     for name, text_ in parse_qsl(call.query, keep_blank_values=True):
         found.setdefault(name, []).append(text_)
-    body = json.loads(call.body) if call.body else {}
-    for name, item in (body if isinstance(body, dict) else {"labels": body}).items():
+    body: Any = json.loads(call.body) if call.body else {}
+    named = cast(dict[str, Any], body) if isinstance(body, dict) else {"labels": body}
+    for name, item in named.items():
         found.setdefault(name, []).append(item)
     return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
 
@@ -126,7 +129,8 @@ def sent(operation: Operation, arguments: Mapping[str, Any]) -> dict[str, Any]:
     places = {one.name: one.place for one in operation.arguments}
     found: dict[str, Any] = {}
     for name, given in arguments.items():
-        one = given[0] if isinstance(given, list) and places[name] == "query" else given
+        is_list = isinstance(given, list) and places[name] == "query"
+        one: Any = cast(list[Any], given)[0] if is_list else given
         found[name] = given if places[name] == "body" else json.dumps(one) if isinstance(one, bool) else str(one)
     return found
 

@@ -1,0 +1,116 @@
+"""What goes over a realtime connection: inputs as msgpack, answers as msgpack or JSON. Pure. Fact sheet §3.3.
+
+A frame is somebody else's: how long, how deep and how full it may be is bounded before it is believed.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+import msgpack  # pyright: ignore[reportMissingTypeStubs]
+
+from fal_mcp.errors import FalError, GenerationFailed, InvalidInput, NotAuthorised, ServiceFailed
+from fal_mcp.text import clean, one_line
+
+LARGEST = 64 * 1024 * 1024
+"""Bytes of one frame, either way."""
+_LONGEST_TEXT = 16 * 1024 * 1024
+"""Characters of one that is JSON: three of them can become an object of sixty-four bytes."""
+IDLE = "TIMEOUT"
+"""fal's word for a connection that nothing came in on."""
+_MOST_VALUES = 1_000_000
+_MOST_DEPTH = 64
+_LONGEST_REASON = 600
+
+
+def packed(arguments: Mapping[str, Any]) -> bytes:
+    """An input as it is sent.
+
+    Raises:
+        InvalidInput: it is not JSON, or too large.
+    """
+    try:
+        json.dumps(arguments, allow_nan=False)
+        frame = cast(bytes, cast(Any, msgpack).packb(dict(arguments)))
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise InvalidInput(f"The input cannot be sent: {one_line(str(error), 200)}.") from error
+    if len(frame) > LARGEST:
+        raise InvalidInput(f"The input is {len(frame)} bytes; {LARGEST} are the most.", hint="Give files as URLs.")
+    return frame
+
+
+def read(frame: bytes | str) -> dict[str, Any] | None:
+    """What a frame says: an answer, or None where it is only news, such as how long something took.
+
+    Raises:
+        NotAuthorised: the token will not do.
+        GenerationFailed: fal says that it failed; `error_type` is its code.
+        ServiceFailed: the frame cannot be read, or holds too much.
+    """
+    value = _plain(_unpacked(frame), 0)
+    if not isinstance(value, dict):
+        return {"output": value}
+    answer = cast(dict[str, Any], value)
+    if answer.get("type") == "x-fal-message":
+        return None
+    if answer.get("type") == "x-fal-error":
+        raise _failure(answer)
+    if answer.get("status") == "error" and "error" in answer:
+        raise _refusal(clean(str(answer["error"]), _LONGEST_REASON))
+    return answer
+
+
+def _failure(answer: Mapping[str, Any]) -> GenerationFailed:
+    code = one_line(str(answer.get("error") or "UNKNOWN_ERROR"), 80)
+    reason = clean(str(answer.get("reason") or ""), _LONGEST_REASON)
+    return GenerationFailed(f"{code}: {reason}" if reason else code, error_type=code)
+
+
+def _refusal(said: str) -> FalError:
+    return NotAuthorised(f"fal said: {said}.") if said.casefold() == "unauthorized" else GenerationFailed(said)
+
+
+def _unpacked(frame: bytes | str) -> Any:
+    if isinstance(frame, str) and len(frame) > _LONGEST_TEXT:
+        raise ServiceFailed(f"A text frame of fal's is longer than {_LONGEST_TEXT} characters.", retryable=False)
+    try:
+        return json.loads(frame) if isinstance(frame, str) else _from_msgpack(frame)
+    except (ValueError, RecursionError, msgpack.UnpackException) as error:
+        kind = "JSON" if isinstance(frame, str) else "msgpack"
+        raise ServiceFailed(f"A frame of fal's cannot be read as {kind}.", retryable=False) from error
+
+
+def _from_msgpack(frame: bytes) -> Any:
+    left = _MOST_VALUES
+
+    def count(container: Any) -> Any:
+        # One byte of a frame can become an object of sixty-four.
+        nonlocal left
+        left -= len(container) + 1
+        if left < 0:
+            raise ValueError("too many values")
+        return container
+
+    limits = {"max_array_len": _MOST_VALUES, "max_map_len": _MOST_VALUES}
+    hooks = {"ext_hook": _extension, "list_hook": count, "object_hook": count}
+    return cast(Any, msgpack).unpackb(frame, timestamp=1, **hooks, **limits)
+
+
+def _extension(code: int, content: bytes) -> bytes:
+    return content
+
+
+def _plain(value: Any, depth: int) -> Any:
+    """`value` as JSON would have it, but for bytes."""
+    if depth > _MOST_DEPTH:
+        raise ServiceFailed(f"A frame of fal's is nested more than {_MOST_DEPTH} deep.", retryable=False)
+    if isinstance(value, dict):
+        items = cast(dict[Any, Any], value).items()
+        return {_name(key): _plain(item, depth + 1) for key, item in items}
+    if isinstance(value, list):
+        return [_plain(item, depth + 1) for item in cast(list[Any], value)]
+    return value
+
+
+def _name(key: Any) -> str:
+    return key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key)

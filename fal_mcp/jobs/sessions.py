@@ -1,0 +1,218 @@
+"""Realtime connections that are kept warm between calls: a few at once, each closed when nothing comes for a while.
+
+A call only waits here. A session lives in the server's task group, sends one input at a time, and is one row of the
+ledger, which grows with each input.
+"""
+
+import logging
+import secrets
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.abc
+
+from fal_mcp.client.fal import Fal
+from fal_mcp.errors import FalError, MaybeReceived, NotFound, NotRecorded, RequestRejected, ServiceFailed
+from fal_mcp.jobs.follower import said
+from fal_mcp.jobs.job import Job, Order, costs_nothing
+from fal_mcp.jobs.ledger import Ledger, Limits
+
+if TYPE_CHECKING:
+    from fal_mcp.client.realtime import Line
+
+MOST_SESSIONS = 4
+MOST_WAITING = 8
+_ENDED = "The session ended before this input was sent; it costs nothing."
+
+logger = logging.getLogger("fal_mcp")
+
+
+@dataclass(slots=True, eq=False)
+class Input:
+    """One input on its way through a session. `outcome` is its answer, what went wrong, or None where a newer input
+    took its place."""
+
+    order: Order
+    seconds: float
+    newest_wins: bool
+    outcome: dict[str, Any] | FalError | None = None
+    done: anyio.Event = field(default_factory=anyio.Event)
+
+    def end(self, outcome: dict[str, Any] | FalError | None) -> None:
+        """Tell whoever waits."""
+        self.outcome = outcome
+        self.done.set()
+
+
+class Session:
+    """One connection while it is kept. `idle` is in seconds."""
+
+    def __init__(self, job: Job, idle: float, ledger: Ledger, limits: Limits) -> None:
+        self.session_id = f"rt_{secrets.token_hex(8)}"
+        self.job = job
+        self.idle = idle
+        self.answered = 0
+        self.is_over = False
+        self.ended = anyio.Event()
+        self.scope = anyio.CancelScope()
+        self._ledger = ledger
+        self._limits = limits
+        self._waiting: deque[Input] = deque()
+        self._news = anyio.Event()
+
+    def put(self, item: Input) -> None:
+        """Let an input wait for its turn; with `newest_wins` it takes the place of one that waits so too.
+
+        Raises:
+            RequestRejected: too many wait.
+        """
+        if self.is_over:
+            raise NotFound(_ENDED, hint="Open another with realtime_open.")
+        older = [one for one in self._waiting if one.newest_wins] if item.newest_wins else []
+        for one in older:
+            self._waiting.remove(one)
+            one.end(None)
+        if len(self._waiting) >= MOST_WAITING:
+            raise RequestRejected(
+                f"{MOST_WAITING} inputs wait in this session already.", hint="Wait for an answer, or use newest_wins."
+            )
+        self._waiting.append(item)
+        self._news.set()
+
+    def forget(self, item: Input) -> None:
+        """Nobody waits for this input any more; where it was not sent, it is not going to be."""
+        if item in self._waiting:
+            self._waiting.remove(item)
+
+    async def live(self, line: "Line") -> None:
+        """Send what is put in, until nothing was for `idle` seconds."""
+        try:
+            while (item := await self._next()) is not None:
+                await self._work(line, item)
+        finally:
+            # From here on nothing is put in, though saying goodbye takes a moment.
+            self.is_over = True
+
+    def end(self, state: str) -> None:
+        """Tell all who wait, and write down that it is over. Never raises."""
+        for item in self._waiting:
+            item.end(RequestRejected(_ENDED, hint="Open another session with realtime_open."))
+        self._waiting.clear()
+        self.ended.set()
+        try:
+            self._ledger.change(self.job.job_id, state=state, output={"answered": self.answered})
+        except NotRecorded as error:
+            logger.error("%s", error.message)
+
+    async def _next(self) -> Input | None:
+        with anyio.move_on_after(self.idle):
+            while not self._waiting:
+                self._news = anyio.Event()
+                await self._news.wait()
+        return self._waiting.popleft() if self._waiting else None
+
+    async def _work(self, line: "Line", item: Input) -> None:
+        try:
+            item.end(await self._sent(line, item))
+            self.answered = line.answered
+        except FalError as error:
+            item.end(error)
+        except Exception:
+            logger.exception("An input of %s failed.", self.session_id)
+            item.end(ServiceFailed("This server lost the answer; its log has the details.", retryable=False))
+        finally:
+            if not item.done.is_set():
+                item.end(MaybeReceived("The session was closed before the answer came."))
+
+    async def _sent(self, line: "Line", item: Input) -> dict[str, Any]:
+        self._ledger.add(self.job.job_id, item.order, self._limits)
+        try:
+            return await line.ask(item.order.arguments, item.seconds)
+        except FalError as error:
+            if costs_nothing(error):
+                self._ledger.give_back(self.job.job_id, item.order.price)
+            raise
+
+
+class Sessions:
+    """The sessions of one server."""
+
+    def __init__(self, fal: Callable[[], Fal], ledger: Ledger, limits: Limits, tasks: anyio.abc.TaskGroup) -> None:
+        self._fal = fal
+        self._ledger = ledger
+        self._limits = limits
+        self._tasks = tasks
+        self._open: dict[str, Session] = {}
+
+    async def open(self, order: Order, idle: float, max_buffering: int | None = None) -> Session:
+        """Open one, written down before it is. It is closed when nothing came for `idle` seconds.
+
+        Raises:
+            RequestRejected: as many are open as may be.
+            BudgetExceeded, NotRecorded: nothing was opened.
+            FalError: fal refused it.
+        """
+        if len(self._open) >= MOST_SESSIONS:
+            hint = "Close one with realtime_close, or wait: an idle one is closed by itself."
+            raise RequestRejected(f"{MOST_SESSIONS} realtime sessions are open already.", hint=hint)
+        session = Session(self._ledger.begin(order, self._limits), idle, self._ledger, self._limits)
+        self._open[session.session_id] = session
+        try:
+            await self._tasks.start(self._live, session, max_buffering)
+        except FalError as error:
+            self._ledger.change(session.job.job_id, error=said(error))
+            raise
+        return session
+
+    def get(self, session_id: str, owner: str) -> Session:
+        """This owner's session.
+
+        Raises:
+            NotFound: it was closed, or is somebody else's.
+        """
+        session = self._open.get(session_id)
+        if session is None or session.is_over or session.job.owner != owner:
+            raise NotFound(
+                f"There is no open session {session_id[:80]!r}; an idle one is closed by itself.",
+                hint="Open another with realtime_open.",
+            )
+        return session
+
+    async def send(self, session: Session, item: Input) -> dict[str, Any] | None:
+        """The answer to one input; None where a newer one took its place and it was not sent.
+
+        Raises:
+            RequestRejected: too many wait, or the session ended before it was sent.
+            BudgetExceeded, NotRecorded: it was not sent.
+            FalError: as for `Line.ask`.
+        """
+        session.put(item)
+        try:
+            await item.done.wait()
+        finally:
+            session.forget(item)
+        if isinstance(item.outcome, FalError):
+            raise item.outcome
+        return item.outcome
+
+    async def close(self, session: Session) -> None:
+        """Close it, and wait until it is closed."""
+        session.scope.cancel()
+        await session.ended.wait()
+
+    async def _live(
+        self, session: Session, max_buffering: int | None, *, task_status: anyio.abc.TaskStatus[None]
+    ) -> None:
+        endpoint_id, state = session.job.endpoint_id, "failed"
+        try:
+            async with self._fal().realtime.opened(endpoint_id, max_buffering=max_buffering) as line:
+                task_status.started()
+                state = "completed"
+                with session.scope:
+                    await session.live(line)
+        finally:
+            del self._open[session.session_id]
+            session.end(state)

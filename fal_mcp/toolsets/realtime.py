@@ -1,0 +1,145 @@
+"""Running a model over a realtime connection: a row of inputs at once, or one at a time in a session."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from fal_mcp.catalog.endpoint import Endpoint
+from fal_mcp.errors import InvalidInput
+from fal_mcp.openapi.example import example
+from fal_mcp.tools import from_function, live
+from fal_mcp.tools.tool import Call, Outcome, Tool
+from fal_mcp.toolsets.discovery import Arguments, endpoint_of
+from fal_mcp.toolsets.models import Models
+
+MOST_INPUTS = 50
+_LONGEST_RUN = 600.0
+_LONGEST_ANSWER = 120.0
+_LONGEST_IDLE = 300.0
+
+
+class RunArguments(Arguments):
+    endpoint_id: str = Field(min_length=1, max_length=200)
+    inputs: list[dict[str, Any]] = Field(min_length=1, max_length=MOST_INPUTS, description="Each input's arguments.")
+    seconds: float = Field(50, gt=0, le=_LONGEST_RUN, description="Limit for all answers.")
+
+
+class OpenArguments(Arguments):
+    endpoint_id: str = Field(min_length=1, max_length=200, description="The model's id.")
+    idle_seconds: float = Field(60, gt=0, le=_LONGEST_IDLE, description="Closed when nothing was sent for so long.")
+    max_buffering: int | None = Field(None, ge=1, le=60, description="Inputs that fal lets wait.")
+
+
+class SendArguments(Arguments):
+    session_id: str = Field(min_length=1, max_length=80)
+    arguments: dict[str, Any] = Field(description="The model's own arguments.")
+    seconds: float = Field(30, gt=0, le=_LONGEST_ANSWER, description="How long to wait for the answer.")
+    newest_wins: bool = Field(False, description="Take the place of a waiting input that said so too.")
+
+
+class CloseArguments(Arguments):
+    session_id: str = Field(min_length=1, max_length=80)
+
+
+def runs(models: Models) -> list[Tool]:
+    """The tool for a row of inputs."""
+
+    async def run(arguments: RunArguments, call: Call) -> Outcome:
+        endpoint = endpoint_of(models, arguments.endpoint_id)
+        checked = [_checked(models, endpoint, one, number) for number, one in enumerate(arguments.inputs, 1)]
+        return await live.run(endpoint, checked, call, arguments.seconds)
+
+    return [
+        from_function.tool(
+            RunArguments,
+            run,
+            name="run_realtime",
+            title="Run inputs over a realtime connection",
+            description="Runs inputs in order over one fast connection, for models made for realtime. "
+            "Costs what as many runs cost.",
+            effect="spends",
+            key="user",
+        )
+    ]
+
+
+def sessions(models: Models) -> list[Tool]:
+    """The tools for a connection that is kept between calls."""
+
+    async def open_(arguments: OpenArguments, call: Call) -> Outcome:
+        return await _open(models, arguments, call)
+
+    async def send(arguments: SendArguments, call: Call) -> Outcome:
+        return await _send(models, arguments, call)
+
+    return [
+        from_function.tool(
+            OpenArguments,
+            open_,
+            name="realtime_open",
+            title="Open a realtime session",
+            description="Opens a connection to a model made for realtime and keeps it warm for realtime_send. At most "
+            "4 at once.",
+            effect="spends",
+            key="user",
+        ),
+        from_function.tool(
+            SendArguments,
+            send,
+            name="realtime_send",
+            title="Send an input in a realtime session",
+            description="Sends one input and answers with its output. Costs what a run of the model costs. One is at "
+            "work at a time, and at most 8 wait.",
+            effect="spends",
+            key="user",
+        ),
+        from_function.tool(
+            CloseArguments,
+            _close,
+            name="realtime_close",
+            title="Close a realtime session",
+            description="Closes a realtime session; what waits in it is not sent.",
+            effect="spends",
+            key="user",
+        ),
+    ]
+
+
+async def _open(models: Models, arguments: OpenArguments, call: Call) -> Outcome:
+    endpoint = endpoint_of(models, arguments.endpoint_id)
+    session = await live.opened(endpoint, call, arguments.idle_seconds, arguments.max_buffering)
+    data = {"session_id": session.session_id, "job_id": session.job.job_id, "endpoint_id": endpoint.endpoint_id}
+    note = (
+        f"A session of {endpoint.endpoint_id} is open: call realtime_send with session_id {session.session_id!r}. It "
+        f"is closed when nothing was sent for {session.idle:g} s."
+    )
+    return Outcome(data={"status": "open", **data}, note=note, is_plain=True)
+
+
+async def _send(models: Models, arguments: SendArguments, call: Call) -> Outcome:
+    session = call.sessions().get(arguments.session_id, call.owner)
+    endpoint = endpoint_of(models, session.job.endpoint_id)
+    checked = _checked(models, endpoint, arguments.arguments, 1)
+    return await live.sent(endpoint, session, checked, call, arguments.seconds, arguments.newest_wins)
+
+
+async def _close(arguments: CloseArguments, call: Call) -> Outcome:
+    session = call.sessions().get(arguments.session_id, call.owner)
+    await call.sessions().close(session)
+    data = {"status": "closed", "session_id": session.session_id, "answered": session.answered}
+    return Outcome(data=data, note=f"Closed after {session.answered} answers.", is_plain=True)
+
+
+def _checked(models: Models, endpoint: Endpoint, arguments: Mapping[str, Any], number: int) -> dict[str, Any]:
+    tool = models.of(endpoint.endpoint_id)
+    assert tool is not None
+    prepared = tool.prepare(arguments)
+    if prepared.faults:
+        raise InvalidInput(
+            f"Input {number} was refused here, before anything was sent or paid: "
+            f"{'; '.join(map(str, prepared.faults))}",
+            hint=f"Arguments that work: {example(endpoint.input_schema)}",
+            faults=prepared.faults,
+        )
+    return prepared.arguments
