@@ -17,7 +17,7 @@ from fal_mcp import results
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.errors import FalError, ServiceFailed
 from fal_mcp.jobs.progress import Report
-from fal_mcp.server import tasks
+from fal_mcp.server import gallery, tasks
 from fal_mcp.server.asking import InputNeeded, asker
 from fal_mcp.server.shared import Shared
 from fal_mcp.server.tasks import Run
@@ -151,6 +151,7 @@ def _start(cursor: str | None, revision: str) -> int:
 
 def listed(tool: Tool) -> dict[str, Any]:
     """A tool as a host reads it."""
+    meta = {**tool.metadata, **(gallery.TOOL_META if tool.shows_media else {})}
     return {
         "name": tool.name,
         "title": tool.title,
@@ -162,5 +163,5 @@ def listed(tool: Tool) -> dict[str, Any]:
             "idempotentHint": tool.effect == "reads",
             "openWorldHint": tool.effect != "reads",
         },
-        **({"_meta": dict(tool.metadata)} if tool.metadata else {}),
+        **({"_meta": meta} if meta else {}),
     }

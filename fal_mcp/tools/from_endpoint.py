@@ -36,6 +36,7 @@ def tool(endpoint: Endpoint) -> Tool:
         key="user",
         run=run,
         metadata={"fal/endpoint_id": endpoint.endpoint_id},
+        shows_media=True,
     )
 
 

@@ -137,6 +137,8 @@ class Tool:
     """Whether it can only be answered with an MCP task."""
     is_lean: bool = True
     """Whether it is listed with a short form of its input schema."""
+    shows_media: bool = False
+    """Whether it answers with a run: what came out, or how the run stands."""
 
     @property
     def listed_schema(self) -> Schema:

@@ -58,6 +58,7 @@ def tools(models: Models) -> list[Tool]:
             "have. Costs nothing. Where it is still not over, call it again.",
             effect="reads",
             key="user",
+            shows_media=True,
         ),
         from_function.tool(
             GetArguments,
@@ -67,6 +68,7 @@ def tools(models: Models) -> list[Tool]:
             description="How a job stands now, or its result. Costs nothing and does not wait.",
             effect="reads",
             key="user",
+            shows_media=True,
         ),
         from_function.tool(
             ListArguments,
