@@ -4,8 +4,8 @@ const MEDIA_ORIGINS = document.querySelector('meta[name="media-origins"]').conte
 const LONGEST_NAME = 80;
 
 function parsed(url) {
-  const address = URL.parse(url);
-  return address && !address.username && !address.password ? address : null;
+  const address = URL.canParse(url) ? new URL(url) : null;
+  return address?.username || address?.password ? null : address;
 }
 
 function isOf(address, origin) {
@@ -28,9 +28,9 @@ function isEmbedded(file) {
   return ["image", "video", "audio"].includes(file.kind) && isFals(file.url);
 }
 
-// A name to show: the last part of the path, as it was meant to be read.
+// A name to show: the last part of a link's path, as it was meant to be read.
 function nameOf(url) {
-  const last = parsed(url)?.pathname.split("/").at(-1) ?? "";
+  const last = isLinked(url) ? parsed(url).pathname.split("/").at(-1) : "";
   try {
     return oneLine(decodeURIComponent(last), LONGEST_NAME);
   } catch {

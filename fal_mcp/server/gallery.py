@@ -33,13 +33,13 @@ def resource(hosts: Hosts) -> types.Resource:
         title="Gallery",
         description="Shows what a run made: pictures, films, sound and 3D, its progress, its settings and its cost.",
         mime_type=MIME_TYPE,
-        meta=_meta(hosts),
+        _meta=_meta(hosts),
     )
 
 
 def read(hosts: Hosts) -> types.ReadResourceResult:
     """The page itself."""
-    content = types.TextResourceContents(uri=URI, text=page(hosts), mime_type=MIME_TYPE, meta=_meta(hosts))
+    content = types.TextResourceContents(uri=URI, text=page(hosts), mime_type=MIME_TYPE, _meta=_meta(hosts))
     return types.ReadResourceResult(contents=[content])
 
 
