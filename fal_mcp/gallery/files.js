@@ -3,18 +3,18 @@
 const UPSCALER = "clarityai/crystal-upscaler";
 const ANIMATOR = "fal-ai/kling-video/v2.5-turbo/pro/image-to-video";
 const ANY_MOVEMENT = "Slow, natural movement, with the camera still.";
-const LINKS = { "3d": "Open the 3D model", text: "Open the text", archive: "Download", file: "Download" };
+const LINKS = new Map([["3d", "Open the 3D model"], ["text", "Open the text"]]);
 const LONGEST_ADDRESS = 200;
 
 function fileCard(run, file, number) {
   const name = nameOf(file.url);
+  const kind = oneLine(String(file.kind), 20);
   const caption = element(
     "figcaption", {},
-    element("span", { class: "name" }, name || `${oneLine(String(file.kind), 20)} ${number}`),
+    element("span", { class: "name" }, name || `${kind} ${number}`),
     element("span", { class: "quiet" }, about(file)),
     typeof file.path === "string" ? element("span", { class: "quiet path" }, `Saved as ${oneLine(file.path, 300)}`) : null,
   );
-  const kind = Object.hasOwn(LINKS, file.kind) || isEmbedded(file) ? file.kind : "file";
   return element("figure", { "data-kind": kind }, media(run, file), caption, fileActions(run, file, number));
 }
 
@@ -64,6 +64,6 @@ function fileActions(run, file, number) {
       ...runButton("Animate", ANIMATOR, { image_url, prompt }, run),
     );
   }
-  if (isLinked(file.url)) row.append(link(isFals(file.url) ? LINKS[file.kind] ?? "Download" : "Open", file.url, "plain"));
+  if (isLinked(file.url)) row.append(link(isFals(file.url) ? LINKS.get(file.kind) ?? "Download" : "Open", file.url, "plain"));
   return row;
 }

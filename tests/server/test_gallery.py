@@ -171,6 +171,17 @@ async def test_what_a_run_made_is_shown(
             await screen.inside.wait_for_function("s => document.querySelector(s).readyState > 0", arg=tags[kind])
 
 
+async def test_a_picture_in_the_answer_itself_is_shown_and_a_dead_link_is_said(screen: GalleryHost, settings: Settings):
+    dot = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+    dead = {"url": f"{settings.hosts.cdn}/files/gone.mp4", "kind": "video"}
+    with anyio.fail_after(BOUND):
+        await screen.show(PIER, completed({"url": dot, "kind": "image"}, dead))
+        await screen.inside.wait_for_function("() => document.querySelector('img').naturalWidth === 1")
+        gone = screen.gallery.locator("figure[data-kind='video']")
+        await expect(gone.locator(".stand-in")).to_contain_text("This file could not be loaded.")
+        await expect(gone.locator("video")).to_have_count(0)
+
+
 async def test_words_are_shown_with_the_settings_and_the_cost(screen: GalleryHost):
     output = {"text": "The ship leaves\nat nine.", "url": "https://e.x/a"}
     result = completed(output=output, endpoint_id="fal-ai/whisper")
@@ -393,12 +404,14 @@ async def test_what_others_wrote_runs_nothing_and_leads_nowhere(screen: GalleryH
         await screen.inside.wait_for_function("() => document.querySelector('img').naturalWidth > 0")
         tags = await screen.inside.evaluate("[...document.querySelectorAll('main *')].map(e => e.localName)")
         links = await screen.inside.evaluate("[...document.querySelectorAll('a')].map(e => e.href)")
+        said = await screen.gallery.locator(".stand-in").all_text_contents()
         handlers = await screen.inside.evaluate(
             "[...document.querySelectorAll('*')].flatMap(e => e.getAttributeNames()).filter(n => n.startsWith('on'))"
         )
     assert tags.count("img") == 1 and not {"script", "iframe", "video", "audio", "object", "embed"} & set(tags)
     assert sorted({*links}) == sorted([*LINKED, PICTURE["url"]])
-    assert handlers == [] and "ran" not in screen.heard
+    assert all(one.startswith(("Not on fal's hosts", "Not a link", "In the answer itself")) for one in said)
+    assert len(said) == len(files) and handlers == [] and "ran" not in screen.heard
     assert [url for url in screen.requested if "/host.html" not in url] == [PICTURE["url"]]
 
 
