@@ -60,10 +60,9 @@ def lists(models: Path) -> list[Figure]:
     chosen = Settings()
     starter = Toolbox(Catalog(Folder(bundled.schemas() / "models")), Selection(pins=chosen.pins), chosen.toolsets)
     narrow = Toolbox(starter.catalog, Selection(("search",)), ("models", "jobs"))
-    # run_realtime is one of the models toolset's, and counts with everything else.
-    fixed = [tool for tool in _listed(narrow) if tool["name"] != "run_realtime"]
+    fixed = _listed(narrow)
     others = [tool for tool in _listed(starter, Selection(("search",))) if tool not in fixed]
-    pinned = [tool for tool in _listed(starter) if "_meta" in tool]
+    pinned = [tool for tool in _listed(starter) if "fal/endpoint_id" in tool.get("_meta", {})]
     whole = Toolbox(Catalog(Folder(models)), Selection(("all",)))
     tools = _listed(whole)
     times = []

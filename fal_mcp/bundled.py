@@ -1,4 +1,4 @@
-"""Where the documents that ship with the package are."""
+"""Where the documents and pages that ship with the package are."""
 
 from pathlib import Path
 
@@ -9,3 +9,8 @@ def schemas() -> Path:
     """The `schemas` folder: inside the package in a wheel, beside it in a checkout or an editable install."""
     packed = _PACKAGE / "_schemas"
     return packed if packed.is_dir() else _PACKAGE.parent / "schemas"
+
+
+def gallery() -> Path:
+    """The folder of the gallery's sources."""
+    return _PACKAGE / "gallery"

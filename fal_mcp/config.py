@@ -80,7 +80,18 @@ DEFAULT_PINS = (
 """One or two models for each common task."""
 TOOLSETS = ("models", "jobs", "storage", "usage")
 """Which toolsets there are unless told otherwise."""
-MORE_TOOLSETS = ("realtime", "serverless", "compute", "keys", "account", "organization", "workflows", "assets", "docs")
+MORE_TOOLSETS = (
+    "realtime",
+    "requests",
+    "serverless",
+    "compute",
+    "keys",
+    "account",
+    "organization",
+    "workflows",
+    "assets",
+    "docs",
+)
 _MOST_HOURS = 24 * 30
 _LONGEST_WAIT = 3600.0
 _MOST_MONEY = 1_000_000.0

@@ -14,7 +14,7 @@ from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 
 from fal_mcp import __version__
 from fal_mcp.config import Settings
-from fal_mcp.server import tasks
+from fal_mcp.server import gallery, tasks
 from fal_mcp.server.news import News
 from fal_mcp.server.shared import Shared
 
@@ -101,6 +101,7 @@ def build(
         on_subscriptions_listen=news.listen,
     )
     server.extensions[tasks.EXTENSION] = {}
+    server.extensions[gallery.EXTENSION] = {}
     server.add_request_handler("tasks/get", tasks.TaskParams, _get_task)
     server.add_request_handler("tasks/update", tasks.UpdateParams, _update_task)
     server.add_request_handler("tasks/cancel", tasks.TaskParams, _cancel_task)
@@ -130,7 +131,7 @@ async def _call_tool(ctx: Any, params: types.CallToolRequestParams) -> Any:
 async def _list_resources(ctx: Any, params: Any) -> types.ListResourcesResult:
     from fal_mcp.server import library
 
-    return library.resources()
+    return library.resources(ctx.lifespan_context.settings.hosts)
 
 
 async def _list_templates(ctx: Any, params: Any) -> types.ListResourceTemplatesResult:
@@ -145,7 +146,7 @@ async def _read_resource(ctx: Any, params: types.ReadResourceRequestParams) -> t
     shared: Shared = ctx.lifespan_context
     if str(params.uri).startswith(job_resources.PREFIX):
         return await job_resources.read(shared, str(params.uri))
-    return library.read(shared.tools.models, str(params.uri))
+    return library.read(shared.tools.models, shared.settings.hosts, str(params.uri))
 
 
 async def _list_prompts(ctx: Any, params: Any) -> types.ListPromptsResult:

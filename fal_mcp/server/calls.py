@@ -19,7 +19,7 @@ from fal_mcp.client.http import ADMIN_HINT, NO_ADMIN_KEY
 from fal_mcp.config import Settings
 from fal_mcp.errors import FalError, NotAuthorised, RequestRejected, ServiceFailed
 from fal_mcp.jobs.progress import Report
-from fal_mcp.server import tasks
+from fal_mcp.server import gallery, tasks
 from fal_mcp.server.asking import InputNeeded, asker
 from fal_mcp.server.shared import Shared
 from fal_mcp.server.tasks import Run
@@ -170,13 +170,14 @@ def _start(cursor: str | None, revision: str) -> int:
 
 def listed(tool: Tool) -> dict[str, Any]:
     """A tool as a host reads it."""
+    meta = {**tool.metadata, **(gallery.TOOL_META if tool.shows_media else {})}
     return {
         "name": tool.name,
         "title": tool.title,
         "description": tool.description,
         "inputSchema": tool.listed_schema,
         "annotations": _annotations(tool),
-        **({"_meta": dict(tool.metadata)} if tool.metadata else {}),
+        **({"_meta": meta} if meta else {}),
     }
 
 

@@ -1,4 +1,4 @@
-"""What can be read beside the tools: models as resources, and completions for ids, categories and values."""
+"""What can be read beside the tools: models and the gallery as resources, and completions for ids and values."""
 
 import json
 from collections.abc import Iterable
@@ -8,9 +8,10 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from fal_mcp.catalog.endpoint import Endpoint, tool_name
+from fal_mcp.config import Hosts
 from fal_mcp.openapi.example import example
 from fal_mcp.openapi.schema import branches
-from fal_mcp.server import job_resources
+from fal_mcp.server import gallery, job_resources
 from fal_mcp.text import clean, one_line
 from fal_mcp.toolsets.models import Models
 
@@ -21,7 +22,7 @@ _CATEGORIES = "fal://categories"
 _JSON = "application/json"
 
 
-def resources() -> types.ListResourcesResult:
+def resources(hosts: Hosts) -> types.ListResourcesResult:
     """The resources with an address of their own."""
     return types.ListResourcesResult(
         resources=[
@@ -31,7 +32,8 @@ def resources() -> types.ListResourcesResult:
                 title="Categories of models",
                 description="Every category of fal's catalog, with the number of models in it.",
                 mime_type=_JSON,
-            )
+            ),
+            gallery.resource(hosts),
         ]
     )
 
@@ -59,12 +61,14 @@ def templates() -> types.ListResourceTemplatesResult:
     )
 
 
-def read(models: Models, uri: str) -> types.ReadResourceResult:
+def read(models: Models, hosts: Hosts, uri: str) -> types.ReadResourceResult:
     """The resource at `uri`.
 
     Raises:
         MCPError: there is none; -32602 with the address, as revision 2026-07-28 wants.
     """
+    if uri == gallery.URI:
+        return gallery.read(hosts)
     if uri == _CATEGORIES:
         return _text(uri, json.dumps(models.search.categories()), _JSON)
     if uri.startswith(_MODELS):

@@ -32,13 +32,14 @@ def tool(endpoint: Endpoint) -> Tool:
 
     return Tool(
         name=tool_name(endpoint.endpoint_id),
-        title=cut(f"{endpoint.title} ({endpoint.endpoint_id})", 120),
+        title=cut(endpoint.title, 120),
         description=describe(endpoint),
         input_schema=endpoint.input_schema,
         effect="spends",
         key="user",
         run=run,
         metadata={"fal/endpoint_id": endpoint.endpoint_id},
+        shows_media=True,
     )
 
 

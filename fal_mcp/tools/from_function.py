@@ -20,6 +20,7 @@ def tool(
     description: str,
     effect: Effect,
     key: KeyKind = "none",
+    shows_media: bool = False,
 ) -> Tool:
     """The tool; `run` gets its arguments parsed."""
 
@@ -35,6 +36,7 @@ def tool(
         key=key,
         run=parsed,
         is_lean=False,
+        shows_media=shows_media,
     )
 
 

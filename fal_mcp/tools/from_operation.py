@@ -1,10 +1,12 @@
 """An operation of fal's Platform API as a tool: its text, its arguments, and its answer in words."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
 from fal_mcp.errors import InvalidInput
+from fal_mcp.openapi.lean import brief, lean
 from fal_mcp.openapi.operation import Operation
 from fal_mcp.openapi.schema import Schema
 from fal_mcp.text import clean, cut, one_line
@@ -13,6 +15,10 @@ from fal_mcp.tools.tool import Call, Effect, Outcome, Tool
 
 _LONGEST_TEXT = 12_000
 _LONGEST_CELL = 2000
+_KNOWN = frozenset({"cursor", "limit", "offset"})
+_UNSAID = re.compile(
+    r" Not together with [^.]+\.| Left out: (?:all|everyone's|all keys|now|neither|not there|none|the first page)\.$"
+)
 _CONFIRM: Schema = {"type": "string", "description": "The same name again, where the user cannot be asked."}
 
 
@@ -25,15 +31,16 @@ def tool(operation: Operation, name: str, effect: Effect) -> Tool:
             await confirmed(operation.summary, _target(operation, arguments), arguments, call)
         return said(operation, await pages.fetch(operation, arguments, call))
 
+    schema = schema_of(operation, effect)
     return Tool(
         name=name,
         title=operation.summary,
         description=operation.description,
-        input_schema=schema_of(operation, effect),
+        input_schema=schema,
         effect=effect,
         key="admin" if operation.needs_admin else "user",
         run=run,
-        is_lean=False,
+        listed_as=listed(schema),
     )
 
 
@@ -46,6 +53,23 @@ def schema_of(operation: Operation, effect: Effect) -> Schema:
     if effect == "destroys":
         schema["properties"]["confirm"] = _CONFIRM
     return schema
+
+
+def listed(schema: Schema) -> Schema:
+    """The arguments as a model reads them: those that every list has need no words, nor does it that a filter left out
+    filters nothing."""
+    short = brief(lean(schema))
+    short["properties"] = {name: _terse(name, part) for name, part in short["properties"].items()}
+    return short
+
+
+def _terse(name: str, part: Schema) -> Schema:
+    if name in _KNOWN:
+        return {key: part[key] for key in ("type", "default") if key in part}
+    said = _UNSAID.sub("", part.get("description", ""))
+    # How many is in the words, and refused with the number.
+    kept = {key: value for key, value in part.items() if key not in ("description", "maxItems")}
+    return {**kept, **({"description": said} if said else {})}
 
 
 async def confirmed(what: str, name: str, arguments: Mapping[str, Any], call: Call) -> None:

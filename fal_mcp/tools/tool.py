@@ -162,11 +162,17 @@ class Tool:
     needs_task: bool = False
     """Whether it can only be answered with an MCP task."""
     is_lean: bool = True
-    """Whether it is listed with a short form of its input schema."""
+    """Whether it is listed with a short form of its input schema; else only what stops nonsense is left out."""
+    listed_as: Schema | None = None
+    """The input schema as it is listed, where that is neither."""
+    shows_media: bool = False
+    """Whether it answers with a run: what came out, or how the run stands."""
 
     @property
     def listed_schema(self) -> Schema:
         """The input schema as a model reads it."""
+        if self.listed_as is not None:
+            return self.listed_as
         return lean(self.input_schema) if self.is_lean else brief(self.input_schema)
 
     def prepare(self, arguments: Mapping[str, Any]) -> "Prepared":

@@ -99,6 +99,7 @@ def tools(models: Models) -> list[Tool]:
             "costs: search_models and get_model tell. Arguments are checked before anything is sent.",
             effect="spends",
             key="user",
+            shows_media=True,
         ),
     ]
 

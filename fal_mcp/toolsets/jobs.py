@@ -63,6 +63,7 @@ def tools(models: Models) -> list[Tool]:
             "have. Costs nothing. Where it is still not over, call it again.",
             effect="reads",
             key="user",
+            shows_media=True,
         ),
         from_function.tool(
             LookArguments,
@@ -73,6 +74,7 @@ def tools(models: Models) -> list[Tool]:
             "not wait.",
             effect="reads",
             key="user",
+            shows_media=True,
         ),
         from_function.tool(
             ListArguments,

@@ -22,6 +22,8 @@ TABLE: Mapping[str, tuple[Line, ...]] = {
     "usage": (
         ("getPricing", "get_prices", "reads"),
         ("getBillingEvents", "get_billing_events", "reads"),
+    ),
+    "requests": (
         ("listRequestsByEndpoint", "list_requests", "reads"),
         ("searchRequests", "search_requests", "reads"),
         ("deleteRequestPayloads", "delete_request_payloads", "destroys"),

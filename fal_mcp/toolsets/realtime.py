@@ -42,30 +42,13 @@ class CloseArguments(Arguments):
     session_id: str = Field(min_length=1, max_length=80)
 
 
-def runs(models: Models) -> list[Tool]:
-    """The tool for a row of inputs."""
+def tools(models: Models) -> list[Tool]:
+    """The realtime tools: a row of inputs at once, and a connection that is kept between calls."""
 
     async def run(arguments: RunArguments, call: Call) -> Outcome:
         endpoint = endpoint_of(models, arguments.endpoint_id)
         checked = [_checked(models, endpoint, one, number) for number, one in enumerate(arguments.inputs, 1)]
         return await live.run(endpoint, checked, call, arguments.seconds)
-
-    return [
-        from_function.tool(
-            RunArguments,
-            run,
-            name="run_realtime",
-            title="Run inputs over a realtime connection",
-            description="Runs inputs in order over one fast connection, for models made for realtime. "
-            "Costs what as many runs cost.",
-            effect="spends",
-            key="user",
-        )
-    ]
-
-
-def sessions(models: Models) -> list[Tool]:
-    """The tools for a connection that is kept between calls."""
 
     async def open_(arguments: OpenArguments, call: Call) -> Outcome:
         return await _open(models, arguments, call)
@@ -74,6 +57,16 @@ def sessions(models: Models) -> list[Tool]:
         return await _send(models, arguments, call)
 
     return [
+        from_function.tool(
+            RunArguments,
+            run,
+            name="run_realtime",
+            title="Run inputs over a realtime connection",
+            description="Runs inputs in order over one fast connection, for models made for realtime. Costs what as "
+            "many runs cost.",
+            effect="spends",
+            key="user",
+        ),
         from_function.tool(
             OpenArguments,
             open_,

@@ -15,10 +15,11 @@ _MOST_SELECTIONS = 100
 
 
 SETS: Mapping[str, Callable[[Models], list[Tool]]] = {
-    "models": lambda models: [*discovery.tools(models), *realtime.runs(models)],
+    "models": discovery.tools,
     "jobs": lambda models: [*jobs.tools(models), *many.tools(models)],
     "storage": lambda models: storage.tools(),
     "usage": lambda models: platform.tools("usage"),
+    "requests": lambda models: platform.tools("requests"),
     "serverless": lambda models: platform.tools("serverless"),
     "compute": lambda models: [*compute.tools(), *platform.tools("compute")],
     "keys": lambda models: [*keys.tools(), *platform.tools("keys")],
@@ -27,7 +28,7 @@ SETS: Mapping[str, Callable[[Models], list[Tool]]] = {
     "workflows": lambda models: [*platform.tools("workflows"), *workflows.tools()],
     "assets": lambda models: platform.tools("assets"),
     "docs": lambda models: docs.tools(),
-    "realtime": realtime.sessions,
+    "realtime": realtime.tools,
 }
 """The toolsets there are, in the order of the list; each makes its tools."""
 

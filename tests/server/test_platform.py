@@ -130,7 +130,7 @@ def sent(operation: Operation, arguments: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, given in arguments.items():
         is_list = isinstance(given, list) and places[name] == "query"
-        one: Any = cast(list[Any], given)[0] if is_list else given
+        one = cast(Any, given[0] if is_list else given)
         found[name] = given if places[name] == "body" else json.dumps(one) if isinstance(one, bool) else str(one)
     return found
 
