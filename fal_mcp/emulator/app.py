@@ -1,7 +1,7 @@
 """The emulator's front door: which of fal's hosts a request is for, whether its key will do, and who answers.
 
-One path prefix per host (`/queue`, `/run`, `/rest`, `/api`, `/cdn`, `/www`), or fal's own host names, so that fal's
-own client can be pointed here unchanged. Addresses in answers take the form the caller used.
+One path prefix per host (`/queue`, `/run`, `/rest`, `/api`, `/cdn`, `/www`, `/docs`), or fal's own host names, so that
+fal's own client can be pointed here unchanged. Addresses in answers take the form the caller used.
 """
 
 from collections.abc import Awaitable, Callable
@@ -12,10 +12,10 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from fal_mcp.emulator import models_api, platform, queue, realtime, run, storage
+from fal_mcp.emulator import docs, models_api, platform, queue, realtime, run, storage
 from fal_mcp.emulator.emulator import Call, Emulator
 
-ROLES = ("queue", "run", "rest", "api", "cdn", "www")
+ROLES = ("queue", "run", "rest", "api", "cdn", "www", "docs")
 _HOSTS = {
     "queue.fal.run": "queue",
     "fal.run": "run",
@@ -24,6 +24,7 @@ _HOSTS = {
     "api.fal.ai": "api",
     "v3.fal.media": "cdn",
     "fal.ai": "www",
+    "docs.fal.ai": "docs",
 }
 _PUBLIC = {
     "queue": "https://queue.fal.run",
@@ -32,6 +33,7 @@ _PUBLIC = {
     "api": "https://api.fal.ai",
     "cdn": "https://v3.fal.media",
     "www": "https://fal.ai",
+    "docs": "https://docs.fal.ai",
 }
 _NEED_A_KEY = frozenset({"queue", "run", "rest"})
 
@@ -66,6 +68,7 @@ _ANSWERS: dict[str, Any] = {
     "cdn": storage.cdn,
     "api": platform.answer,
     "www": models_api.website,
+    "docs": docs.answer,
 }
 
 

@@ -4,6 +4,7 @@ Fact sheet §6.2 to §6.4, §7 and §10.6.
 """
 
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
@@ -17,8 +18,14 @@ if TYPE_CHECKING:
     from fal_mcp.emulator.app import Visit
 
 
+_PAGE = re.compile(r"/models/(.+)/llms\.txt")
+
+
 async def website(fal: Emulator, visit: "Visit") -> Response:
     """Whatever the website is asked."""
+    if page := _PAGE.fullmatch(visit.path):
+        found = fal.documents.get(page[1])
+        return Response(f"# {page[1]}\n\nA page for language models, emulated.\n", 200 if found else 404)
     if visit.path != "/api/openapi/queue/openapi.json":
         return JSONResponse(None, 404)
     document = fal.documents.get(visit.query.get("endpoint_id", ""))
