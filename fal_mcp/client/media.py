@@ -56,6 +56,23 @@ class MediaFiles:
             return None
         return bytes(content)
 
+    async def beginning(self, url: str, most: int) -> tuple[bytes, int | None]:
+        """The first `most` bytes of the file, and how many it has, where its host says.
+
+        Raises:
+            FalError: it could not be had.
+        """
+        if not self.is_fals(url):
+            raise ServiceFailed("That file is not on fal's hosts, and is not fetched.", retryable=False)
+        content = bytearray()
+        async with self._http.opened(url, {"range": f"bytes=0-{most - 1}"}) as response:
+            async for chunk in response.aiter_bytes(_CHUNK):
+                content += chunk
+                if len(content) >= most:
+                    break
+            told = response.headers.get("content-range", "").rpartition("/")[2]
+        return bytes(content[:most]), int(told) if told.isdecimal() else None
+
     async def each(self, url: str, take: Callable[[bytes], Awaitable[None]]) -> None:
         """Hand the file to `take` piece by piece; gone on with where the connection broke.
 

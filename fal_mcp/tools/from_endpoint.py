@@ -126,8 +126,9 @@ async def outcome(job: Job, call: Call, *, save_to: str | None = None) -> Outcom
         lines.append(f"{len(found):,} files came out; {len(files)} of them are told here.")
     if parts:
         lines.append(f"Not all of the output is told here: get_job with part, 1 to {parts}, gives all of it.")
-    shown = await previews.of(files, call.fal()) if call.shows_previews else ()
-    return Outcome(data=data, media=told, note="\n".join(filter(None, lines)), previews=shown)
+    shown = await previews.of(files, call.fal()) if call.shows_previews else previews.Seen()
+    lines += shown.notes
+    return Outcome(data=data, media=told, note="\n".join(filter(None, lines)), previews=shown.previews)
 
 
 async def part(job: Job, number: int, jobs: Jobs) -> tuple[str, int]:

@@ -167,8 +167,8 @@ async def _outcome(note: str, data: Mapping[str, Any], came: Came, call: Call) -
     if is_cut:
         lines.append(f"Not all of it is told here; get_job with job_id {data['job_id']!r} and part gives the rest.")
     told = {**data, "outputs": outputs, "files": [from_endpoint.about(item, came.saved) for item in found]}
-    shown = await previews.of(found, call.fal()) if call.shows_previews else ()
-    return Outcome(data=told, media=found, note="\n".join([note, *lines]), previews=shown, is_plain=True)
+    shown = await previews.of(found, call.fal()) if call.shows_previews else previews.Seen()
+    return Outcome(data=told, media=found, note="\n".join([note, *lines]), previews=shown.previews, is_plain=True)
 
 
 def _line(number: int, output: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ import base64
 import binascii
 import io
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -16,6 +17,7 @@ import anyio.to_thread
 
 from fal_mcp.client.fal import Fal
 from fal_mcp.errors import FalError
+from fal_mcp.tools.posters import BEGINNING, glimpse
 from fal_mcp.tools.tool import Media, Preview
 
 _MOST_PICTURES = 8
@@ -29,23 +31,50 @@ _NEAR = 0.9
 """A picture read at a little less than the largest side is as good, and often half the work."""
 
 
-async def of(media: tuple[Media, ...], fal: Fal) -> tuple[Preview, ...]:
-    """Previews of the pictures among `media`, in their order."""
-    pictures = [item for item in media if item.kind == "image"][:_MOST_PICTURES]
-    if not pictures:
-        return ()
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a model is shown, and what was learnt on the way: a sentence on each film and sound."""
+
+    previews: tuple[Preview, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+async def of(media: tuple[Media, ...], fal: Fal) -> Seen:
+    """The pictures among `media`, a frame of each film and the shape of each sound, in their order. Nothing of them
+    that cannot be had is an error: the result is there and linked."""
+    wanted = [(number, item) for number, item in enumerate(media, 1) if item.kind in ("image", "video", "audio")]
+    wanted = wanted[:_MOST_PICTURES]
     made: dict[int, Preview] = {}
-    budget = _BUDGET // len(pictures)
+    notes: dict[int, str] = {}
 
     async def one(number: int, item: Media) -> None:
-        content = await _content(item, fal)
-        if content is not None and (small := await anyio.to_thread.run_sync(shrunk, content, budget)):
+        try:
+            content, notes[number] = await _picture(number, item, fal)
+        except FalError:
+            return
+        if content is not None and (small := await anyio.to_thread.run_sync(shrunk, content, _BUDGET // len(wanted))):
             made[number] = Preview(small, "image/jpeg" if small[:2] == b"\xff\xd8" else "image/webp")
 
     async with anyio.create_task_group() as tasks:
-        for number, item in enumerate(pictures):
+        for number, item in wanted:
             tasks.start_soon(one, number, item)
-    return tuple(made[number] for number in sorted(made))
+    return Seen(
+        tuple(made[number] for number in sorted(made)),
+        tuple(notes[number] for number in sorted(notes) if notes[number]),
+    )
+
+
+async def _picture(number: int, item: Media, fal: Fal) -> tuple[bytes | None, str]:
+    """A picture of one file, and what else is told of it."""
+    if item.kind == "image":
+        return await _content(item, fal), ""
+    if not fal.media.is_fals(item.url):
+        return None, ""
+    found = await glimpse(item, *await fal.media.beginning(item.url, BEGINNING))
+    long = [f"is {found.seconds:.1f} s long"] if found.seconds else []
+    what = "its first frame" if item.kind == "video" else "its waveform"
+    shown = [f"{what} is shown"] if found.picture else []
+    return found.picture, f"File {number} {' and '.join([*long, *shown])}." if long or shown else ""
 
 
 def shrunk(content: bytes, budget: int) -> bytes | None:
@@ -91,11 +120,7 @@ async def _content(item: Media, fal: Fal) -> bytes | None:
         return await anyio.to_thread.run_sync(_read, item.url)
     if not fal.media.is_fals(item.url):
         return None
-    try:
-        return await fal.media.read(item.url, _MOST_BYTES)
-    except FalError:
-        # The result is there and linked; a picture of it is not worth failing for.
-        return None
+    return await fal.media.read(item.url, _MOST_BYTES)
 
 
 def _read(url: str) -> bytes | None:

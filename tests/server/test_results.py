@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,16 +12,19 @@ from typing import Any
 import anyio
 import mcp_types as types
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mcp.client import Client
 from PIL import Image
 
 from fal_mcp.client.http import Http
 from fal_mcp.client.media import MediaFiles
 from fal_mcp.config import Hosts, Settings
-from fal_mcp.emulator import Emulator, Script
+from fal_mcp.emulator import Emulator, Script, StoredFile
 from fal_mcp.errors import NotWritable
 from fal_mcp.output_files import OutputFolder, slug
 from fal_mcp.server import app
+from fal_mcp.tools.posters import film_seconds
 from fal_mcp.tools.previews import shrunk
 
 TOOL, ENDPOINT = "fal-ai_flux_dev", "fal-ai/flux/dev"
@@ -54,7 +58,49 @@ async def test_the_model_sees_what_it_made_within_a_budget(fal: Emulator, host: 
     seen = pictures(result)
     assert len(seen) == 4 and all(max(picture.size) <= 1024 for picture in seen)
     assert len(result.model_dump_json()) <= 1024 * 1024
-    assert pictures(film) == [], "video is never inlined"
+    assert {block.type for block in film.content} <= {"text", "image", "resource_link"}, "video is never inlined"
+    assert "is 3.0 s long" in text(film)
+
+
+async def test_a_sound_is_shown_as_its_waveform(fal: Emulator, host: Host):
+    with anyio.fail_after(BOUND):
+        async with host(previews=True) as client:
+            result = await client.call_tool("fal-ai_elevenlabs_tts_eleven-v3", {"text": "the ferry leaves at seven"})
+    (waveform,) = pictures(result)
+    assert waveform.size == (640, 120) and "s long and its waveform is shown" in text(result)
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="a frame of a film needs ffmpeg")
+async def test_a_film_is_shown_by_its_first_frame(fal: Emulator, host: Host):
+    with anyio.fail_after(BOUND):
+        async with host(previews=True) as client:
+            result = await client.call_tool("fal-ai_veo3", {"prompt": "x", "duration": "4s"})
+    (frame,) = pictures(result)
+    assert frame.size == (480, 272) and "its first frame is shown" in text(result)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"#EXTM3U\nfile:///etc/passwd", b"\x00\x00\x00\x18ftypmp42" + bytes(500), b"RIFF\0\0\0\0WAVEfmt "]
+)
+async def test_what_is_no_film_or_sound_is_linked_and_not_shown(fal: Emulator, host: Host, content: bytes):
+    files = {"/files/b/1/a.mp4": "video/mp4", "/files/b/1/a.wav": "audio/wav"}
+    for path, kind in files.items():
+        fal.files[path] = StoredFile("a", kind, lambda: content)
+    with anyio.fail_after(BOUND):
+        async with host(previews=True) as client:
+            first = await client.call_tool(TOOL, ARGUMENTS)
+            base = first.structured_content["files"][0]["url"].split("/files/")[0]
+            fal.script(
+                ENDPOINT, Script(output={"video": {"url": base + "/files/b/1/a.mp4"}, "audio_url": base + [*files][1]})
+            )
+            result = await client.call_tool(TOOL, ARGUMENTS)
+    assert not result.is_error and pictures(result) == [] and len(result.structured_content["files"]) == 2
+
+
+@given(st.binary(max_size=80), st.binary(max_size=80))
+def test_the_length_of_a_film_is_told_or_not_and_never_a_crash(before: bytes, after: bytes):
+    found = film_seconds(before + b"mvhd" + after)
+    assert found is None or 0 <= found <= 86_400
 
 
 async def test_previews_can_be_off(fal: Emulator, host: Host):
