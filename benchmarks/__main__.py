@@ -7,7 +7,7 @@ from pathlib import Path
 
 import anyio
 
-from benchmarks import call, catalog, jobs, moments, start, upload
+from benchmarks import call, catalog, download, jobs, moments, start, upload
 from fal_mcp import bundled
 
 
@@ -25,6 +25,7 @@ def main(models: Path, is_long: bool) -> int:
     failed += _say(jobs.full_ledger())
     failed += _say(anyio.run(moments.measured))
     failed += _say(anyio.run(upload.one_gibibyte))
+    failed += _say(anyio.run(download.one_gibibyte))
     if is_long:
         failed += _say(anyio.run(jobs.long, 180.0))
     with catalog.at_fals_size(models) as folder:
