@@ -23,6 +23,11 @@ function isLinked(url) {
   return isFals(url) || parsed(url)?.protocol === "https:";
 }
 
+// A file that came as bytes, by the name that the server gave it.
+function isKept(file) {
+  return file.url.startsWith("fal://jobs/");
+}
+
 function isEmbedded(file) {
   if (file.url.startsWith("data:image/")) return file.kind === "image";
   return ["image", "video", "audio"].includes(file.kind) && isFals(file.url);

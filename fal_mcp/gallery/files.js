@@ -5,6 +5,7 @@ const ANIMATOR = "fal-ai/kling-video/v2.5-turbo/pro/image-to-video";
 const ANY_MOVEMENT = "Slow, natural movement, with the camera still.";
 const LINKS = new Map([["3d", "Open the 3D model"], ["text", "Open the text"]]);
 const LONGEST_ADDRESS = 200;
+const KEPT_HERE = "Kept by this server, and not shown here";
 
 function fileCard(run, file, number) {
   const name = nameOf(file.url);
@@ -25,6 +26,7 @@ function about(file) {
 }
 
 function media(run, file) {
+  if (isKept(file) && file.kind === "image" && host.capabilities.serverResources !== undefined) return kept(run, file);
   if (!isEmbedded(file)) return element("div", { class: "stand-in" }, placeholder(file));
   const made = embedded(run, file);
   const gone = () => made.replaceWith(
@@ -32,6 +34,18 @@ function media(run, file) {
   );
   made.addEventListener("error", gone);
   return made;
+}
+
+// What came as bytes has no address that a browser knows; the host reads it from the server.
+function kept(run, file) {
+  const standIn = element("div", { class: "stand-in" }, "Being fetched");
+  const show = ({ contents }) => {
+    const { blob, mimeType } = contents[0];
+    if (!/^image\/[\w.+-]+$/.test(mimeType)) throw new TypeError(mimeType);
+    standIn.replaceWith(media(run, { ...file, url: `data:${mimeType};base64,${blob}` }));
+  };
+  ask("resources/read", { uri: file.url }).then(show).catch(() => standIn.replaceChildren(KEPT_HERE));
+  return standIn;
 }
 
 function embedded(run, file) {
@@ -50,13 +64,14 @@ function embedded(run, file) {
 function placeholder(file) {
   if (isFals(file.url)) return file.kind === "3d" ? "3D" : oneLine(String(file.kind), 20);
   if (isLinked(file.url)) return `Not on fal's hosts, so not shown here: ${parsed(file.url).host}`;
+  if (isKept(file)) return KEPT_HERE;
   const address = oneLine(file.url, LONGEST_ADDRESS);
   return file.url.startsWith("data:") ? `In the answer itself, ${size(file.url.length)}` : `Not a link: ${address}`;
 }
 
 function fileActions(run, file, number) {
   const row = element("div", { class: "actions" });
-  if (file.kind === "image" && (isFals(file.url) || file.url.startsWith("data:image/"))) {
+  if (file.kind === "image" && (isFals(file.url) || isKept(file) || file.url.startsWith("data:image/"))) {
     const image_url = reference(run, file, number);
     const prompt = run.prompt || ANY_MOVEMENT;
     row.append(

@@ -21,7 +21,7 @@ Json = dict[str, Any]
 Answer = Callable[[str, Json], Awaitable[Json]]
 _LONGEST_WAIT_MS = 30_000
 _PAGE = Path(__file__).with_name("gallery_host.html")
-_EVERYTHING: Json = {"openLinks": {}, "serverTools": {}}
+_EVERYTHING: Json = {"openLinks": {}, "serverTools": {}, "serverResources": {}}
 
 
 class GalleryHost:
@@ -35,6 +35,8 @@ class GalleryHost:
         """Every address the browser asked for."""
         self.tool: Answer = _no_tool
         """Answers tools/call."""
+        self.resources: dict[str, Json] = {}
+        """Answers resources/read."""
         self._hosts = hosts
         self._welcome: Json = {}
         self._is_ready = anyio.Event()
@@ -97,6 +99,8 @@ class GalleryHost:
                 self._is_ready.set()
             case "tools/call":
                 return await self.tool(message["params"]["name"], message["params"]["arguments"])
+            case "resources/read":
+                return {"contents": [self.resources[message["params"]["uri"]]]}
             case _:
                 pass
         return {}

@@ -16,6 +16,7 @@ from playwright.async_api import Locator, expect
 
 from fal_mcp.config import Hosts, Settings
 from fal_mcp.emulator import Emulator, Failure, Script
+from fal_mcp.emulator.pictures import encoded
 from fal_mcp.server import app, gallery
 from tests.server.gallery_host import GalleryHost, Json, gallery_host
 
@@ -180,6 +181,19 @@ async def test_a_picture_in_the_answer_itself_is_shown_and_a_dead_link_is_said(s
         gone = screen.gallery.locator("figure[data-kind='video']")
         await expect(gone.locator(".stand-in")).to_contain_text("This file could not be loaded.")
         await expect(gone.locator("video")).to_have_count(0)
+
+
+async def test_a_picture_that_came_as_bytes_is_read_from_the_server(screen: GalleryHost):
+    uri = "fal://jobs/j1/files/1"
+    blob = base64.b64encode(encoded("a pier", 1, 64, 48, "image/png")).decode()
+    screen.resources = {uri: {"uri": uri, "mimeType": "image/png", "blob": blob}}
+    screen.resources["fal://jobs/j1/files/2"] = {"mimeType": "text/html", "blob": blob}
+    files = [{"url": f"fal://jobs/j1/files/{n}", "kind": "image"} for n in (1, 2)]
+    with anyio.fail_after(BOUND):
+        await screen.show(PIER, completed(*files))
+        await expect(screen.gallery.locator("img")).to_have_js_property("naturalWidth", 64)
+        await expect(screen.gallery.get_by_text("Kept by this server")).to_have_count(1)
+        await expect(screen.gallery.get_by_role("button", name="Upscale")).to_have_count(2)
 
 
 async def test_words_are_shown_with_the_settings_and_the_cost(screen: GalleryHost):
