@@ -10,7 +10,7 @@ from mcp.shared.exceptions import MCPError
 from fal_mcp.catalog.endpoint import Endpoint, tool_name
 from fal_mcp.openapi.example import example
 from fal_mcp.openapi.schema import branches
-from fal_mcp.server import job_resources
+from fal_mcp.server import account_resources, job_resources
 from fal_mcp.text import clean, one_line
 from fal_mcp.toolsets.models import Models
 
@@ -31,13 +31,14 @@ def resources() -> types.ListResourcesResult:
                 title="Categories of models",
                 description="Every category of fal's catalog, with the number of models in it.",
                 mime_type=_JSON,
-            )
+            ),
+            *account_resources.resources(),
         ]
     )
 
 
 def templates() -> types.ListResourceTemplatesResult:
-    """The resources there are for each model and each job."""
+    """The resources there are for each model, each job and each app."""
     return types.ListResourceTemplatesResult(
         resource_templates=[
             types.ResourceTemplate(
@@ -55,6 +56,7 @@ def templates() -> types.ListResourceTemplatesResult:
                 mime_type=_JSON,
             ),
             *job_resources.templates(),
+            *account_resources.templates(),
         ]
     )
 

@@ -6,7 +6,19 @@ from typing import Any
 
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.tools.tool import Tool
-from fal_mcp.toolsets import compute, discovery, docs, jobs, keys, many, platform, storage, workflows
+from fal_mcp.toolsets import (
+    compute,
+    discovery,
+    docs,
+    jobs,
+    keys,
+    many,
+    platform,
+    reports,
+    storage,
+    usage,
+    workflows,
+)
 from fal_mcp.toolsets.models import Models
 from fal_mcp.toolsets.selection import Selection
 
@@ -18,12 +30,16 @@ SETS: Mapping[str, Callable[[Models], list[Tool]]] = {
     "models": discovery.tools,
     "jobs": lambda models: [*jobs.tools(models), *many.tools(models)],
     "storage": lambda models: storage.tools(),
-    "usage": lambda models: platform.tools("usage"),
-    "serverless": lambda models: platform.tools("serverless"),
+    "usage": lambda models: [*usage.tools("usage"), *platform.tools("usage")],
+    "serverless": lambda models: [*usage.tools("serverless"), *platform.tools("serverless")],
     "compute": lambda models: [*compute.tools(), *platform.tools("compute")],
     "keys": lambda models: [*keys.tools(), *platform.tools("keys")],
-    "account": lambda models: platform.tools("account"),
-    "organization": lambda models: platform.tools("organization"),
+    "account": lambda models: [*platform.tools("account"), *reports.tools("account")],
+    "organization": lambda models: [
+        *usage.tools("organization"),
+        *platform.tools("organization"),
+        *reports.tools("organization"),
+    ],
     "workflows": lambda models: [*platform.tools("workflows"), *workflows.tools()],
     "assets": lambda models: platform.tools("assets"),
     "docs": lambda models: docs.tools(),
