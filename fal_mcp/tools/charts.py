@@ -3,7 +3,10 @@
 import io
 from collections.abc import Sequence
 
+import anyio.to_thread
+
 from fal_mcp.text import one_line
+from fal_mcp.tools.tool import Call, Preview
 
 _WIDTH, _HEIGHT = 640, 320
 _LEFT, _TOP, _RIGHT, _BOTTOM = 16, 40, 624, 290
@@ -13,9 +16,18 @@ _LONGEST_TITLE = 90
 _LONGEST_LABEL = 16
 
 
-def bars(title: str, labels: Sequence[str], values: Sequence[float], line: Sequence[float] = ()) -> bytes:
+async def preview(
+    call: Call, title: str, moments: Sequence[str], values: Sequence[float], line: Sequence[float] = ()
+) -> tuple[Preview, ...]:
+    """The chart for a model to see; none where previews are off, or where there is nothing to compare."""
+    if not call.shows_previews or len(values) < 2 or not any(values):
+        return ()
+    return (Preview(await anyio.to_thread.run_sync(bars, title, moments, values, line), "image/png"),)
+
+
+def bars(title: str, moments: Sequence[str], values: Sequence[float], line: Sequence[float] = ()) -> bytes:
     """A PNG of 640x320: a bar for each value, from 0 to the largest; `line` has a scale of its own. The title says what
-    both are."""
+    both are, and `moments` when they were."""
     from PIL import Image, ImageDraw, ImageFont
 
     font = ImageFont.load_default(_FONT_SIZE)
@@ -32,12 +44,17 @@ def bars(title: str, labels: Sequence[str], values: Sequence[float], line: Seque
     if len(points) > 1:
         draw.line(points, _LINE, 2)
     for place, anchor in ((0, "la"), (-1, "ra")):
-        if labels:
+        if moments:
             where = _LEFT if place == 0 else _RIGHT
-            draw.text((where, _BOTTOM + 8), one_line(labels[place], _LONGEST_LABEL), _INK, font, anchor)
+            draw.text((where, _BOTTOM + 8), _label(moments[place]), _INK, font, anchor)
     target = io.BytesIO()
     picture.quantize(16).save(target, "PNG", optimize=True)
     return target.getvalue()
+
+
+def _label(moment: str) -> str:
+    """Day and minute of an ISO date and time."""
+    return one_line(moment, len(moment) + 1)[:_LONGEST_LABEL].replace("T", " ")
 
 
 def _heights(values: Sequence[float]) -> list[float]:

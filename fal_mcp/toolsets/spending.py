@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
+from fal_mcp.errors import ServiceFailed
 from fal_mcp.text import one_line
 
 Row = Mapping[str, Any]
 CURRENCY = "USD"
+MOST_DIGITS = 15
+"""Before the point. Nobody was ever billed more."""
 _LONGEST_NAME = 120
 _TENTH = Decimal("0.1")
 _NOTHING = Decimal(0)
@@ -25,12 +28,16 @@ class Part:
 
 
 def cost(row: Row) -> Decimal:
-    """What a row says was charged; nothing where it names no amount. Fact sheet §6.5: `cost` is the older name."""
+    """What a row says was charged. Fact sheet §6.5: `cost` is the older name.
+
+    Raises:
+        ServiceFailed: it names no amount that can be one.
+    """
     found = row.get("cost_total", row.get("cost"))
-    if isinstance(found, bool) or not isinstance(found, int | float):
-        return _NOTHING
-    amount = Decimal(str(found))
-    return amount if amount.is_finite() else _NOTHING
+    amount = Decimal(str(found)) if isinstance(found, int | float) and not isinstance(found, bool) else Decimal("nan")
+    if not amount.is_finite() or amount.adjusted() > MOST_DIGITS:
+        raise ServiceFailed(f"A row of fal's report costs {one_line(str(found), 40)!r}, which is no amount.")
+    return amount
 
 
 def currency(row: Row) -> str:
@@ -59,7 +66,9 @@ def parts(rows: Iterable[Row], name: Callable[[Row], str]) -> list[Part]:
 
 def share(amount: Decimal, total: Decimal) -> Decimal:
     """`amount` in percent of `total`, to a tenth and rounded down; 0 of nothing."""
-    return (100 * amount / total).quantize(_TENTH, ROUND_FLOOR) if total > 0 else Decimal("0.0")
+    return (
+        (100 * min(max(amount, _NOTHING), total) / total).quantize(_TENTH, ROUND_FLOOR) if total > 0 else Decimal("0.0")
+    )
 
 
 def percent(now: Decimal, before: Decimal) -> float | None:

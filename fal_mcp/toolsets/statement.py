@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 
 from fal_mcp.errors import ServiceFailed
 from fal_mcp.text import one_line
+from fal_mcp.toolsets import spending
 
 _SHOWN_ROWS = 5
 _LONGEST_CELL = 60
@@ -63,8 +64,9 @@ def _billed(head: list[str], rows: list[list[str]]) -> dict[str, dict[str, Decim
 def _amount(cell: str) -> Decimal:
     try:
         amount = Decimal(cell or "0")
-    except InvalidOperation as error:
-        raise ServiceFailed(
-            f"fal's report bills {one_line(cell, 40)!r}, which is no amount.", hint="Nothing was saved."
-        ) from error
-    return amount if amount.is_finite() else Decimal(0)
+    except InvalidOperation:
+        amount = Decimal("nan")
+    if not amount.is_finite() or amount.adjusted() > spending.MOST_DIGITS:
+        said = f"fal's report bills {one_line(cell, 40)!r}, which is no amount."
+        raise ServiceFailed(said, hint="Nothing was saved; try again later.")
+    return amount

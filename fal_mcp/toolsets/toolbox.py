@@ -7,6 +7,7 @@ from typing import Any
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.tools.tool import Tool
 from fal_mcp.toolsets import (
+    analytics,
     compute,
     discovery,
     docs,
@@ -30,8 +31,12 @@ SETS: Mapping[str, Callable[[Models], list[Tool]]] = {
     "models": discovery.tools,
     "jobs": lambda models: [*jobs.tools(models), *many.tools(models)],
     "storage": lambda models: storage.tools(),
-    "usage": lambda models: [*usage.tools("usage"), *platform.tools("usage")],
-    "serverless": lambda models: [*usage.tools("serverless"), *platform.tools("serverless")],
+    "usage": lambda models: [*usage.tools("usage"), *analytics.tools("usage"), *platform.tools("usage")],
+    "serverless": lambda models: [
+        *usage.tools("serverless"),
+        *analytics.tools("serverless"),
+        *platform.tools("serverless"),
+    ],
     "compute": lambda models: [*compute.tools(), *platform.tools("compute")],
     "keys": lambda models: [*keys.tools(), *platform.tools("keys")],
     "account": lambda models: [*platform.tools("account"), *reports.tools("account")],
