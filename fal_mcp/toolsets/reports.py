@@ -19,6 +19,7 @@ from fal_mcp.toolsets.statement import Statement
 
 Toolset = Literal["account", "organization"]
 _TOP = 5
+_NOT_SAVED = "Nothing was saved. Point --output-dir at a folder that can be written."
 _SAVED = "saved to a CSV file; sums and first rows are told."
 _TABLE: tuple[tuple[Toolset, str, str, str], ...] = (
     (
@@ -83,17 +84,25 @@ def _brief(name: str, part: Schema) -> Schema:
 
 
 async def _saved(text: str, stem: str, folder: OutputFolder) -> Path:
-    """Where the whole of it is now; nothing is left where it cannot be written."""
-    stream, unfinished = await anyio.to_thread.run_sync(folder.begin, folder.place(None))
+    """Where the whole of it is now.
+
+    Raises:
+        NotWritable: it cannot be written; nothing of it is left.
+    """
     try:
-        with stream:
-            await anyio.to_thread.run_sync(stream.write, text.encode("utf-8", "surrogatepass"))
-        return await anyio.to_thread.run_sync(folder.finish, unfinished, stem, ".csv")
+        stream, unfinished = await anyio.to_thread.run_sync(folder.begin, folder.place(None))
+        try:
+            with stream:
+                await anyio.to_thread.run_sync(stream.write, text.encode("utf-8", "surrogatepass"))
+            return await anyio.to_thread.run_sync(folder.finish, unfinished, stem, ".csv")
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(folder.drop, unfinished)
     except OSError as error:
-        raise NotWritable(f"The report could not be written: {error.strerror}.", hint="Nothing was saved.") from error
-    finally:
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(folder.drop, unfinished)
+        raise NotWritable(f"The report could not be written: {error.strerror}.", hint=_NOT_SAVED) from error
+    except NotWritable as error:
+        error.hint = _NOT_SAVED
+        raise
 
 
 def _stem(name: str, arguments: Mapping[str, Any]) -> str:
