@@ -103,18 +103,29 @@ async def test_totals_parts_and_days_are_fals_own(
     assert f"than in the equally long period before ({cost(before):,.2f} USD)" in text(result)
 
 
-async def test_the_period_before_ends_where_the_first_whole_bucket_begins(settings: Settings, host: Host):
-    """Fact sheet §6.1: fal widens a period to whole buckets, and the two are not to overlap."""
+@pytest.mark.parametrize(
+    ("asked", "before"),
+    [
+        (
+            {"start": "2026-03-02T10:30:00Z", "end": "2026-03-02T20:15:00Z"},
+            {"start": "2026-03-01T23:00:00Z", "end": "2026-03-02T10:00:00Z"},
+        ),
+        (
+            {"start": "2026-03-05", "end": "2026-04-01", "timeframe": "month"},
+            {"start": "2026-01-29", "end": "2026-03-01"},
+        ),
+    ],
+)
+async def test_the_period_before_ends_where_the_first_whole_bucket_begins(
+    settings: Settings, host: Host, asked: dict[str, str], before: dict[str, str]
+):
+    """Fact sheet §6.1: fal widens a period to whole buckets; the one before must be as long, and not overlap."""
     with anyio.fail_after(BOUND):
         async with host() as client:
-            odd = {"start": "2026-03-02T10:30:00Z", "end": "2026-03-02T20:15:00Z"}
-            result = await client.call_tool("get_usage", odd)
-        now = await spent(settings, **odd)
-        before = await spent(
-            settings, start="2026-03-01T23:00:00Z", end="2026-03-02T10:00:00Z", bound_to_timeframe="false"
-        )
+            result = await client.call_tool("get_usage", asked)
+        expected = cost(await spent(settings, **asked)), cost(await spent(settings, **before))
     totals = result.structured_content["totals"]
-    assert (totals["total"], totals["before"]) == (pytest.approx(cost(now)), pytest.approx(cost(before)))
+    assert (totals["total"], totals["before"]) == pytest.approx(expected)
 
 
 async def test_what_was_spent_on_video_is_told_by_key(settings: Settings, host: Host):
