@@ -1,6 +1,7 @@
 """An operation of fal's Platform API as a tool: its text, its arguments, and its answer in words."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -13,6 +14,9 @@ from fal_mcp.tools.tool import Call, Effect, Outcome, Tool
 
 _LONGEST_TEXT = 12_000
 _LONGEST_CELL = 2000
+_NOTHING = "the first page|now|all( [a-z]+)?|everyone's|neither|none|not there|no( such)? search"
+_OBVIOUS = re.compile(rf"^next_cursor of the page before\.| Left out: ({_NOTHING})\.")
+"""That a filter which is not given filters nothing, that a list begins at its first page and ends now."""
 _CONFIRM: Schema = {"type": "string", "description": "The same name again, where the user cannot be asked."}
 
 
@@ -38,14 +42,22 @@ def tool(operation: Operation, name: str, effect: Effect) -> Tool:
 
 
 def schema_of(operation: Operation, effect: Effect) -> Schema:
-    """The operation's arguments as the tool takes them: `limit` counts rows, not a page of them."""
+    """The operation's arguments as the tool takes them: `limit` counts rows, not a page of them, and what goes without
+    saying is not said."""
     schema = operation.input_schema()
+    schema["properties"] = {name: _brief(part) for name, part in schema["properties"].items()}
     if operation.rows and "limit" in schema["properties"]:
         rows = {"type": "integer", "minimum": 1, "maximum": pages.MOST_ROWS, "default": pages.DEFAULT_ROWS}
-        schema["properties"]["limit"] = {**rows, "description": "Rows at most, over all pages."}
+        schema["properties"]["limit"] = {**rows, "description": "Rows at most."}
     if effect == "destroys":
         schema["properties"]["confirm"] = _CONFIRM
     return schema
+
+
+def _brief(part: Schema) -> Schema:
+    said = _OBVIOUS.sub("", str(part.get("description", "")))
+    rest = {keyword: value for keyword, value in part.items() if keyword != "description"}
+    return {**rest, "description": said} if said else rest
 
 
 async def confirmed(what: str, name: str, arguments: Mapping[str, Any], call: Call) -> None:

@@ -107,4 +107,4 @@ def _without_key(tool: Tool) -> Tool:
     """Without an admin key, what needs one says so where a model chooses."""
     if tool.key != "admin":
         return tool
-    return replace(tool, description=f"{tool.description} It is not set here, so this is refused.")
+    return replace(tool, description=f"{tool.description} None is set here.")
