@@ -141,12 +141,15 @@ async def _list_templates(ctx: Any, params: Any) -> types.ListResourceTemplatesR
 
 
 async def _read_resource(ctx: Any, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-    from fal_mcp.server import job_resources, library
+    from fal_mcp.server import account_resources, job_resources, library
 
     shared: Shared = ctx.lifespan_context
-    if str(params.uri).startswith(job_resources.PREFIX):
-        return await job_resources.read(shared, str(params.uri))
-    return library.read(shared.tools.models, shared.settings.hosts, str(params.uri))
+    uri = str(params.uri)
+    if uri.startswith(job_resources.PREFIX):
+        return await job_resources.read(shared, uri)
+    if uri.startswith(account_resources.PREFIXES):
+        return await account_resources.read(shared, uri)
+    return library.read(shared.tools.models, shared.settings.hosts, uri)
 
 
 async def _list_prompts(ctx: Any, params: Any) -> types.ListPromptsResult:

@@ -11,7 +11,7 @@ from fal_mcp.catalog.endpoint import Endpoint, tool_name
 from fal_mcp.config import Hosts
 from fal_mcp.openapi.example import example
 from fal_mcp.openapi.schema import branches
-from fal_mcp.server import gallery, job_resources
+from fal_mcp.server import account_resources, gallery, job_resources
 from fal_mcp.text import clean, one_line
 from fal_mcp.toolsets.models import Models
 
@@ -34,12 +34,13 @@ def resources(hosts: Hosts) -> types.ListResourcesResult:
                 mime_type=_JSON,
             ),
             gallery.resource(hosts),
+            *account_resources.resources(),
         ]
     )
 
 
 def templates() -> types.ListResourceTemplatesResult:
-    """The resources there are for each model and each job."""
+    """The resources there are for each model, each job and each app."""
     return types.ListResourceTemplatesResult(
         resource_templates=[
             types.ResourceTemplate(
@@ -57,6 +58,7 @@ def templates() -> types.ListResourceTemplatesResult:
                 mime_type=_JSON,
             ),
             *job_resources.templates(),
+            *account_resources.templates(),
         ]
     )
 

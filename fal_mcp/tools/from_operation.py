@@ -49,7 +49,7 @@ def schema_of(operation: Operation, effect: Effect) -> Schema:
     schema = operation.input_schema()
     if operation.rows and "limit" in schema["properties"]:
         rows = {"type": "integer", "minimum": 1, "maximum": pages.MOST_ROWS, "default": pages.DEFAULT_ROWS}
-        schema["properties"]["limit"] = {**rows, "description": "Rows at most, over all pages."}
+        schema["properties"]["limit"] = {**rows, "description": "Rows at most."}
     if effect == "destroys":
         schema["properties"]["confirm"] = _CONFIRM
     return schema

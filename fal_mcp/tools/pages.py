@@ -19,8 +19,8 @@ _SCOPES = {
 
 
 async def fetch(operation: Operation, arguments: Mapping[str, Any], call: Call) -> Any:
-    """Send it, and go on from page to page until there are as many rows as asked for: the last answer, with the lists
-    of all pages in it.
+    """Send it, and go on from page to page until there are as many rows as asked for: the last answer, with the rows
+    of all pages in it. Whatever stands beside the rows, such as a report's summary, is of the whole on every page.
 
     Raises:
         FalError: what fal has against it; where the key is too small, the hint says which scope it takes.
@@ -38,7 +38,7 @@ async def fetch(operation: Operation, arguments: Mapping[str, Any], call: Call) 
             given["limit"] = min(wanted - _count(operation, whole), _largest_page(operation))
         answer = await send(operation, given, call)
         given = _next(operation, given, answer, wanted - _count(operation, whole))
-        whole = _joined(whole, answer)
+        whole = _joined(operation.rows, whole, answer)
         await call.say(f"{_count(operation, whole)} rows so far")
     return whole
 
@@ -98,13 +98,9 @@ def _next(
     return None
 
 
-def _joined(whole: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
-    lists: dict[str, Any] = {
-        name: [*whole.get(name, ()), *cast(list[Any], value)]
-        for name, value in answer.items()
-        if isinstance(value, list)
-    }
-    return {**answer, **lists}
+def _joined(rows: str, whole: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
+    page = answer.get(rows)
+    return {**answer, rows: [*whole.get(rows, ()), *(cast(list[Any], page) if isinstance(page, list) else ())]}
 
 
 def _count(operation: Operation, whole: Mapping[str, Any]) -> int:

@@ -31,7 +31,7 @@ def _period_faults(operation: Operation, arguments: Mapping[str, Any]) -> list[F
         if isinstance(value := arguments.get(name), str):
             try:
                 found = datetime.fromisoformat(value)
-                times[name] = found if found.tzinfo else found.replace(tzinfo=UTC)
+                times[name] = found if found.tzinfo else found.replace(tzinfo=_zone(arguments) or UTC)
             except ValueError:
                 faults.append(
                     Fault(
@@ -66,13 +66,16 @@ def _lone_faults(operation: Operation, arguments: Mapping[str, Any]) -> Iterator
 
 def _zone_faults(arguments: Mapping[str, Any]) -> list[Fault]:
     zone = arguments.get("timezone")
-    if not isinstance(zone, str):
+    if not isinstance(zone, str) or _zone(arguments):
         return []
+    return [Fault("$.timezone", f"{one_line(zone, 40)!r} is no time zone such as 'Europe/Berlin'.")]
+
+
+def _zone(arguments: Mapping[str, Any]) -> ZoneInfo | None:
     try:
-        ZoneInfo(zone)
+        return ZoneInfo(str(arguments.get("timezone") or "UTC"))
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        return [Fault("$.timezone", f"{one_line(zone, 40)!r} is no time zone such as 'Europe/Berlin'.")]
-    return []
+        return None
 
 
 def _path_faults(operation: Operation, arguments: Mapping[str, Any]) -> list[Fault]:

@@ -6,7 +6,21 @@ from typing import Any
 
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.tools.tool import Tool
-from fal_mcp.toolsets import compute, discovery, docs, jobs, keys, many, platform, realtime, storage, workflows
+from fal_mcp.toolsets import (
+    analytics,
+    compute,
+    discovery,
+    docs,
+    jobs,
+    keys,
+    many,
+    platform,
+    realtime,
+    reports,
+    storage,
+    usage,
+    workflows,
+)
 from fal_mcp.toolsets.models import Models
 from fal_mcp.toolsets.selection import Selection
 
@@ -18,13 +32,21 @@ SETS: Mapping[str, Callable[[Models], list[Tool]]] = {
     "models": discovery.tools,
     "jobs": lambda models: [*jobs.tools(models), *many.tools(models)],
     "storage": lambda models: storage.tools(),
-    "usage": lambda models: platform.tools("usage"),
+    "usage": lambda models: [*usage.tools("usage"), *analytics.tools("usage"), *platform.tools("usage")],
     "requests": lambda models: platform.tools("requests"),
-    "serverless": lambda models: platform.tools("serverless"),
+    "serverless": lambda models: [
+        *usage.tools("serverless"),
+        *analytics.tools("serverless"),
+        *platform.tools("serverless"),
+    ],
     "compute": lambda models: [*compute.tools(), *platform.tools("compute")],
     "keys": lambda models: [*keys.tools(), *platform.tools("keys")],
-    "account": lambda models: platform.tools("account"),
-    "organization": lambda models: platform.tools("organization"),
+    "account": lambda models: [*platform.tools("account"), *reports.tools("account")],
+    "organization": lambda models: [
+        *usage.tools("organization"),
+        *platform.tools("organization"),
+        *reports.tools("organization"),
+    ],
     "workflows": lambda models: [*platform.tools("workflows"), *workflows.tools()],
     "assets": lambda models: platform.tools("assets"),
     "docs": lambda models: docs.tools(),
@@ -88,4 +110,4 @@ def _without_key(tool: Tool) -> Tool:
     """Without an admin key, what needs one says so where a model chooses."""
     if tool.key != "admin":
         return tool
-    return replace(tool, description=f"{tool.description} It is not set here, so this is refused.")
+    return replace(tool, description=f"{tool.description} None is set here.")

@@ -185,7 +185,7 @@ async def test_without_an_admin_key_a_tool_says_so_before_it_is_called(fal: Emul
         async with host(admin_key=None) as client:
             listed = {tool.name: tool for tool in (await client.list_tools()).tools}
             result = await client.call_tool("list_keys", {})
-    assert (listed["list_keys"].description or "").endswith("It is not set here, so this is refused.")
+    assert (listed["list_keys"].description or "").endswith("Needs an admin key. None is set here.")
     assert result.is_error and "FAL_ADMIN_KEY" in text(result) and "https://fal.ai/dashboard/keys" in text(result)
     assert platform_calls(fal) == []
 
