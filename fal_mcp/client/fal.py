@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 
 from fal_mcp.client.access import Access
+from fal_mcp.client.app_files import AppFiles
 from fal_mcp.client.docs import Docs
 from fal_mcp.client.http import Http
 from fal_mcp.client.media import MediaFiles
@@ -33,6 +34,7 @@ class Fal:
         self.storage = Storage(self._http, settings.hosts)
         self.webhooks = Webhooks(self._http, settings.hosts)
         self.access = Access(self._http, settings.hosts)
+        self.app_files = AppFiles(self._http, settings.hosts)
         self.docs = Docs(self._http, settings.hosts)
         self.media = MediaFiles(self._http, settings.hosts)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.tools.tool import Tool
-from fal_mcp.toolsets import compute, discovery, docs, jobs, keys, many, platform, storage, workflows
+from fal_mcp.toolsets import compute, discovery, docs, jobs, keys, many, platform, serverless, storage, workflows
 from fal_mcp.toolsets.models import Models
 from fal_mcp.toolsets.selection import Selection
 
@@ -19,7 +19,7 @@ SETS: Mapping[str, Callable[[Models], list[Tool]]] = {
     "jobs": lambda models: [*jobs.tools(models), *many.tools(models)],
     "storage": lambda models: storage.tools(),
     "usage": lambda models: platform.tools("usage"),
-    "serverless": lambda models: platform.tools("serverless"),
+    "serverless": lambda models: [*serverless.tools(), *platform.tools("serverless")],
     "compute": lambda models: [*compute.tools(), *platform.tools("compute")],
     "keys": lambda models: [*keys.tools(), *platform.tools("keys")],
     "account": lambda models: platform.tools("account"),
