@@ -6,7 +6,7 @@ Reads no environment itself: the command line hands it in.
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -122,6 +122,11 @@ class Settings:
     """Folders whose files may be read and uploaded."""
     may_ask_for_folders: bool = False
     """Whether the user may be asked about a folder besides; never over HTTP, where the disk is somebody else's."""
+    variable: Callable[[str], str | None] = field(default=lambda name: None, repr=False, compare=False)
+    """Looks an environment variable up."""
+    secret_env: tuple[str, ...] | None = ()
+    """Variables whose values may become secrets of the account's apps; None is any but this server's keys, which is
+    never so over HTTP, where the environment is somebody else's."""
     previews: bool = False
     """Whether small pictures of what came out are shown to the model."""
     output_dir: Path | None = None
@@ -163,8 +168,8 @@ class Settings:
 
         FAL_KEY, or FAL_KEY_ID with FAL_KEY_SECRET (fact sheet §1.2); FAL_ADMIN_KEY; FAL_MCP_URL (`fal_url`); and
         FAL_MCP_ with the name of any other setting in capitals: LIST, TOOLSETS, READ_ONLY, PIN, ONLY, MODELS,
-        REFRESH_HOURS, ALLOW_DIR, DATA_DIR, OUTPUT_DIR, PREVIEWS, WAIT, TASK_GRACE, ON_DISCONNECT, RECORD_ARGUMENTS,
-        MAX_COST, SESSION_BUDGET, DAILY_BUDGET, APPROVE_OVER, ALLOW_UNPRICED.
+        REFRESH_HOURS, ALLOW_DIR, SECRET_ENV, DATA_DIR, OUTPUT_DIR, PREVIEWS, WAIT, TASK_GRACE, ON_DISCONNECT,
+        RECORD_ARGUMENTS, MAX_COST, SESSION_BUDGET, DAILY_BUDGET, APPROVE_OVER, ALLOW_UNPRICED.
 
         Raises:
             ValueError: a setting cannot be used; the message names it.
@@ -194,6 +199,8 @@ class Settings:
             task_grace=_number("task_grace", value("task_grace"), default.task_grace, _LONGEST_WAIT),
             on_disconnect=_one_of("on_disconnect", value("on_disconnect") or "detach", ("detach", "cancel")),
             allow_dirs=_folders(chosen.get("allow_dir") or env.get("FAL_MCP_ALLOW_DIR", "").split(os.pathsep)),
+            variable=lambda name: env.get(name),
+            secret_env=tuple(chosen.get("secret_env") or ()) or _parts(env.get("FAL_MCP_SECRET_ENV")),
             previews=_is_on(value("previews"), True),
             output_dir=Path(value("output_dir")).expanduser() if value("output_dir") else None,
             records_arguments=_is_on(value("record_arguments"), True),

@@ -14,6 +14,7 @@ from fal_mcp.client.platform import Platform
 from fal_mcp.client.queue import Queue
 from fal_mcp.client.requests import Requests
 from fal_mcp.client.run import Run
+from fal_mcp.client.serverless_secrets import ServerlessSecrets
 from fal_mcp.client.storage import Storage
 from fal_mcp.client.stream import Stream
 from fal_mcp.client.webhooks import Webhooks
@@ -30,6 +31,7 @@ class Fal:
         self.models = Models(self._http, settings.hosts)
         self.platform = Platform(self._http, settings.hosts)
         self.requests = Requests(self._http, settings.hosts)
+        self.secrets = ServerlessSecrets(self._http, settings.hosts)
         self.stream = Stream(self._http, settings.hosts)
         self.storage = Storage(self._http, settings.hosts)
         self.webhooks = Webhooks(self._http, settings.hosts)

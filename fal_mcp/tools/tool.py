@@ -18,6 +18,7 @@ from fal_mcp.openapi.repair import repair
 from fal_mcp.openapi.schema import Schema
 from fal_mcp.output_files import OutputFolder
 from fal_mcp.tools.pricing import Prices
+from fal_mcp.variables import Variables
 
 Effect = Literal["reads", "writes", "destroys", "spends"]
 KeyKind = Literal["none", "user", "admin"]
@@ -99,6 +100,8 @@ class Call:
     owner: str = "local"
     prices: Prices = field(default_factory=Prices)
     readable: Readable = field(default_factory=Readable)
+    variables: Variables = field(default_factory=Variables)
+    """The environment variables that may become secrets."""
     shows_previews: bool = False
     output: OutputFolder | None = None
     """Where what comes out is saved; nowhere where there is none."""
