@@ -7,6 +7,7 @@ import httpx
 from fal_mcp.client.access import Access
 from fal_mcp.client.app_files import AppFiles
 from fal_mcp.client.docs import Docs
+from fal_mcp.client.fal_cli import FalCli
 from fal_mcp.client.http import Http
 from fal_mcp.client.media import MediaFiles
 from fal_mcp.client.models import Models
@@ -38,6 +39,7 @@ class Fal:
         self.access = Access(self._http, settings.hosts)
         self.app_files = AppFiles(self._http, settings.hosts)
         self.docs = Docs(self._http, settings.hosts)
+        self.cli = FalCli(settings)
         self.media = MediaFiles(self._http, settings.hosts)
 
     def need_key(self) -> None:

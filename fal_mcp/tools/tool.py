@@ -124,8 +124,8 @@ class Call:
             return None
         return answer is not None and answer.get("agree") is True
 
-    async def approve(self, question: str) -> None:
-        """Ask the user whether something may be paid for.
+    async def approve(self, question: str, way_out: str | None = None) -> None:
+        """Ask the user whether something may be paid for. `way_out` is the hint where nobody can be asked.
 
         Raises:
             BudgetExceeded: the answer is no, or none came, or nobody can be asked.
@@ -135,7 +135,8 @@ class Call:
         except CannotAsk as error:
             raise BudgetExceeded(
                 f"{question} This needs the user's approval, and this client cannot ask.",
-                hint="Nothing was sent. Ask the user to raise the server's --approve-over, or choose a cheaper one.",
+                hint=way_out
+                or "Nothing was sent. Ask the user to raise the server's --approve-over, or choose a cheaper one.",
             ) from error
         if answer is None or answer.get("approve") is not True:
             hint = "Nothing was sent. Do not ask again unless told to."

@@ -123,6 +123,8 @@ async def _in_file(given: str, call: Call) -> str:
 
 
 async def _asked(name: str, call: Call) -> str:
+    # MCP wants secrets asked for at a URL and never in a form (client/elicitation); this is a form, for want of a page
+    # to lead to. What the user writes passes the client, and nothing here passes it on to the model.
     try:
         answer = await call.ask(f"What is the value of the secret {name} of your fal apps?", _question(name))
     except CannotAsk as error:
