@@ -38,6 +38,13 @@ AllowDir = Annotated[
     list[Path] | None,
     typer.Option(help="A folder whose files may be read; repeatable. Default: none over HTTP, else the current one."),
 ]
+SecretEnv = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="A variable whose value set_secret may send to fal; repeatable. Default: none over HTTP, else any.",
+    ),
+]
 OutputDir = Annotated[Path | None, typer.Option(help="A folder that what comes out is saved in.")]
 Previews = Annotated[bool | None, typer.Option(help="Whether the model sees small pictures of what came out.")]
 DataDir = Annotated[Path | None, typer.Option(help="Where the ledger of paid work is kept.")]
@@ -66,6 +73,7 @@ def main_command(
     models: Models = None,
     refresh_hours: Hours = None,
     allow_dir: AllowDir = None,
+    secret_env: SecretEnv = None,
     output_dir: OutputDir = None,
     previews: Previews = None,
     data_dir: DataDir = None,
@@ -99,6 +107,7 @@ def serve(
     models: Models = None,
     refresh_hours: Hours = None,
     allow_dir: AllowDir = None,
+    secret_env: SecretEnv = None,
     output_dir: OutputDir = None,
     previews: Previews = None,
     data_dir: DataDir = None,
@@ -120,7 +129,12 @@ def serve(
 def _serve(http: int | None, *, listed: str | None, **chosen: Any) -> None:
     settings = _settings(list=listed, **chosen)
     if http is None:
-        settings = replace(settings, allow_dirs=settings.allow_dirs or _here(), may_ask_for_folders=True)
+        settings = replace(
+            settings,
+            allow_dirs=settings.allow_dirs or _here(),
+            may_ask_for_folders=True,
+            secret_env=settings.secret_env or None,
+        )
     _check_selection(settings)
     if http is None:
         from fal_mcp.server import stdio

@@ -4,9 +4,11 @@ Reads no environment itself: the command line hands it in.
 """
 
 import hashlib
+import importlib.util
 import os
+import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -133,6 +135,13 @@ class Settings:
     """Folders whose files may be read and uploaded."""
     may_ask_for_folders: bool = False
     """Whether the user may be asked about a folder besides; never over HTTP, where the disk is somebody else's."""
+    variable: Callable[[str], str | None] = field(default=lambda name: None, repr=False, compare=False)
+    """Looks an environment variable up."""
+    fal_cli: tuple[str, ...] | None = None
+    """The command that is fal's own command line, where it is installed."""
+    secret_env: tuple[str, ...] | None = ()
+    """Variables whose values may become secrets of the account's apps; None is any but this server's keys, which is
+    never so over HTTP, where the environment is somebody else's."""
     previews: bool = False
     """Whether small pictures of what came out are shown to the model."""
     output_dir: Path | None = None
@@ -174,8 +183,8 @@ class Settings:
 
         FAL_KEY, or FAL_KEY_ID with FAL_KEY_SECRET (fact sheet §1.2); FAL_ADMIN_KEY; FAL_MCP_URL (`fal_url`); and
         FAL_MCP_ with the name of any other setting in capitals: LIST, TOOLSETS, READ_ONLY, PIN, ONLY, MODELS,
-        REFRESH_HOURS, ALLOW_DIR, DATA_DIR, OUTPUT_DIR, PREVIEWS, WAIT, TASK_GRACE, ON_DISCONNECT, RECORD_ARGUMENTS,
-        MAX_COST, SESSION_BUDGET, DAILY_BUDGET, APPROVE_OVER, ALLOW_UNPRICED.
+        REFRESH_HOURS, ALLOW_DIR, SECRET_ENV, DATA_DIR, OUTPUT_DIR, PREVIEWS, WAIT, TASK_GRACE, ON_DISCONNECT,
+        RECORD_ARGUMENTS, MAX_COST, SESSION_BUDGET, DAILY_BUDGET, APPROVE_OVER, ALLOW_UNPRICED.
 
         Raises:
             ValueError: a setting cannot be used; the message names it.
@@ -205,6 +214,9 @@ class Settings:
             task_grace=_number("task_grace", value("task_grace"), default.task_grace, _LONGEST_WAIT),
             on_disconnect=_one_of("on_disconnect", value("on_disconnect") or "detach", ("detach", "cancel")),
             allow_dirs=_folders(chosen.get("allow_dir") or env.get("FAL_MCP_ALLOW_DIR", "").split(os.pathsep)),
+            fal_cli=_fal_cli(),
+            variable=lambda name: env.get(name),
+            secret_env=tuple(chosen.get("secret_env") or ()) or _parts(env.get("FAL_MCP_SECRET_ENV")),
             previews=_is_on(value("previews"), True),
             output_dir=Path(value("output_dir")).expanduser() if value("output_dir") else None,
             records_arguments=_is_on(value("record_arguments"), True),
@@ -249,6 +261,12 @@ def _number(name: str, value: Any, default: float, most: float) -> float:
 
 def _money(name: str, value: Any) -> float | None:
     return None if value is None else _number(name, value, 0.0, _MOST_MONEY)
+
+
+def _fal_cli() -> tuple[str, ...] | None:
+    found = importlib.util.find_spec("fal")
+    # A folder of this name has no origin. -P: nor is a fal.py that lies where it is started taken for it.
+    return (sys.executable, "-P", "-m", "fal") if found and found.origin else None
 
 
 def _is_on(value: Any, default: bool) -> bool:

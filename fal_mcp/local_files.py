@@ -118,6 +118,15 @@ class Readable:
             identity = f"{about.st_dev}:{about.st_ino}:{about.st_size}:{about.st_mtime_ns}"
             yield LocalFile(stream, place.name, about.st_size, identity)
 
+    def located(self, path: str) -> Path:
+        """Where a file that may be read really is, for a program that opens it by its name.
+
+        Raises:
+            NotReadable: as `opened`.
+        """
+        with self.opened(path):
+            return self._place(path)
+
     def _place(self, path: str) -> Path:
         if "\0" in path or path.startswith(("//", "\\\\")) or len(path) > 4096:
             raise refusal(path)

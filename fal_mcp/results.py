@@ -8,7 +8,7 @@ from typing import Any, cast
 import mcp_types as types
 
 from fal_mcp.errors import FalError, Fault
-from fal_mcp.text import clean, cut, one_line
+from fal_mcp.text import clean, cut, one_line, readable_size
 from fal_mcp.tools.tool import Media, Outcome, Preview
 
 _MOST_LINKS = 20
@@ -81,7 +81,7 @@ def _files(media: tuple[Media, ...]) -> list[str]:
 
 def _about(item: Media) -> str:
     pixels = f"{item.width}x{item.height}" if item.width and item.height else ""
-    size = _bytes(item.size) if item.size else ""
+    size = readable_size(item.size) if item.size else ""
     return ", ".join(filter(None, [item.content_type or item.kind, pixels, size]))
 
 
@@ -116,10 +116,3 @@ def _link(number: int, item: Media) -> types.ResourceLink:
 
 def _is_remote(item: Media) -> bool:
     return item.url.startswith(("https://", "http://"))
-
-
-def _bytes(count: int) -> str:
-    for unit, size in (("MB", 1_000_000), ("kB", 1_000)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} bytes"

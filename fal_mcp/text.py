@@ -1,4 +1,4 @@
-"""Cleans text that others wrote: logs, captions, catalog text, error bodies.
+"""Cleans text that others wrote: logs, captions, catalog text, error bodies. Says sizes as people do.
 
 What comes out is safe to show in a terminal and to a model: no escape sequences, no control, zero-width or
 direction-changing characters, and never longer than asked.
@@ -42,6 +42,14 @@ def one_line(text: str, limit: int) -> str:
 def cut(text: str, limit: int) -> str:
     """`text` if it is short enough, else its beginning and an ellipsis, `limit` characters together."""
     return text if len(text) <= limit else text[: max(limit - 1, 0)].rstrip() + "…"
+
+
+def readable_size(count: int) -> str:
+    """A number of bytes in the largest unit that leaves a whole one."""
+    for unit, whole in (("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)):
+        if count >= whole:
+            return f"{count / whole:.1f} {unit}"
+    return f"{count} bytes"
 
 
 def _is_visible(character: str) -> bool:

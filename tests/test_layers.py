@@ -14,12 +14,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "loopback": set(),
     "local_files": {"errors", "text"},
     "output_files": {"errors"},
+    "variables": {"errors"},
     "config": set(),
     "openapi": {"errors", "text"},
     "catalog": {"openapi", "text"},
     "client": {"config", "errors", "text"},
     "jobs": {"client", "errors", "text"},
-    "tools": {"local_files", "output_files", "jobs", "catalog", "client", "openapi", "errors", "text"},
+    "tools": {"local_files", "output_files", "variables", "jobs", "catalog", "client", "openapi", "errors", "text"},
     "toolsets": {
         "bundled",
         "tools",
@@ -39,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "results": {"tools", "errors", "text"},
     "server": {
         *("results", "toolsets", "tools", "refresh", "jobs", "catalog", "client", "openapi", "config", "errors"),
-        *("bundled", "local_files", "output_files", "loopback", "text"),
+        *("bundled", "local_files", "output_files", "variables", "loopback", "text"),
     },
     "emulator": {"bundled", "loopback"},
     "demo": {"emulator", "bundled"},

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from fal_mcp.client.access import Access
+from fal_mcp.client.app_files import AppFiles
 from fal_mcp.client.docs import Docs
+from fal_mcp.client.fal_cli import FalCli
 from fal_mcp.client.http import Http
 from fal_mcp.client.media import MediaFiles
 from fal_mcp.client.models import Models
@@ -14,6 +16,7 @@ from fal_mcp.client.platform import Platform
 from fal_mcp.client.queue import Queue
 from fal_mcp.client.requests import Requests
 from fal_mcp.client.run import Run
+from fal_mcp.client.serverless_secrets import ServerlessSecrets
 from fal_mcp.client.storage import Storage
 from fal_mcp.client.stream import Stream
 from fal_mcp.client.webhooks import Webhooks
@@ -34,11 +37,14 @@ class Fal:
         self.models = Models(self._http, settings.hosts)
         self.platform = Platform(self._http, settings.hosts)
         self.requests = Requests(self._http, settings.hosts)
+        self.secrets = ServerlessSecrets(self._http, settings.hosts)
         self.stream = Stream(self._http, settings.hosts)
         self.storage = Storage(self._http, settings.hosts)
         self.webhooks = Webhooks(self._http, settings.hosts)
         self.access = Access(self._http, settings.hosts)
+        self.app_files = AppFiles(self._http, settings.hosts)
         self.docs = Docs(self._http, settings.hosts)
+        self.cli = FalCli(settings)
         self.media = MediaFiles(self._http, settings.hosts)
 
     @cached_property

@@ -103,6 +103,29 @@ class Http:
             raise self._rejection(response, response.content)
         return response
 
+    async def post_content(
+        self, url: str, content: AsyncIterable[bytes], headers: Mapping[str, str], params: Mapping[str, str]
+    ) -> httpx.Response:
+        """POST bytes as they are read, with the key; never repeated.
+
+        Raises:
+            Unreachable: nothing was sent.
+            MaybeReceived: the answer was lost.
+            FalError: what the answer stands for.
+        """
+        whole = self._headers(url, headers)
+        try:
+            response = await self._client.post(
+                url, content=content, headers=whole, params=params, timeout=_UPLOAD_TIMEOUT
+            )
+        except _BEFORE_SENDING as error:
+            raise Unreachable(f"fal could not be reached at {_host(url)}.") from error
+        except httpx.TransportError as error:
+            raise MaybeReceived(f"The connection to {_host(url)} broke before fal answered.") from error
+        if not response.is_success:
+            raise self._rejection(response, response.content)
+        return response
+
     @asynccontextmanager
     async def opened(self, url: str, headers: Mapping[str, str]) -> AsyncGenerator[httpx.Response]:
         """An open answer to a GET without the key; not repeated here.
@@ -201,17 +224,27 @@ class Http:
         raise AssertionError("unreachable")
 
     @asynccontextmanager
-    async def stream(self, url: str, params: Mapping[str, str]) -> AsyncGenerator[httpx.Response]:
-        """An open server-sent event stream; not repeated here.
+    async def stream(
+        self,
+        url: str,
+        params: Mapping[str, str],
+        *,
+        method: str = "GET",
+        body: Any = None,
+        accept: str = "text/event-stream",
+    ) -> AsyncGenerator[httpx.Response]:
+        """An open answer to something that changes and costs nothing, events by default; not repeated here.
 
         Raises:
             FalError: fal refused it.
             Unreachable: it broke, then or later.
         """
-        headers = self._headers(url, {"accept": "text/event-stream"})
+        headers = self._headers(url, {"accept": accept})
         timeout = httpx.Timeout(_STREAM_SILENCE, connect=15.0, pool=None)
         try:
-            async with self._client.stream("GET", url, params=params, headers=headers, timeout=timeout) as response:
+            async with self._client.stream(
+                method, url, params=params, json=body, headers=headers, timeout=timeout
+            ) as response:
                 if not response.is_success:
                     raise self._rejection(response, await response.aread())
                 yield response

@@ -1,15 +1,26 @@
 """fal's Platform API: one request of it, sent with the key it needs. Fact sheet §6.1."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import httpx_sse
 
 from fal_mcp.client import answers
 from fal_mcp.client.http import Http
 from fal_mcp.config import Hosts
 from fal_mcp.errors import ServiceFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One server-sent event: its kind, `message` unless told otherwise, and what it carries."""
+
+    kind: str
+    data: str
 
 
 class Platform:
@@ -50,6 +61,28 @@ class Platform:
             is_repeatable=is_idempotent or method in ("GET", "PUT"),
         )
 
+    @asynccontextmanager
+    async def events(
+        self, method: str, path: str, query: Sequence[tuple[str, str]]
+    ) -> AsyncGenerator[AsyncIterator[Event]]:
+        """The events of a stream at `path` below `/v1`, for as long as it is open.
+
+        Raises:
+            NotAuthorised: there is no key, or fal does not take it.
+            ServiceFailed: what fal gave is no stream of events.
+            Unreachable: the stream broke, then or later.
+        """
+        self._http.need_key()
+        params = httpx.QueryParams(list(query))
+        try:
+            async with (
+                self._http.stream(f"{self._base}{path}", params, method=method) as response,
+                aclosing(_events(response)) as found,
+            ):
+                yield found
+        except httpx_sse.SSEError as error:
+            raise ServiceFailed("What fal gave is no stream of events.") from error
+
     async def document(self) -> Mapping[str, Any]:
         """The API's OpenAPI document as fal publishes it now. Asks for no key.
 
@@ -61,3 +94,8 @@ class Platform:
         if document is None or "paths" not in document:
             raise ServiceFailed("What fal gave as its Platform API's document is none.")
         return document
+
+
+async def _events(response: httpx.Response) -> AsyncGenerator[Event]:
+    async for event in httpx_sse.EventSource(response).aiter_sse():
+        yield Event(event.event, event.data)

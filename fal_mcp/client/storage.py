@@ -149,7 +149,7 @@ class Storage:
         url = _below(parts.upload_url, str(number))
         for attempt in range(_PART_TRIES):
             try:
-                answer = await self._http.send_bare("PUT", url, _chunks(upload, start, size, _nobody), headers)
+                answer = await self._http.send_bare("PUT", url, chunks(upload, start, size, _nobody), headers)
             except (Unreachable, ServiceFailed):
                 if attempt == _PART_TRIES - 1:
                     raise
@@ -166,7 +166,7 @@ class Storage:
         headers = {"content-type": upload.content_type, "content-length": str(size)}
         for attempt in range(_PART_TRIES):
             try:
-                await self._http.send_bare("PUT", url, _chunks(upload, start, size, tell), headers)
+                await self._http.send_bare("PUT", url, chunks(upload, start, size, tell), headers)
                 return
             except (Unreachable, ServiceFailed):
                 if attempt == _PART_TRIES - 1:
@@ -183,8 +183,8 @@ class Storage:
             "x-fal-file-name": upload.name.encode("ascii", "replace").decode(),
             **_lifecycle(upload),
         }
-        chunks = _chunks(upload, 0, upload.size, tell)
-        answer = await self._http.send_bare("POST", f"{self._hosts.cdn}/files/upload", chunks, headers)
+        content = chunks(upload, 0, upload.size, tell)
+        answer = await self._http.send_bare("POST", f"{self._hosts.cdn}/files/upload", content, headers)
         url = (answers.json_object(answer.content) or {}).get("access_url")
         if not isinstance(url, str):
             raise ServiceFailed("fal took the file and did not say where it is.")
@@ -250,7 +250,12 @@ async def _read(upload: Upload, start: int, size: int) -> bytes:
     return content
 
 
-async def _chunks(upload: Upload, start: int, size: int, tell: Tell) -> AsyncGenerator[bytes]:
+async def chunks(upload: Upload, start: int, size: int, tell: Tell) -> AsyncGenerator[bytes]:
+    """A part of a file, read as it is sent.
+
+    Raises:
+        ServiceFailed: the file became shorter meanwhile.
+    """
     sent = 0
     while sent < size:
         chunk = await _read(upload, start + sent, min(_CHUNK, size - sent))

@@ -79,6 +79,7 @@ async def _answer(ctx: Any, params: types.CallToolRequestParams, tool: Tool, run
             wait=shared.settings.wait if run is None else _AS_LONG_AS_IT_TAKES,
             prices=shared.prices,
             readable=shared.readable,
+            variables=shared.variables,
             shows_previews=shared.settings.previews,
             output=shared.output,
             kept=shared.kept,

@@ -16,6 +16,7 @@ from fal_mcp import bundled
 from fal_mcp.config import Settings
 from fal_mcp.local_files import Readable
 from fal_mcp.output_files import OutputFolder
+from fal_mcp.variables import Variables
 
 # These take a quarter as long to import as the SDK itself: they come in with the first list or call.
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Shared:
         self._tools_changed = tools_changed
         self._more_tools = more_tools
         self.readable = Readable(settings.allow_dirs, may_ask=settings.may_ask_for_folders)
+        self.variables = Variables(settings.variable, settings.secret_env)
         self.output = OutputFolder(settings.output_dir) if settings.output_dir else None
         self.kept = OutputFolder(settings.kept_folder)
         self._open = AsyncExitStack()

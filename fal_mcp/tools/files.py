@@ -89,7 +89,7 @@ async def upload(
     if is_plain and (known := ledger.uploaded(identity)):
         return known
     item = Upload(file.stream, file.size, file.name, content_type, lifetime, access)
-    tell = _teller(file.name, call)
+    tell = teller(file.name, call)
     if file.size < LARGE:
         url = await storage.put(item, tell)
     else:
@@ -292,7 +292,8 @@ def _identity(file: LocalFile) -> str:
     return f"sha256:{digest.hexdigest()}:{file.name}"
 
 
-def _teller(name: str, call: Call) -> Callable[[int, int], Awaitable[None]]:
+def teller(name: str, call: Call) -> Callable[[int, int], Awaitable[None]]:
+    """Tells how far the upload of a file has come, from a megabyte on."""
     last = 0.0
 
     async def tell(sent: int, size: int) -> None:

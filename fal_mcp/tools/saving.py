@@ -22,6 +22,7 @@ _LARGEST = 20 * 1024**3
 _HEAD = 8192
 _ENDINGS = {"image/jpeg": ".jpg", "audio/x-wav": ".wav", "audio/wav": ".wav", "model/gltf-binary": ".glb"}
 _WORDS = ("prompt", "text", "query", "lyrics")
+Take = Callable[[bytes], Awaitable[None]]
 
 
 async def save_all(
@@ -64,6 +65,29 @@ async def save(item: Media, fal: Fal, folder: OutputFolder, place: Path, stem: s
         NotWritable: it cannot be written, or is larger than 20 GiB.
         FalError: it could not be fetched.
     """
+
+    async def each(take: Take) -> None:
+        await _each(item, fal, take)
+
+    return await write(each, folder, place, stem, lambda head: _ending(head, item))
+
+
+async def write(
+    each: Callable[[Take], Awaitable[None]],
+    folder: OutputFolder,
+    place: Path,
+    stem: str,
+    ending_of: Callable[[bytes], str],
+    *,
+    most: int = _LARGEST,
+) -> Path:
+    """Write what `each` hands over to a file under the first free name that begins with `stem`; nothing is left of one
+    that breaks off. `ending_of` is given its first bytes.
+
+    Raises:
+        NotWritable: it cannot be written, or has more than `most` bytes.
+        FalError: it could not be fetched.
+    """
     stream, unfinished = await anyio.to_thread.run_sync(folder.begin, place)
     head, size = bytearray(), 0
 
@@ -71,14 +95,14 @@ async def save(item: Media, fal: Fal, folder: OutputFolder, place: Path, stem: s
         nonlocal size
         head.extend(chunk[: max(_HEAD - len(head), 0)])
         size += len(chunk)
-        if size > _LARGEST:
-            raise NotWritable(f"A file of this result is larger than {_LARGEST // 1024**3} GiB.")
+        if size > most:
+            raise NotWritable(f"The file is larger than {most:,} bytes, the most that is saved here.")
         await anyio.to_thread.run_sync(stream.write, chunk)
 
     try:
         with stream:
-            await _each(item, fal, take)
-        return await anyio.to_thread.run_sync(folder.finish, unfinished, stem, _ending(bytes(head), item))
+            await each(take)
+        return await anyio.to_thread.run_sync(folder.finish, unfinished, stem, ending_of(bytes(head)))
     except OSError as error:
         raise NotWritable(f"A file could not be written: {error.strerror}.") from error
     finally:
@@ -86,7 +110,7 @@ async def save(item: Media, fal: Fal, folder: OutputFolder, place: Path, stem: s
             await anyio.to_thread.run_sync(folder.drop, unfinished)
 
 
-async def _each(item: Media, fal: Fal, take: Callable[[bytes], Awaitable[None]]) -> None:
+async def _each(item: Media, fal: Fal, take: Take) -> None:
     if not item.url.startswith("data:"):
         return await fal.media.each(item.url, take)
     content = await anyio.to_thread.run_sync(unpacked, item.url)

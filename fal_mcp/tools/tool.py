@@ -19,6 +19,7 @@ from fal_mcp.openapi.repair import repair
 from fal_mcp.openapi.schema import Schema
 from fal_mcp.output_files import OutputFolder
 from fal_mcp.tools.pricing import Prices
+from fal_mcp.variables import Variables
 
 Effect = Literal["reads", "writes", "destroys", "spends"]
 KeyKind = Literal["none", "user", "admin"]
@@ -104,6 +105,8 @@ class Call:
     owner: str = "local"
     prices: Prices = field(default_factory=Prices)
     readable: Readable = field(default_factory=Readable)
+    variables: Variables = field(default_factory=Variables)
+    """The environment variables that may become secrets."""
     shows_previews: bool = False
     output: OutputFolder | None = None
     """Where what comes out is saved; nowhere where there is none."""
@@ -128,8 +131,8 @@ class Call:
             return None
         return answer is not None and answer.get("agree") is True
 
-    async def approve(self, question: str) -> None:
-        """Ask the user whether something may be paid for.
+    async def approve(self, question: str, way_out: str | None = None) -> None:
+        """Ask the user whether something may be paid for. `way_out` is the hint where nobody can be asked.
 
         Raises:
             BudgetExceeded: the answer is no, or none came, or nobody can be asked.
@@ -139,7 +142,8 @@ class Call:
         except CannotAsk as error:
             raise BudgetExceeded(
                 f"{question} This needs the user's approval, and this client cannot ask.",
-                hint="Nothing was sent. Ask the user to raise the server's --approve-over, or choose a cheaper one.",
+                hint=way_out
+                or "Nothing was sent. Ask the user to raise the server's --approve-over, or choose a cheaper one.",
             ) from error
         if answer is None or answer.get("approve") is not True:
             hint = "Nothing was sent. Do not ask again unless told to."

@@ -15,11 +15,13 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, get_default_environment
 
 from fal_mcp.config import Settings
+from fal_mcp.emulator import Emulator
 
 Mode = Literal["auto", "legacy"]
 BOUND = 30
 TOOL = "fal-ai_flux_dev"
 ARGUMENTS = {"prompt": "a red bicycle", "seed": 7}
+VARIABLES = {"TOKEN": "hush", "OTHER": "other"}
 
 
 def command(settings: Settings, *more: str) -> list[str]:
@@ -38,10 +40,10 @@ def environment(key: str | None) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def over_http(settings: Settings, mode: Mode) -> AsyncGenerator[tuple[Client, str]]:
+async def over_http(settings: Settings, mode: Mode, *more: str) -> AsyncGenerator[tuple[Client, str]]:
     """A client of `serve --http 0`, and the URL it said it serves on."""
-    started = [sys.executable, *command(settings, "serve", "--http", "0")]
-    async with await anyio.open_process(started, env=environment(settings.key)) as process:
+    started = [sys.executable, *command(settings, "serve", "--http", "0", *more)]
+    async with await anyio.open_process(started, env=environment(settings.key) | VARIABLES) as process:
         assert process.stderr
         said = b""
         while not (found := re.search(rb"http://[^\s]+", said)):
@@ -126,3 +128,48 @@ async def test_over_http_a_caller_chooses_the_list_within_the_servers_bounds(set
         "?list=search": [],
         "?list=all": ["fal-ai_flux_dev", "fal-ai_flux_schnell"],
     }
+
+
+async def set_secrets(client: Client) -> dict[str, bool]:
+    """Which variables were taken for a secret."""
+    taken: dict[str, bool] = {}
+    for name in (*VARIABLES, "FAL_KEY"):
+        result = await client.call_tool("set_secret", {"name": name, "from_env": name})
+        taken[name] = not result.is_error
+    return taken
+
+
+@pytest.mark.parametrize(
+    ("more", "taken"),
+    [
+        ((), {"TOKEN": True, "OTHER": True, "FAL_KEY": False}),
+        (("--secret-env", "TOKEN", "--secret-env", "FAL_KEY"), {"TOKEN": True, "OTHER": False, "FAL_KEY": False}),
+    ],
+    ids=["none named", "one named"],
+)
+async def test_on_standard_input_any_variable_but_our_own_may_be_a_secret_unless_some_are_named(
+    fal: Emulator, settings: Settings, more: tuple[str, ...], taken: dict[str, bool]
+):
+    arguments = command(settings, "--toolsets", "serverless", *more)
+    server = StdioServerParameters(command=sys.executable, args=arguments, env=environment(settings.key) | VARIABLES)
+    with anyio.fail_after(BOUND):
+        async with Client(server) as client:
+            assert await set_secrets(client) == taken
+    assert fal.secrets == {name: VARIABLES[name] for name in VARIABLES if taken[name]}
+
+
+@pytest.mark.parametrize(
+    ("more", "taken"),
+    [
+        ((), {"TOKEN": False, "OTHER": False, "FAL_KEY": False}),
+        (("--secret-env", "TOKEN"), {"TOKEN": True, "OTHER": False, "FAL_KEY": False}),
+    ],
+    ids=["none named", "one named"],
+)
+async def test_over_http_only_variables_that_are_named_may_be_a_secret(
+    fal: Emulator, settings: Settings, more: tuple[str, ...], taken: dict[str, bool]
+):
+    with anyio.fail_after(BOUND):
+        async with over_http(settings, "auto", "--toolsets", "serverless", *more) as (client, _):
+            assert await set_secrets(client) == taken
+    assert fal.secrets == {name: VARIABLES[name] for name in VARIABLES if taken[name]}

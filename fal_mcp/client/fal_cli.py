@@ -1,0 +1,157 @@
+"""fal's own command line, run as a program for what no API of fal's can do: deploy and scale. Fact sheet §8.
+
+The key goes to it in its environment, which holds little else: what it runs sees none of this server's other secrets.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import anyio.abc
+
+from fal_mcp.client.http import NO_KEY
+from fal_mcp.config import Settings
+from fal_mcp.errors import NotAuthorised, RequestRejected, Unreachable
+from fal_mcp.text import one_line
+
+_KEPT = 200
+"""Lines of what it says."""
+_LONGEST_LINE = 500
+_LONGEST_PIECE = 64 * 1024
+_SHOWN = 8
+_GOODBYE_SECONDS = 5
+_PASSED_ON = (
+    *("PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+    *("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"),
+    *("SYSTEMROOT", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "TEMP", "TMP"),
+)
+"""What a program needs to find its files, its language and the network."""
+_PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "120", "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The last lines that it said, cleaned and without the key, and how many there were."""
+
+    lines: tuple[str, ...]
+    count: int
+
+
+class FalCli:
+    """fal's command line, where it is installed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._command = settings.fal_cli
+        self._key = settings.key
+        self._variable = settings.variable
+
+    def need(self) -> None:
+        """Refuse, before anybody is asked anything, what cannot be run.
+
+        Raises:
+            RequestRejected: it is not installed; the hint says how it is.
+            NotAuthorised: there is no key.
+        """
+        if self._command is None:
+            raise RequestRejected(
+                "This needs fal's own command line, which is not installed beside this server.",
+                hint="Whoever runs the server can install it with: pip install 'fal-mcp[serverless]'. Without it, "
+                "`fal deploy` and `fal apps scale` do the same in a terminal.",
+            )
+        if self._key is None:
+            raise NotAuthorised(NO_KEY)
+
+    async def run(
+        self, arguments: Sequence[str], say: Callable[[str], Awaitable[None]], *, seconds: float, folder: Path | None
+    ) -> Said:
+        """Run it with these arguments in `folder`, each line it says told to `say`. It, and all that it began, is
+        killed when the time is up or the call is cancelled.
+
+        Raises:
+            RequestRejected: it failed; the message has its last words.
+            Unreachable: it took longer than `seconds`.
+        """
+        self.need()
+        lines, count, code = deque[str](maxlen=_KEPT), 0, None
+        process = await self._started(arguments, folder)
+        try:
+            with anyio.move_on_after(seconds):
+                async with aclosing(_lines(process)) as said:
+                    async for whole in said:
+                        if line := one_line(self._without_key(whole), _LONGEST_LINE):
+                            lines.append(line)
+                            count += 1
+                            await say(line)
+                code = await process.wait()
+        finally:
+            with anyio.move_on_after(_GOODBYE_SECONDS, shield=True):
+                if code is None:
+                    _kill(process)
+                await process.aclose()
+        if code is None:
+            raise Unreachable(
+                f"fal's command line took longer than {seconds:.0f} s and was ended. {_last(lines)}",
+                hint="What it had begun at fal may go on: list_app_events shows it. Look before you repeat it.",
+                retryable=False,
+            )
+        if code != 0:
+            raise RequestRejected(f"fal's command line failed with exit code {code}. {_last(lines)}")
+        return Said(tuple(lines), count)
+
+    async def _started(self, arguments: Sequence[str], folder: Path | None) -> anyio.abc.Process:
+        try:
+            return await anyio.open_process(
+                [*(self._command or ()), *arguments],
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                env=self._environment(),
+                # A group of its own, so that a build it begins can be killed with it.
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise RequestRejected(
+                f"fal's command line cannot be started: {error.strerror}.", hint="Install it anew."
+            ) from error
+
+    def _environment(self) -> dict[str, str]:
+        passed_on = {name: value for name in _PASSED_ON if (value := self._variable(name))}
+        return {**passed_on, **_PLAIN, "FAL_KEY": self._key or ""}
+
+    def _without_key(self, text: str) -> str:
+        whole = self._key or ""
+        for part in filter(None, (whole, whole.partition(":")[2])):
+            text = text.replace(part, "<key>")
+        return text
+
+
+async def _lines(process: anyio.abc.Process) -> AsyncGenerator[str]:
+    assert process.stdout is not None
+    rest = b""
+    async for chunk in process.stdout:
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line.decode("utf-8", "replace")
+        if len(rest) > _LONGEST_PIECE:
+            yield rest.decode("utf-8", "replace")
+            rest = b""
+    yield rest.decode("utf-8", "replace")
+
+
+def _kill(process: anyio.abc.Process) -> None:
+    with suppress(ProcessLookupError):
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _last(lines: deque[str]) -> str:
+    return "It said: " + "\n".join(list(lines)[-_SHOWN:]) if lines else "It said nothing."

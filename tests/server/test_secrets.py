@@ -1,0 +1,234 @@
+"""Secrets of serverless apps over MCP in both eras: set from a variable, a file or the user, and told to nobody."""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import mcp_types as types
+import pytest
+from mcp.client import Client
+
+from fal_mcp.client.fal import Fal
+from fal_mcp.config import Settings
+from fal_mcp.emulator import Emulator
+from fal_mcp.errors import FalError, NotReadable
+from fal_mcp.server import app
+from fal_mcp.variables import Variables
+from tests.conftest import KEY
+
+BOUND = 30
+VALUE = 'hush-"4711"-ü\\'
+OWN = ("FAL_KEY", "FAL_ADMIN_KEY", "FAL_KEY_ID", "FAL_KEY_SECRET", "fal_key", "Fal_Admin_Key")
+ENVIRONMENT = {"TOKEN": VALUE, "OTHER": "other", "EMPTY": "", **dict.fromkeys(OWN, "a key of ours")}
+Host = Callable[..., Client]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "files"
+    made.mkdir()
+    (made / "token.txt").write_text(f"{VALUE}\n", "utf-8")
+    return made
+
+
+@pytest.fixture(params=["auto", "legacy"])
+def host(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path, folder: Path) -> Host:
+    def client(answer: Any = None, **changes: Any) -> Client:
+        chosen = {
+            "toolsets": ("serverless", "jobs"),
+            "listed": ("search",),
+            "data": tmp_path / "data",
+            "allow_dirs": (folder,),
+            "variable": ENVIRONMENT.get,
+            "secret_env": ("TOKEN", "EMPTY"),
+            **changes,
+        }
+        return Client(app.build(replace(settings, **chosen)), mode=request.param, elicitation_callback=answer)
+
+    return client
+
+
+def text(result: types.CallToolResult) -> str:
+    return "\n".join(block.text for block in result.content if isinstance(block, types.TextContent))
+
+
+def gives(value: Any, action: Any = "accept") -> Any:
+    async def answer(context: Any, params: Any) -> types.ElicitResult:
+        assert VALUE not in params.model_dump_json()
+        return types.ElicitResult(action=action, content={"value": value} if action == "accept" else None)
+
+    return answer
+
+
+def forms(value: str) -> list[str]:
+    """How a value may stand in something written."""
+    return [value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]]
+
+
+@pytest.mark.parametrize("source", ["from_env", "from_file", "the user"])
+async def test_a_value_reaches_fal_and_nobody_else(
+    fal: Emulator, host: Host, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, source: str
+):
+    """Searches all that leaves the server: answers, progress, logs, its files, and every other request."""
+    given = {"from_env": {"from_env": "TOKEN"}, "from_file": {"from_file": str(folder / "token.txt")}}.get(source, {})
+    left: list[str] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        left.append(message or "")
+
+    with anyio.fail_after(BOUND), caplog.at_level(logging.INFO):
+        async with host(gives(VALUE)) as client:
+            for name, arguments in (
+                ("set_secret", {"name": "HF_TOKEN", **given}),
+                ("verify_secret", {"name": "HF_TOKEN"}),
+                ("list_secrets", {}),
+                ("list_jobs", {}),
+            ):
+                result = await client.call_tool(name, arguments, progress_callback=hear)
+                assert not result.is_error, text(result)
+                left.append(result.model_dump_json())
+    assert fal.secrets == {"HF_TOKEN": VALUE}
+    left.append(caplog.text)
+    left += [f"{call.path} {call.query} {call.headers}" for call in fal.calls]
+    left += [call.body.decode() for call in fal.calls if call.method != "PUT"]
+    written = b"".join(file.read_bytes() for file in (tmp_path / "data").rglob("*") if file.is_file())
+    assert written and left
+    for form in forms(VALUE):
+        assert not any(form in one for one in left) and form.encode() not in written
+
+
+async def test_a_refusal_that_repeats_the_value_is_not_passed_on(folder: Path, settings: Settings):
+    """fal's refusals may hold what was refused (fact sheet §1.4 shows an `input` in its faults)."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        detail = [{"loc": ["body", "value"], "msg": VALUE, "type": VALUE, "input": VALUE, "ctx": {"value": VALUE}}]
+        headers = [(name, VALUE.encode("latin-1")) for name in (b"x-fal-request-id", b"x-fal-error-type")]
+        return httpx.Response(422, json={"detail": detail, "request_id": VALUE}, headers=headers)
+
+    async with Fal(settings, httpx.MockTransport(answer)) as fal:
+        with pytest.raises(FalError) as refused:
+            await fal.secrets.set("A", VALUE)
+    error = refused.value
+    said = [error.message, error.hint, error.request_id, error.error_type, *error.faults, *error.args, error.__cause__]
+    assert VALUE not in str(said) and error.status == 422 and "'A' was not set" in error.message
+
+
+async def test_a_secret_is_verified_by_name(fal: Emulator, host: Host):
+    fal.secrets["KNOWN"] = VALUE
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            known = await client.call_tool("verify_secret", {"name": "KNOWN"})
+            unknown = await client.call_tool("verify_secret", {"name": "UNKNOWN"})
+    assert known.structured_content["is_set"] is True and VALUE not in known.model_dump_json()
+    assert unknown.is_error and "no secret 'UNKNOWN'" in text(unknown)
+
+
+async def test_there_is_no_argument_for_a_value(fal: Emulator, host: Host):
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            result = await client.call_tool("set_secret", {"name": "A", "value": VALUE})
+    assert result.is_error and fal.secrets == {} and fal.calls == []
+
+
+@pytest.mark.parametrize("variable", [*OWN, "OTHER", "NOT_SET_AND_NOT_NAMED"])
+async def test_variables_that_are_not_named_or_our_own_are_refused_alike(fal: Emulator, host: Host, variable: str):
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            result = await client.call_tool("set_secret", {"name": "A", "from_env": variable})
+    assert result.is_error and f"{variable!r} may not be read" in text(result) and fal.calls == []
+
+
+@pytest.mark.parametrize("variable", OWN)
+def test_our_own_keys_are_refused_whatever_is_named(variable: str):
+    for names in (None, OWN):
+        with pytest.raises(NotReadable, match="may not be read"):
+            Variables(ENVIRONMENT.get, names).value(variable)
+    assert Variables(ENVIRONMENT.get, None).value("OTHER") == "other"
+
+
+async def test_a_variable_that_is_not_set_is_said_to_be(fal: Emulator, host: Host):
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            result = await client.call_tool("set_secret", {"name": "A", "from_env": "EMPTY"})
+    assert result.is_error and "'EMPTY' is not set" in text(result) and fal.calls == []
+
+
+async def test_files_follow_the_servers_rules(fal: Emulator, host: Host, folder: Path, tmp_path: Path):
+    (tmp_path / "outside.txt").write_text(VALUE, "utf-8")
+    (folder / ".env").write_text(VALUE, "utf-8")
+    (folder / "server.pem").write_text(VALUE, "utf-8")
+    (folder / "link.txt").symlink_to(tmp_path / "outside.txt")
+    refused = [tmp_path / "outside.txt", folder / ".env", folder / "server.pem", folder / "link.txt"]
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            for path in refused:
+                result = await client.call_tool("set_secret", {"name": "A", "from_file": str(path)})
+                assert result.is_error and "may not be read" in text(result), path
+    assert fal.calls == []
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfehush", b"x" * 70_000, b"\n"], ids=["binary", "long", "empty"])
+async def test_what_is_no_value_is_refused_without_showing_it(
+    fal: Emulator, host: Host, folder: Path, content: bytes, caplog: pytest.LogCaptureFixture
+):
+    (folder / "odd.txt").write_bytes(content)
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            result = await client.call_tool("set_secret", {"name": "A", "from_file": str(folder / "odd.txt")})
+    assert result.is_error and "failed inside" not in text(result) and fal.calls == []
+    assert "hush" not in result.model_dump_json() + caplog.text
+
+
+@pytest.mark.parametrize("answer", [gives(None, "decline"), gives(None, "cancel"), gives(7), gives(""), None])
+async def test_without_an_answer_of_the_user_nothing_is_sent(fal: Emulator, host: Host, answer: Any):
+    with anyio.fail_after(BOUND):
+        async with host(answer) as client:
+            result = await client.call_tool("set_secret", {"name": "A"})
+    assert result.is_error and fal.calls == []
+
+
+async def test_two_sources_are_one_too_many(fal: Emulator, host: Host, folder: Path):
+    asked = {"name": "A", "from_env": "TOKEN", "from_file": str(folder / "token.txt")}
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            result = await client.call_tool("set_secret", asked)
+    assert result.is_error and "both" in text(result) and fal.calls == []
+
+
+@pytest.mark.parametrize("status", [404, 405])
+@pytest.mark.parametrize("name", ["list", "set"])
+async def test_where_fal_has_no_such_address_the_way_out_is_said(settings: Settings, status: int, name: str):
+    """Fact sheet §8: the paths are not confirmed by fal."""
+    async with Fal(settings, httpx.MockTransport(lambda request: httpx.Response(status))) as fal:
+        with pytest.raises(FalError) as gone:
+            await (fal.secrets.list() if name == "list" else fal.secrets.set("A", VALUE))
+    assert "fal secrets set" in gone.value.hint and f"answered {status}" in gone.value.message
+
+
+async def test_a_value_in_the_list_is_dropped(settings: Settings):
+    rows: list[Any] = [{"name": "A\x1b[2J", "created_at": None, "value": VALUE}, "x", {"created_at": 3}]
+
+    async with Fal(settings, httpx.MockTransport(lambda request: httpx.Response(200, json={"secrets": rows}))) as fal:
+        found = await fal.secrets.list()
+    assert [(one.name, one.created_at) for one in found] == [("A", "")] and VALUE not in repr(found)
+
+
+async def test_the_key_goes_only_to_the_rest_host(fal: Emulator, host: Host):
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            await client.call_tool("set_secret", {"name": "A", "from_env": "TOKEN"})
+    (call,) = fal.calls
+    assert (call.method, call.host_role, call.path) == ("PUT", "rest", "/serverless/secrets/A")
+    assert call.headers["authorization"] == f"Key {KEY}"
+
+
+def test_over_http_no_variable_is_read_unless_named_and_settings_never_show_values():
+    settings = Settings.from_env({"FAL_MCP_SECRET_ENV": "A, B", "A": VALUE})
+    assert settings.secret_env == ("A", "B") and settings.variable("A") == VALUE and VALUE not in repr(settings)
+    assert Settings.from_env({"A": VALUE}).secret_env == ()
+    assert Settings.from_env({}, secret_env=["C"]).secret_env == ("C",)
