@@ -12,8 +12,9 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from fal_mcp.emulator import docs, models_api, platform, queue, realtime, run, storage
+from fal_mcp.emulator import docs, models_api, queue, realtime, run, storage
 from fal_mcp.emulator.emulator import Call, Emulator
+from fal_mcp.emulator.platform import door
 
 ROLES = ("queue", "run", "rest", "api", "cdn", "www", "docs")
 _HOSTS = {
@@ -66,7 +67,7 @@ _ANSWERS: dict[str, Any] = {
     "run": run.answer,
     "rest": storage.control,
     "cdn": storage.cdn,
-    "api": platform.answer,
+    "api": door.answer,
     "www": models_api.website,
     "docs": docs.answer,
 }

@@ -11,12 +11,12 @@ import anyio
 import anyio.abc
 
 from fal_mcp import bundled
-from fal_mcp.emulator import seeds, workflow_document
 from fal_mcp.emulator.documents import Document, Documents
-from fal_mcp.emulator.idempotency import Remembered
-from fal_mcp.emulator.instance import Instance
 from fal_mcp.emulator.job import Job
 from fal_mcp.emulator.outputs import Output
+from fal_mcp.emulator.platform import seeds, workflow_document
+from fal_mcp.emulator.platform.idempotency import Remembered
+from fal_mcp.emulator.platform.instance import Instance
 from fal_mcp.emulator.script import Failure, Reply, Script
 from fal_mcp.emulator.webhooks import Signer, call_back
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 from starlette.responses import JSONResponse, Response
 
-from fal_mcp.emulator import realtime, secrets
+from fal_mcp.emulator import realtime
 from fal_mcp.emulator.emulator import Emulator, StoredFile
+from fal_mcp.emulator.platform import secrets
 
 if TYPE_CHECKING:
     from fal_mcp.emulator.app import Visit

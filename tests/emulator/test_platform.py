@@ -11,9 +11,9 @@ import jsonschema
 import pytest
 
 from fal_mcp.emulator import Emulator, Reply, serve
-from fal_mcp.emulator.answers import value
-from fal_mcp.emulator.idempotency import MEMORY_SECONDS
-from fal_mcp.emulator.operations import Operation, operations
+from fal_mcp.emulator.platform.answers import value
+from fal_mcp.emulator.platform.idempotency import MEMORY_SECONDS
+from fal_mcp.emulator.platform.operations import Operation, operations
 from tests.conftest import KEY, kept
 
 ADMIN = "99999999-2222-4333-8444-555555555555:0123456789abcdef0123456789abcdef"

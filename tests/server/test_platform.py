@@ -14,7 +14,7 @@ from mcp.client import Client
 
 from fal_mcp.config import MORE_TOOLSETS, TOOLSETS, Settings
 from fal_mcp.emulator import Emulator, Reply
-from fal_mcp.emulator.instance import Instance
+from fal_mcp.emulator.platform.instance import Instance
 from fal_mcp.openapi.operation import Argument, Operation
 from fal_mcp.server import app
 from fal_mcp.toolsets import platform

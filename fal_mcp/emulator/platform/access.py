@@ -4,8 +4,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fal_mcp.emulator.emulator import Emulator
-from fal_mcp.emulator.refusal import Refused
-from fal_mcp.emulator.request import Answer, Request
+from fal_mcp.emulator.platform.refusal import Refused
+from fal_mcp.emulator.platform.request import Answer, Request
 
 _OPEN: dict[str, Any] = {"default": "allow", "rules": []}
 

@@ -3,12 +3,12 @@
 from dataclasses import replace
 from typing import Any, cast
 
-from fal_mcp.emulator import pages
 from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.job import Job
+from fal_mcp.emulator.platform import pages
+from fal_mcp.emulator.platform.refusal import Refused
+from fal_mcp.emulator.platform.request import Answer, Request, moment
 from fal_mcp.emulator.queue import app_id
-from fal_mcp.emulator.refusal import Refused
-from fal_mcp.emulator.request import Answer, Request, moment
 
 _RUNNER = "7e1f5a52-0d3b-4d0e-9c55-3f0a8a6d1b11"
 

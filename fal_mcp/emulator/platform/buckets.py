@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from fal_mcp.emulator.refusal import Refused
-from fal_mcp.emulator.request import Request, moment
+from fal_mcp.emulator.platform.refusal import Refused
+from fal_mcp.emulator.platform.request import Request, moment
 
 Timeframe = Literal["minute", "hour", "day", "week", "month"]
 _DAY = timedelta(days=1)

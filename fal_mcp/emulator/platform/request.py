@@ -15,8 +15,8 @@ import jsonschema
 from jsonschema.exceptions import best_match  # pyright: ignore[reportUnknownVariableType] - its answer is untyped
 
 from fal_mcp.emulator.emulator import Emulator
-from fal_mcp.emulator.operations import Operation
-from fal_mcp.emulator.refusal import Refused
+from fal_mcp.emulator.platform.operations import Operation
+from fal_mcp.emulator.platform.refusal import Refused
 
 if TYPE_CHECKING:
     from fal_mcp.emulator.app import Visit

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from fal_mcp.emulator.emulator import Emulator
-from fal_mcp.emulator.refusal import Refused
-from fal_mcp.emulator.request import Request
+from fal_mcp.emulator.platform.refusal import Refused
+from fal_mcp.emulator.platform.request import Request
 
 _DEFAULT_LIMIT = 50
 _MOST = 1000

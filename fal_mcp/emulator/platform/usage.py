@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fal_mcp.emulator import pages
-from fal_mcp.emulator.buckets import period
 from fal_mcp.emulator.emulator import Emulator
-from fal_mcp.emulator.figures import between
-from fal_mcp.emulator.refusal import Refused
-from fal_mcp.emulator.request import Answer, Request
+from fal_mcp.emulator.platform import pages
+from fal_mcp.emulator.platform.buckets import period
+from fal_mcp.emulator.platform.figures import between
+from fal_mcp.emulator.platform.refusal import Refused
+from fal_mcp.emulator.platform.request import Answer, Request
 
 Json = dict[str, Any]
 

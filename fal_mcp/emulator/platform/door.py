@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, Response
 
-from fal_mcp.emulator import (
+from fal_mcp.emulator import models_api, queue
+from fal_mcp.emulator.emulator import Emulator
+from fal_mcp.emulator.platform import (
     access,
     account,
     analytics,
@@ -23,17 +25,14 @@ from fal_mcp.emulator import (
     billing,
     compute,
     keys,
-    models_api,
-    queue,
     records,
     usage,
     workflows,
 )
-from fal_mcp.emulator.emulator import Emulator
-from fal_mcp.emulator.idempotency import MEMORY_SECONDS, Remembered
-from fal_mcp.emulator.operations import Operation, operations
-from fal_mcp.emulator.refusal import Refused
-from fal_mcp.emulator.request import Answer, Request, read
+from fal_mcp.emulator.platform.idempotency import MEMORY_SECONDS, Remembered
+from fal_mcp.emulator.platform.operations import Operation, operations
+from fal_mcp.emulator.platform.refusal import Refused
+from fal_mcp.emulator.platform.request import Answer, Request, read
 
 if TYPE_CHECKING:
     from fal_mcp.emulator.app import Visit

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from fal_mcp.emulator import answers, pages
 from fal_mcp.emulator.emulator import Emulator
-from fal_mcp.emulator.operations import operations
-from fal_mcp.emulator.refusal import Refused
-from fal_mcp.emulator.request import Answer, Request
+from fal_mcp.emulator.platform import answers, pages
+from fal_mcp.emulator.platform.operations import operations
+from fal_mcp.emulator.platform.refusal import Refused
+from fal_mcp.emulator.platform.request import Answer, Request
 
 Json = dict[str, Any]
 NAMES = ("asset_id", "request_id", "vector_id")

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from fal_mcp.emulator import pages
 from fal_mcp.emulator.emulator import Emulator
-from fal_mcp.emulator.refusal import Refused
-from fal_mcp.emulator.request import Answer, Request
+from fal_mcp.emulator.platform import pages
+from fal_mcp.emulator.platform.refusal import Refused
+from fal_mcp.emulator.platform.request import Answer, Request
 
 Json = dict[str, Any]
 

@@ -4,9 +4,9 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from fal_mcp.emulator import pages
 from fal_mcp.emulator.emulator import Emulator
-from fal_mcp.emulator.request import Answer, Request
+from fal_mcp.emulator.platform import pages
+from fal_mcp.emulator.platform.request import Answer, Request
 
 _CREATOR = {"creator_nickname": "emulator", "creator_email": "emulator@example.com"}
 

@@ -9,8 +9,8 @@ import anyio
 from starlette.responses import StreamingResponse
 
 from fal_mcp.emulator.emulator import Emulator
-from fal_mcp.emulator.refusal import Refused
-from fal_mcp.emulator.request import Answer, Request, moment
+from fal_mcp.emulator.platform.refusal import Refused
+from fal_mcp.emulator.platform.request import Answer, Request, moment
 
 Json = dict[str, Any]
 _LEVELS = ("trace", "debug", "info", "warning", "error", "critical")

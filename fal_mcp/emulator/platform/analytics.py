@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from fal_mcp.emulator.emulator import Emulator
-from fal_mcp.emulator.figures import between
-from fal_mcp.emulator.refusal import Refused
-from fal_mcp.emulator.request import Answer, Request
-from fal_mcp.emulator.usage import shaped
+from fal_mcp.emulator.platform.figures import between
+from fal_mcp.emulator.platform.refusal import Refused
+from fal_mcp.emulator.platform.request import Answer, Request
+from fal_mcp.emulator.platform.usage import shaped
 
 _MOST_A_DAY = 2000
 _SECONDS = {"duration": 4.0, "prepare_duration": 1.2, "cold_boot_duration": 14.0}

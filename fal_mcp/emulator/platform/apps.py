@@ -6,11 +6,11 @@ from typing import Any
 
 from starlette.responses import Response
 
-from fal_mcp.emulator import pages
-from fal_mcp.emulator.buckets import period
 from fal_mcp.emulator.emulator import Emulator
-from fal_mcp.emulator.refusal import Refused
-from fal_mcp.emulator.request import Answer, Request, moment
+from fal_mcp.emulator.platform import pages
+from fal_mcp.emulator.platform.buckets import period
+from fal_mcp.emulator.platform.refusal import Refused
+from fal_mcp.emulator.platform.request import Answer, Request, moment
 
 Json = dict[str, Any]
 _EVENTS = 60

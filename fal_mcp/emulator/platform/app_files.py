@@ -6,8 +6,8 @@ from typing import Any
 from starlette.responses import Response
 
 from fal_mcp.emulator.emulator import Emulator
-from fal_mcp.emulator.refusal import Refused
-from fal_mcp.emulator.request import Answer, Request
+from fal_mcp.emulator.platform.refusal import Refused
+from fal_mcp.emulator.platform.request import Answer, Request
 
 
 def _root(fal: Emulator, request: Request) -> Any:

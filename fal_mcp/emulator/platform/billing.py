@@ -7,14 +7,14 @@ from typing import Any
 
 from starlette.responses import Response
 
-from fal_mcp.emulator import pages
-from fal_mcp.emulator.answers import text
-from fal_mcp.emulator.buckets import span
 from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.job import Job
-from fal_mcp.emulator.refusal import Refused
-from fal_mcp.emulator.request import Answer, Request, moment
-from fal_mcp.emulator.usage import PRODUCTION, STAGING, Key
+from fal_mcp.emulator.platform import pages
+from fal_mcp.emulator.platform.answers import text
+from fal_mcp.emulator.platform.buckets import span
+from fal_mcp.emulator.platform.refusal import Refused
+from fal_mcp.emulator.platform.request import Answer, Request, moment
+from fal_mcp.emulator.platform.usage import PRODUCTION, STAGING, Key
 
 Json = dict[str, Any]
 _PAST_EVENTS = 40

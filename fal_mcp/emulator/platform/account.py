@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from fal_mcp.emulator.emulator import Emulator
-from fal_mcp.emulator.request import Answer, Request
+from fal_mcp.emulator.platform.request import Answer, Request
 
 _ACCESS_COLUMNS = ("endpoint_id", "title", "category", "enterprise_status", "ui_access", "api_access")
 

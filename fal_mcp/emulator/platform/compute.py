@@ -3,11 +3,11 @@
 import uuid
 from typing import Any
 
-from fal_mcp.emulator import pages
 from fal_mcp.emulator.emulator import Emulator
-from fal_mcp.emulator.instance import Instance
-from fal_mcp.emulator.refusal import Refused
-from fal_mcp.emulator.request import Answer, Request
+from fal_mcp.emulator.platform import pages
+from fal_mcp.emulator.platform.instance import Instance
+from fal_mcp.emulator.platform.refusal import Refused
+from fal_mcp.emulator.platform.request import Answer, Request
 
 
 def _list(fal: Emulator, request: Request) -> Any:

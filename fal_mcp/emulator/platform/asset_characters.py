@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from fal_mcp.emulator import pages
-from fal_mcp.emulator.asset_collections import changed, made
 from fal_mcp.emulator.emulator import Emulator
-from fal_mcp.emulator.refusal import Refused
-from fal_mcp.emulator.request import Answer, Request
+from fal_mcp.emulator.platform import pages
+from fal_mcp.emulator.platform.asset_collections import changed, made
+from fal_mcp.emulator.platform.refusal import Refused
+from fal_mcp.emulator.platform.request import Answer, Request
 
 Json = dict[str, Any]
 

@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from fal_mcp.emulator import answers
-from fal_mcp.emulator.operations import operations
+from fal_mcp.emulator.platform import answers
+from fal_mcp.emulator.platform.operations import operations
 
 Json = dict[str, Any]
 _LOG_LINES = 50

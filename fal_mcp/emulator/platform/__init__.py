@@ -1,0 +1,1 @@
+"""fal's Platform API: an account with its usage, apps, machines, keys, workflows and assets."""
