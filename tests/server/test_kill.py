@@ -156,7 +156,7 @@ async def test_a_thousand_unfinished_jobs_do_not_delay_a_start(settings: Setting
 async def test_killed_in_the_middle_of_an_upload_only_what_is_missing_is_sent_again(
     fal: Emulator, settings: Settings, tmp_path: Path
 ):
-    """Issue 6: a file in parts, the server killed once a third of them arrived."""
+    """Issue 6: a file in parts, the server killed once half of them arrived."""
     folder = tmp_path / "films"
     await anyio.Path(folder).mkdir()
     size = 120 * 1024 * 1024
@@ -172,7 +172,7 @@ async def test_killed_in_the_middle_of_an_upload_only_what_is_missing_is_sent_ag
     with anyio.fail_after(BOUND * 2):
         async with server(settings, tmp_path, "--allow-dir", str(folder)) as first:
             await first.send("tools/call", {"name": "fal-ai_birefnet_v2_video", "arguments": arguments})
-            await fal.until(lambda: len(parts()) >= count // 3)
+            await fal.until(lambda: len(parts()) >= count // 2)
             first.kill()
             await first.process.wait()
         before = len(parts())

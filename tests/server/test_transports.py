@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Literal
 
 import anyio
@@ -173,3 +174,14 @@ async def test_over_http_only_variables_that_are_named_may_be_a_secret(
         async with over_http(settings, "auto", "--toolsets", "serverless", *more) as (client, _):
             assert await set_secrets(client) == taken
     assert fal.secrets == {name: VARIABLES[name] for name in VARIABLES if taken[name]}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there, nobody can delete the folder somebody is in")
+async def test_it_starts_where_the_folder_it_was_started_in_is_gone(settings: Settings, tmp_path: Path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = 'cd "$1" && rmdir "$1" && shift && exec "$@" < /dev/null'
+    started = ["sh", "-c", script, "sh", str(gone), sys.executable, *command(settings)]
+    with anyio.fail_after(BOUND):
+        done = await anyio.run_process(started, env=environment(settings.key), check=False)
+    assert (done.returncode, done.stdout) == (0, b"") and b"Traceback" not in done.stderr
