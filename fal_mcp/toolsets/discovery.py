@@ -52,6 +52,13 @@ class RunArguments(Arguments):
     priority: Literal["normal", "low"] | None = Field(None, description="low waits behind everybody else's.")
     start_timeout_s: float | None = Field(None, gt=1, le=86_400, description="Give up if it has not begun by then.")
     keep_nothing: bool = Field(False, description="fal keeps neither arguments nor result.")
+    keep_files_s: int | None = Field(
+        None, ge=60, le=31_536_000, description="How long fal keeps the files, in seconds."
+    )
+    no_retry: bool = Field(False, description="fal does not try again where its own side fails.")
+    runner_hint: str | None = Field(
+        None, max_length=120, pattern=r"^[\x21-\x7e]+$", description="Runs with the same hint go to the same machine."
+    )
     webhook_url: str | None = Field(
         None, max_length=2000, pattern="^https://", description="fal calls this when the job is over."
     )
@@ -233,6 +240,11 @@ async def _run(models: Models, arguments: RunArguments, call: Call) -> Outcome:
             faults=prepared.faults,
         )
     if arguments.mode != "queue":
+        if _headers(arguments) or _query(arguments):
+            raise InvalidInput(
+                f"Priority, webhook and the like are the queue's, and mode is {arguments.mode!r}.",
+                hint="Leave them out, or run it with mode queue.",
+            )
         streamed = arguments.mode == "stream"
         done = await direct.run(endpoint, prepared.arguments, call, is_streamed=streamed, save_to=arguments.save_to)
     else:
@@ -250,8 +262,16 @@ def _headers(arguments: RunArguments) -> dict[str, str] | None:
         "x-fal-queue-priority": arguments.priority,
         "x-fal-request-timeout": None if arguments.start_timeout_s is None else f"{arguments.start_timeout_s:g}",
         "x-fal-store-io": "0" if arguments.keep_nothing else None,
+        "x-fal-object-lifecycle-preference": _lifecycle(arguments.keep_files_s),
+        "x-fal-no-retry": "1" if arguments.no_retry else None,
+        "x-fal-runner-hint": arguments.runner_hint,
     }
     return {name: value for name, value in headers.items() if value is not None} or None
+
+
+def _lifecycle(seconds: int | None) -> str | None:
+    """Fact sheet §4.6."""
+    return None if seconds is None else json.dumps({"expiration_duration_seconds": seconds})
 
 
 def _query(arguments: RunArguments) -> dict[str, str] | None:

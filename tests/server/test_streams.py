@@ -80,12 +80,22 @@ async def test_the_queues_options_go_where_fal_wants_them(fal: Emulator, host: H
     """Fact sheet §2.2 and §5: headers, and the webhook in the query and never in the body."""
     hook = "https://example.com/hook?a=b"
     options = {"priority": "low", "start_timeout_s": 30, "keep_nothing": True, "webhook_url": hook}
+    options |= {"keep_files_s": 3600, "no_retry": True, "runner_hint": "warm-7"}
     with anyio.fail_after(BOUND):
         async with host() as client:
             result = await client.call_tool("run_model", run(FLUX, "queue", **options))
     (submit,) = [call for call in fal.calls if call.method == "POST"]
     assert not result.is_error and result.structured_content["job_id"]
     assert submit.headers["x-fal-queue-priority"] == "low" and submit.headers["x-fal-store-io"] == "0"
-    assert submit.headers["x-fal-request-timeout"] == "30"
+    assert submit.headers["x-fal-request-timeout"] == "30" and submit.headers["x-fal-no-retry"] == "1"
+    assert submit.headers["x-fal-runner-hint"] == "warm-7"
+    assert json.loads(submit.headers["x-fal-object-lifecycle-preference"]) == {"expiration_duration_seconds": 3600}
     assert submit.query == "fal_webhook=https%3A%2F%2Fexample.com%2Fhook%3Fa%3Db"
     assert json.loads(submit.body) == {"prompt": "hello"}
+
+
+async def test_what_only_the_queue_has_is_not_silently_dropped_without_it(fal: Emulator, host: Host):
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            result = await client.call_tool("run_model", run(FLUX, "sync", priority="low"))
+    assert result.is_error and "the queue's" in text(result) and fal.calls == []
