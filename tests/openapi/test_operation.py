@@ -1,6 +1,6 @@
 """Platform operations as data: whatever the arguments are, each lands in one place and no path is left."""
 
-from typing import Any, cast
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
