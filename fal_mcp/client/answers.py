@@ -28,6 +28,7 @@ _LONGEST_WAIT = 120.0
 _CREDIT = ("exhausted balance", "user is locked", "insufficient balance", "top up your balance")
 _TRANSIENT = frozenset({408, 409, 425, 429, 502, 503, 504})
 _NOT_OF_THE_ARGUMENTS = {
+    "client_cancelled": "It was cancelled. Run it again only if it is wanted after all.",
     "content_policy_violation": "The model refused the content. Word the prompt differently.",
     "no_media_generated": "The model produced nothing. Word the prompt differently, or set another seed.",
     "file_download_error": "fal could not fetch a file. Give a public https URL that needs no login.",

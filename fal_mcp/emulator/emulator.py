@@ -1,5 +1,6 @@
 """The state of one local fal: its documents, jobs, files and keys, and every request it received."""
 
+import ssl
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -102,6 +103,8 @@ class Emulator:
         self.lines: list[Line] = []
         """Every realtime connection, the first one first."""
         self.signer = Signer()
+        self.trusted: ssl.SSLContext | None = None
+        """Whose certificates count where a webhook is called, in place of the usual authorities'."""
         self.access: dict[str, dict[str, Any]] = {}
         self.storage_settings: dict[str, Any] = {"expiration_duration_seconds": None, "initial_acl": None}
         self.tasks: anyio.abc.TaskGroup | None = None
@@ -204,7 +207,7 @@ class Emulator:
         assert self.tasks is not None
         self.tasks.start_soon(job.live)
         if webhook:
-            self.tasks.start_soon(call_back, job, webhook, self.signer)
+            self.tasks.start_soon(call_back, job, webhook, self.signer, self.trusted)
         return job
 
     def document(self, endpoint_id: str) -> Document | None:

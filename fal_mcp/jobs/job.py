@@ -70,8 +70,11 @@ class Job:
 
     @property
     def cost(self) -> float | None:
-        """What it cost, as far as is known; None where nothing is."""
-        return self.price if self.billed is None else self.billed
+        """What it cost, as far as is known; None where nothing is. What failed or was cancelled costs nothing, as in
+        the ledger's sums."""
+        if self.billed is not None:
+            return self.billed
+        return self.price if self.state in BILLED else 0.0
 
     @property
     def is_over(self) -> bool:

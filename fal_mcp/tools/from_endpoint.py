@@ -67,7 +67,7 @@ async def run_endpoint(
     await approved(order, call)
     started = call.jobs.start(order)
     call.began(started.job.job_id)
-    job = await call.jobs.wait(started.job, call.wait if wait is None else wait, call.tell)
+    job = await call.jobs.wait(started.job, call.wait if wait is None else min(wait, call.wait), call.tell)
     answer = await outcome(job, call, save_to=save_to)
     return answer.with_notes((_joined(job),)) if started.is_joined else answer
 
@@ -227,8 +227,9 @@ def _pending(job: Job, call: Call) -> Outcome:
         "poll_after_s": poll,
         "cost": cost_of(job),
     }
+    request = f" Request {data['request_id']}." if data["request_id"] else ""
     note = (
-        f"{job.endpoint_id} {stands}; {costs(job)}. It goes on by itself and is not to be run again: call "
+        f"{job.endpoint_id} {stands}; {costs(job)}.{request} It goes on by itself and is not to be run again: call "
         f"wait_for_job with job_id {job.job_id!r} for its result."
     )
     return Outcome(data=data, note=note, is_plain=True)

@@ -50,6 +50,9 @@ class RunArguments(Arguments):
         "queue", description="queue keeps the job; sync and stream are for fast models and keep nothing."
     )
     priority: Literal["normal", "low"] | None = Field(None, description="low waits behind everybody else's.")
+    seconds: float | None = Field(
+        None, ge=0, le=55, description="How long to wait for it, at most; with 0 it is only submitted."
+    )
     start_timeout_s: float | None = Field(None, gt=1, le=86_400, description="Give up if it has not begun by then.")
     keep_nothing: bool = Field(False, description="fal keeps neither arguments nor result.")
     keep_files_s: int | None = Field(
@@ -250,8 +253,8 @@ async def _run(models: Models, arguments: RunArguments, call: Call) -> Outcome:
     else:
         chosen: dict[str, Any] = {"is_fresh": arguments.fresh, "save_to": arguments.save_to}
         chosen |= {"headers": _headers(arguments), "query": _query(arguments)}
-        # With a webhook nobody waits: fal calls back, and the job can be looked at any time.
-        wait = 0.0 if arguments.webhook_url else None
+        # With a webhook nobody waits unless told to: fal calls back, and the job can be looked at any time.
+        wait = 0.0 if arguments.webhook_url and arguments.seconds is None else arguments.seconds
         done = await from_endpoint.run_endpoint(endpoint, prepared.arguments, call, wait=wait, **chosen)
     return done.with_notes(prepared.notes)
 
