@@ -214,7 +214,8 @@ class Settings:
             task_grace=_number("task_grace", value("task_grace"), default.task_grace, _LONGEST_WAIT),
             on_disconnect=_one_of("on_disconnect", value("on_disconnect") or "detach", ("detach", "cancel")),
             allow_dirs=_folders(chosen.get("allow_dir") or env.get("FAL_MCP_ALLOW_DIR", "").split(os.pathsep)),
-            fal_cli=_fal_cli(),
+            # It would act on the real fal whatever stands in for it here.
+            fal_cli=None if value("fal_url") else _fal_cli(),
             variable=lambda name: env.get(name),
             secret_env=tuple(chosen.get("secret_env") or ()) or _parts(env.get("FAL_MCP_SECRET_ENV")),
             previews=_is_on(value("previews"), True),

@@ -9,11 +9,15 @@ import mcp_types as types
 
 from fal_mcp.errors import FalError, Fault
 from fal_mcp.text import clean, cut, one_line, readable_size
+from fal_mcp.tools import whole
 from fal_mcp.tools.tool import Media, Outcome, Preview
 
 _MOST_LINKS = 20
 _LONGEST_TEXT = 4000
 _LONGEST_PLAIN_TEXT = 40_000
+_LARGEST_DATA = 600_000
+"""Characters of JSON."""
+_MOST_ITEMS = 2000
 _LONGEST_VALUE = 1500
 _LONGEST_SHOWN_URL = 500
 
@@ -30,8 +34,14 @@ def render(outcome: Outcome) -> types.CallToolResult:
             *(_picture(preview) for preview in outcome.previews),
             *links,
         ],
-        structured_content=dict(outcome.data),
+        structured_content=_guarded(outcome) if outcome.is_plain else dict(outcome.data),
     )
+
+
+def _guarded(outcome: Outcome) -> dict[str, Any]:
+    """Data that came from anywhere but a model's run, whose output is cut to a budget already: nothing invisible in
+    it, and never so much that a host refuses the whole answer (facts/mcp §5.4)."""
+    return cast(dict[str, Any], whole.shortened(dict(outcome.data), _LARGEST_DATA, _MOST_ITEMS, _LONGEST_PLAIN_TEXT)[0])
 
 
 def _picture(preview: Preview) -> types.ImageContent:

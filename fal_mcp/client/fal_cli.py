@@ -19,7 +19,7 @@ import anyio.abc
 from fal_mcp.client.http import NO_KEY
 from fal_mcp.config import Settings
 from fal_mcp.errors import NotAuthorised, RequestRejected, Unreachable
-from fal_mcp.text import one_line
+from fal_mcp.text import cut, one_line
 
 _KEPT = 200
 """Lines of what it says."""
@@ -61,7 +61,7 @@ class FalCli:
         """
         if self._command is None:
             raise RequestRejected(
-                "This needs fal's own command line, which is not installed beside this server.",
+                "This needs fal's own command line, which is not installed beside this server, and knows no stand-in.",
                 hint="Whoever runs the server can install it with: pip install 'fal-mcp[serverless]'. Without it, "
                 "`fal deploy` and `fal apps scale` do the same in a terminal.",
             )
@@ -85,7 +85,8 @@ class FalCli:
             with anyio.move_on_after(seconds):
                 async with aclosing(_lines(process)) as said:
                     async for whole in said:
-                        if line := one_line(self._without_key(whole), _LONGEST_LINE):
+                        # Cleaned first: a key with something invisible in it is a key all the same.
+                        if line := cut(self._without_key(one_line(whole, len(whole))), _LONGEST_LINE):
                             lines.append(line)
                             count += 1
                             await say(line)

@@ -15,7 +15,7 @@ import httpx
 from fal_mcp import __version__
 from fal_mcp.client import answers
 from fal_mcp.config import Hosts
-from fal_mcp.errors import FalError, MaybeReceived, NotAuthorised, ServiceFailed, Unreachable
+from fal_mcp.errors import FalError, Fault, MaybeReceived, NotAuthorised, ServiceFailed, Unreachable
 
 TRIES = 6
 _FIRST_PAUSE = 0.25
@@ -182,9 +182,11 @@ class Http:
         key = self.admin_key if as_admin else self._key
         if key is None:
             raise NotAuthorised(NO_ADMIN_KEY, hint=ADMIN_HINT) if as_admin else NotAuthorised(NO_KEY)
-        send = self._again if is_repeatable else self._once
+        request = {"params": list(query), "json": body}
         with_key = {**(headers or {}), "authorization": f"Key {key}"}
-        return await send(method, url, headers=with_key, params=list(query), json=body)
+        if is_repeatable:
+            return await self._again(method, url, headers=with_key, changes=method != "GET", **request)
+        return await self._once(method, url, headers=with_key, **request)
 
     async def post_once(
         self,
@@ -275,15 +277,19 @@ class Http:
             raise kind(f"The connection to {_host(url)} broke.") from error
 
     async def _again(
-        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, **request: Any
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, changes: bool = False, **request: Any
     ) -> httpx.Response:
+        """Repeated; where it `changes` something and no answer came, whether it was done is not known."""
+        was_sent = False
         for attempt in range(TRIES):
             last = attempt == TRIES - 1
             try:
                 response = await self._client.request(method, url, headers=self._headers(url, headers), **request)
             except httpx.TransportError as error:
+                was_sent = was_sent or not isinstance(error, _BEFORE_SENDING)
                 if last:
-                    raise Unreachable(f"fal could not be reached at {_host(url)}.") from error
+                    kind = MaybeReceived if was_sent and changes else Unreachable
+                    raise kind(f"fal could not be reached at {_host(url)}.") from error
                 await anyio.sleep(pause(attempt))
                 continue
             if response.is_success or response.status_code == 304:
@@ -308,10 +314,17 @@ class Http:
                 status=response.status_code,
             )
         error = answers.rejection(response.status_code, response.headers, body)
-        for key in filter(None, (self._key, self.admin_key)):
-            error.message = error.message.replace(key, "<key>")
-            error.args = (error.message,)
+        error.message = self._without_keys(error.message)
+        error.args = (error.message,)
+        faults = [(self._without_keys(fault.path), self._without_keys(fault.message)) for fault in error.faults]
+        error.faults = tuple(Fault(path, message) for path, message in faults)
         return error
+
+    def _without_keys(self, text: str) -> str:
+        for key in filter(None, (self._key, self.admin_key)):
+            for part in filter(None, (key, key.partition(":")[2])):
+                text = text.replace(part, "<key>")
+        return text
 
 
 def pause(attempt: int, asked: float | None = None) -> float:

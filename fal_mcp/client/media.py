@@ -13,6 +13,7 @@ from fal_mcp.errors import FalError, NotFound, ServiceFailed, Unreachable
 
 _TRIES = 4
 _CHUNK = 256 * 1024
+_MOST_DIGITS = 18
 
 
 class _TooLarge(Exception):
@@ -71,7 +72,7 @@ class MediaFiles:
                 if len(content) >= most:
                     break
             told = response.headers.get("content-range", "").rpartition("/")[2]
-        return bytes(content[:most]), int(told) if told.isdecimal() else None
+        return bytes(content[:most]), int(told) if told.isdecimal() and len(told) <= _MOST_DIGITS else None
 
     async def each(self, url: str, take: Callable[[bytes], Awaitable[None]]) -> None:
         """Hand the file to `take` piece by piece; gone on with where the connection broke.

@@ -49,7 +49,7 @@ async function runModel(endpointId, given, origin) {
     change(started, after(started.run, result));
     await follow(started);
   } catch (error) {
-    const said = [`The host did not make the call: ${error.message}`];
+    const said = [`The host gave no answer (${error.message}). It may be running: ask for list_jobs before it is run again.`];
     change(started, { ...started.run, phase: "failed", standing: "", said });
   }
 }

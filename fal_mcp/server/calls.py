@@ -101,7 +101,9 @@ async def _answer(ctx: Any, params: types.CallToolRequestParams, tool: Tool, run
             ServiceFailed(
                 f"The call of {tool.name!r} failed inside this server; its log has the details.",
                 retryable=False,
-                hint="A job may be running: list_jobs shows it. Look there before you repeat it.",
+                hint="A job may be running: list_jobs shows it. Look there before you repeat it."
+                if tool.effect == "spends"
+                else "Whoever runs the server can find the reason there.",
             )
         )
 

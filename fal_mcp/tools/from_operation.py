@@ -10,10 +10,12 @@ from fal_mcp.openapi.lean import brief, lean
 from fal_mcp.openapi.operation import Operation
 from fal_mcp.openapi.schema import Schema
 from fal_mcp.text import clean, cut, one_line
-from fal_mcp.tools import pages, rules
+from fal_mcp.tools import pages, rules, whole
 from fal_mcp.tools.tool import Call, Effect, Outcome, Tool
 
 _LONGEST_TEXT = 12_000
+_LARGEST_ANSWER = 240_000
+"""Characters of JSON: a thousand rows of common length."""
 _LONGEST_CELL = 2000
 _KNOWN = frozenset({"cursor", "limit", "offset"})
 _UNSAID = re.compile(
@@ -93,14 +95,16 @@ def said(operation: Operation, answer: Any) -> Outcome:
     """The answer as text a model can use, and whole in the structured content."""
     if answer is None:
         return Outcome(data={"done": True}, note=f"Done: {operation.summary}.", is_plain=True)
-    data: dict[str, Any] = cast(dict[str, Any], answer) if isinstance(answer, dict) else {"answer": answer}
-    rows: Any = data.get(operation.rows) if operation.rows else data.get("answer")
+    told: dict[str, Any] = cast(dict[str, Any], answer) if isinstance(answer, dict) else {"answer": answer}
+    data, is_cut = whole.shortened(told, _LARGEST_ANSWER, pages.MOST_ROWS)
+    rows: Any = told.get(operation.rows) if operation.rows else told.get("answer")
+    cuts = " Not all of it is told." if is_cut else ""
     if not isinstance(rows, list):
-        return Outcome(data=data, note=cut(clean(_compact(answer), _LONGEST_TEXT), _LONGEST_TEXT), is_plain=True)
-    cursor: Any = data.get("next_cursor")
-    more = f"; there are more, with cursor {cursor!r}" if cursor else ""
+        return Outcome(data=data, note=cut(clean(_compact(data), _LONGEST_TEXT), _LONGEST_TEXT) + cuts, is_plain=True)
+    cursor: Any = told.get("next_cursor")
+    more = f"; there are more, with cursor {one_line(str(cursor), 200)!r}" if cursor else ""
     found = cast(list[Any], rows)
-    head = f"{len(found)} {(operation.rows or 'entries').replace('_', ' ')}{more}."
+    head = f"{len(found)} {(operation.rows or 'entries').replace('_', ' ')}{more}.{cuts}"
     return Outcome(data=data, note=_listed(head, found), is_plain=True)
 
 

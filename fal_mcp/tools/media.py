@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from fal_mcp.text import one_line
+from fal_mcp.text import one_line, visible
 from fal_mcp.tools.tool import Kind, Media
 
 MOST_FILES = 200
@@ -53,12 +53,17 @@ def _in_value(value: Any, name: str, depth: int) -> Iterator[Media]:
 
 def _is_file(value: str, name: str) -> bool:
     # Bytes under any name are a file; an address is one where the name says so.
-    return (value.startswith("data:") or name.endswith(("url", "urls", "_uri"))) and bool(_URL.fullmatch(value))
+    return (value.startswith("data:") or name.endswith(("url", "urls", "_uri"))) and _is_address(value)
+
+
+def _is_address(value: str) -> bool:
+    # An address with something invisible in it is not the one that it seems to be.
+    return bool(_URL.fullmatch(value)) and (value.startswith("data:") or visible(value) == value)
 
 
 def _in_object(value: dict[str, Any], name: str, depth: int) -> Iterator[Media]:
     url = value.get("url")
-    if isinstance(url, str) and _URL.fullmatch(url):
+    if isinstance(url, str) and _is_address(url):
         yield described(url, name, value)
     for key, item in value.items():
         if key != "url":

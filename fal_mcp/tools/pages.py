@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-from fal_mcp.errors import NotAuthorised, ServiceFailed
+from fal_mcp.errors import MaybeReceived, NotAuthorised, ServiceFailed
 from fal_mcp.openapi.operation import Operation
 from fal_mcp.tools.tool import Call
 
@@ -60,6 +60,9 @@ async def send(operation: Operation, arguments: Mapping[str, Any], call: Call) -
             as_admin=operation.needs_admin,
             is_idempotent=operation.takes_idempotency_key,
         )
+    except MaybeReceived as error:
+        error.hint = "It may have been done. Look at what there is now before you repeat it."
+        raise
     except NotAuthorised as error:
         if error.status == 403:
             error.hint = _SCOPES[operation.needs_admin]

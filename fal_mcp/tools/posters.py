@@ -5,6 +5,7 @@ Only the beginning of a file is fetched. A frame needs ffmpeg on the server's ma
 
 import array
 import io
+import os
 import shutil
 import struct
 import subprocess
@@ -66,7 +67,7 @@ def _of_sound(content: bytes, size: int | None) -> Glimpse:
             is_plain = file.getsampwidth() == 2 and (size is None or size <= len(content))
             samples = file.readframes(file.getnframes()) if is_plain else b""
             channels = file.getnchannels()
-    except (wave.Error, EOFError, ZeroDivisionError, struct.error):
+    except (wave.Error, EOFError, RuntimeError, ZeroDivisionError, struct.error):
         return Glimpse()
     return Glimpse(seconds, _waveform(samples, channels) if samples else None)
 
@@ -103,6 +104,7 @@ async def _frame(content: bytes) -> bytes | None:
             *("-frames:v", "1", "-f", "image2pipe", "-c:v", "mjpeg", "-"),
         ]
         with anyio.move_on_after(_LONGEST):
-            done = await anyio.run_process(command, check=False, stderr=subprocess.DEVNULL)
+            # It reads somebody else's bytes, and none of this server's variables.
+            done = await anyio.run_process(command, check=False, stderr=subprocess.DEVNULL, env={"PATH": os.defpath})
             return done.stdout if done.stdout.startswith(b"\xff\xd8") else None
     return None

@@ -6,6 +6,7 @@ A picture that cannot be read is left out, never passed on: a bad one ends a con
 import base64
 import binascii
 import io
+import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from fal_mcp.errors import FalError
 from fal_mcp.tools.posters import BEGINNING, glimpse
 from fal_mcp.tools.tool import Media, Preview
 
+logger = logging.getLogger("fal_mcp")
 _MOST_PICTURES = 8
 _MOST_BYTES = 40_000_000
 _MOST_PIXELS = 120_000_000
@@ -50,10 +52,15 @@ async def of(media: tuple[Media, ...], fal: Fal) -> Seen:
     async def one(number: int, item: Media) -> None:
         try:
             content, notes[number] = await _picture(number, item, fal)
+            if content is not None:
+                small = await anyio.to_thread.run_sync(shrunk, content, _BUDGET // len(wanted))
+                if small is not None:
+                    made[number] = Preview(small, "image/jpeg" if small[:2] == b"\xff\xd8" else "image/webp")
         except FalError:
             return
-        if content is not None and (small := await anyio.to_thread.run_sync(shrunk, content, _BUDGET // len(wanted))):
-            made[number] = Preview(small, "image/jpeg" if small[:2] == b"\xff\xd8" else "image/webp")
+        except Exception:
+            # Decoders fail in more ways than they say; a result that is paid for is never lost to its picture.
+            logger.exception("A preview of file %d could not be made.", number)
 
     async with anyio.create_task_group() as tasks:
         for number, item in wanted:
@@ -115,7 +122,7 @@ def _fitted(picture: object, budget: int) -> bytes | None:
 
 async def _content(item: Media, fal: Fal) -> bytes | None:
     if item.url.startswith("data:"):
-        return unpacked(item.url)
+        return await anyio.to_thread.run_sync(unpacked, item.url)
     if item.url.startswith("file:"):
         return await anyio.to_thread.run_sync(_read, item.url)
     if not fal.media.is_fals(item.url):

@@ -1,6 +1,7 @@
 """What a tool is, what one call of it may use, and what comes of it. Knows nothing of MCP."""
 
 import tempfile
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from fal_mcp.output_files import OutputFolder
 from fal_mcp.tools.pricing import Prices
 from fal_mcp.variables import Variables
 
+_SAY_SECONDS = 0.5
 Effect = Literal["reads", "writes", "destroys", "spends"]
 KeyKind = Literal["none", "user", "admin"]
 _APPROVAL: Mapping[str, Any] = {
@@ -118,10 +120,19 @@ class Call:
     """The realtime connections that are kept between calls."""
     began: Callable[[str], None] = lambda job_id: None
     """Told the id of the paid job that this call began."""
+    _said: list[float] = field(default_factory=lambda: [float("-inf")])
+    """When a line was last reported."""
 
     async def say(self, text: str) -> None:
         """Report progress that is not a job's."""
         await self.tell(Report(0.0, None, text))
+
+    async def say_now_and_then(self, text: str) -> None:
+        """Report one of many lines: at most twice a second, so that a flood reaches nobody."""
+        now = time.monotonic()
+        if now - self._said[0] >= _SAY_SECONDS:
+            self._said[0] = now
+            await self.say(text)
 
     async def agree(self, question: str) -> bool | None:
         """Whether the user says yes to something that cannot be undone; None where nobody can be asked."""

@@ -65,14 +65,16 @@ def without_data(output: Any, media: Sequence[Media], job_id: str) -> Any:
     return _renamed(output, names, 0) if names else output
 
 
-def shortened(output: Any) -> tuple[Any, bool]:
-    """The output in at most 48,000 characters of JSON, and whether anything was left out of it. What was left out
+def shortened(
+    output: Any, budget: int = BUDGET, most_items: int = _LARGEST[0], most_characters: int = _LARGEST[1]
+) -> tuple[Any, bool]:
+    """The output in at most `budget` characters of JSON, and whether anything was left out of it. What was left out
     stands where it was: `{"left_out": 9800}` at a list's end, an ellipsis in a text."""
-    items, characters = _LARGEST
+    items, characters = most_items, most_characters
     while True:
         cut = _Cut(items, characters)
         short = cut.of(output, 0)
-        if len(json.dumps(short, ensure_ascii=False)) <= BUDGET:
+        if len(json.dumps(short, ensure_ascii=False)) <= budget:
             return short, cut.is_cut
         if (items, characters) == _SMALLEST:
             return {"left_out": "all of it"}, True

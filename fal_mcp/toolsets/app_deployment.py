@@ -118,7 +118,7 @@ def _options(given: dict[str, str | None]) -> list[str]:
 
 def _teller(call: Call) -> Callable[[str], Awaitable[None]]:
     async def tell(line: str) -> None:
-        await call.say(one_line(line, _LONGEST_LINE))
+        await call.say_now_and_then(one_line(line, _LONGEST_LINE))
 
     return tell
 

@@ -119,7 +119,7 @@ async def _followed(arguments: TailArguments, tail: Tail, call: Call) -> str:
             line = tail.take(event.data)
             if line is None:
                 continue
-            await call.say(one_line(f"{line.level} {line.message}", _LONGEST_SAID))
+            await call.say_now_and_then(one_line(f"{line.level} {line.message}", _LONGEST_SAID))
             if arguments.until and arguments.until.casefold() in line.message.casefold():
                 return "until"
     return "stream"

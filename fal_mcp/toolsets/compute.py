@@ -8,7 +8,8 @@ import anyio
 from pydantic import Field
 
 from fal_mcp.errors import FalError, ServiceFailed
-from fal_mcp.jobs.job import Job, Order
+from fal_mcp.jobs.follower import said
+from fal_mcp.jobs.job import Job, Order, costs_nothing
 from fal_mcp.text import one_line
 from fal_mcp.tools import from_function, pages
 from fal_mcp.tools.tool import Call, Outcome, Tool
@@ -19,6 +20,7 @@ _H100_HOUR = 1.89
 """USD, as published on 2026-05-25 (fact sheet §11); the API names no price."""
 _GPUS: Mapping[str, int] = {"gpu_1x_h100_sxm5": 1, "gpu_8x_h100_sxm5": 8}
 _POLL_SECONDS = 5.0
+_MAY_RUN = "It may run and cost money: list_instances shows it. Look there before you repeat it."
 _COMING = frozenset({"init", "pending", "provisioning", "unknown"})
 
 
@@ -73,16 +75,26 @@ async def _create(arguments: CreateArguments, call: Call) -> Outcome:
     try:
         instance = await _object("createComputeInstance", given, call)
     except FalError as error:
-        call.jobs.note(job, state="failed" if error.status else "unknown", error={"message": error.message})
+        call.jobs.note(job, state="failed" if costs_nothing(error) else "unknown", error=said(error))
+        if not costs_nothing(error):
+            error.retryable, error.hint = False, _MAY_RUN
+        raise
+    except BaseException:
+        call.jobs.note(job, state="unknown")
         raise
     call.jobs.note(job, state="completed", output=instance)
-    instance = await _ready(instance, arguments.seconds, call)
-    return _told(instance, f"It costs {note}: delete_instance ends that.")
+    costs = f"It costs {note}: delete_instance ends that."
+    try:
+        return _told(await _ready(instance, arguments.seconds, call), costs)
+    except FalError as error:
+        # It runs and costs, whatever became of looking at it.
+        return _told(instance, f"{error.message} {costs}")
 
 
 async def _begun(order: Order, call: Call) -> Job:
     """Ask the user, whatever the settings say: a machine costs until somebody ends it."""
-    await call.approve(f"Start {order.endpoint_id.removeprefix('compute/')} for {order.price_note}?")
+    question = f"Start {order.endpoint_id.removeprefix('compute/')} for {order.price_note}?"
+    await call.approve(question, way_out="Ask the user to start it at https://fal.ai/dashboard/compute.")
     return call.jobs.ledger.begin(order, call.jobs.limits)
 
 

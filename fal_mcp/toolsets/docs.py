@@ -8,6 +8,7 @@ from fal_mcp.tools.tool import Call, Outcome, Tool
 from fal_mcp.toolsets.discovery import Arguments
 
 _LONGEST = 20_000
+_ID = r"^\w[\w.-]*(/\w[\w.-]*)+$"
 
 
 class SearchArguments(Arguments):
@@ -16,7 +17,10 @@ class SearchArguments(Arguments):
 
 class ReadArguments(Arguments):
     endpoint_id: str = Field(
-        min_length=3, max_length=200, pattern=r"^[\w.-]+(/[\w.-]+)+$", description="The model's id, as fal-ai/flux/dev."
+        min_length=3,
+        max_length=200,
+        pattern=r"^\w[\w.-]*(/\w[\w.-]*)+$",
+        description="The model's id, as fal-ai/flux/dev.",
     )
 
 

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import anyio
 import anyio.to_thread
 from pydantic import Field
 
@@ -38,20 +39,30 @@ def tools() -> list[Tool]:
 
 
 async def _create(arguments: CreateArguments, call: Call) -> Outcome:
-    # A place that cannot be written is found before there is a key to lose.
-    unfinished = await anyio.to_thread.run_sync(_prepared, call.secrets)
-    try:
-        answer: Any = await pages.send(platform.operations()["createApiKey"], {"alias": arguments.alias}, call)
-        key_id, key = answer.get("key_id"), answer.get("key")
-        if not isinstance(key_id, str) or not isinstance(key, str):
-            raise ServiceFailed("fal's answer has no key.", hint="list_keys shows whether one was made.")
-        target = call.secrets / f"{slug(arguments.alias) or 'key'}-{slug(key_id, 16)}.key"
-        await anyio.to_thread.run_sync(_written, unfinished, target, key)
-    finally:
-        await anyio.to_thread.run_sync(lambda: unfinished.unlink(missing_ok=True))
+    made: tuple[str, Path] | None = None
+    # A key that fal has made is written down, whoever hangs up.
+    with anyio.CancelScope(shield=True):
+        made = await _made(arguments.alias, call)
+    assert made is not None
+    key_id, target = made
     name = one_line(arguments.alias, 80)
     note = f"The key {name!r} ({one_line(key_id, 60)}) is in {target}, which only its owner can read."
     return Outcome(data={"key_id": key_id, "alias": arguments.alias, "path": str(target)}, note=note, is_plain=True)
+
+
+async def _made(alias: str, call: Call) -> tuple[str, Path]:
+    # A place that cannot be written is found before there is a key to lose.
+    unfinished = await anyio.to_thread.run_sync(_prepared, call.secrets)
+    try:
+        answer: Any = await pages.send(platform.operations()["createApiKey"], {"alias": alias}, call)
+        key_id, key = answer.get("key_id"), answer.get("key")
+        if not isinstance(key_id, str) or not isinstance(key, str):
+            raise ServiceFailed("fal's answer has no key.", hint="list_keys shows whether one was made.")
+        target = call.secrets / f"{slug(alias) or 'key'}-{slug(key_id, 16)}.key"
+        await anyio.to_thread.run_sync(_written, unfinished, target, key, key_id)
+    finally:
+        await anyio.to_thread.run_sync(lambda: unfinished.unlink(missing_ok=True))
+    return key_id, target
 
 
 def _prepared(folder: Path) -> Path:
@@ -67,6 +78,12 @@ def _prepared(folder: Path) -> Path:
     return unfinished
 
 
-def _written(unfinished: Path, target: Path, key: str) -> None:
-    unfinished.write_text(f"{key}\n", "utf-8")
-    os.replace(unfinished, target)
+def _written(unfinished: Path, target: Path, key: str, key_id: str) -> None:
+    try:
+        unfinished.write_text(f"{key}\n", "utf-8")
+        os.replace(unfinished, target)
+    except OSError as error:
+        raise NotWritable(
+            f"The key {one_line(key_id, 60)!r} was made and could not be written down ({error.strerror}).",
+            hint="It is of no use to anybody: delete_key it, make room, and create another.",
+        ) from None

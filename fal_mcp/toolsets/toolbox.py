@@ -49,7 +49,7 @@ SETS: Mapping[str, Callable[[Models], list[Tool]]] = {
         *platform.tools("organization"),
         *reports.tools("organization"),
     ],
-    "workflows": lambda models: [*platform.tools("workflows"), *workflows.tools()],
+    "workflows": lambda models: [*platform.tools("workflows"), *workflows.tools(models)],
     "assets": lambda models: platform.tools("assets"),
     "docs": lambda models: docs.tools(),
     "realtime": realtime.tools,

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from fal_mcp.catalog import file_arguments
 from fal_mcp.catalog.endpoint import Endpoint
-from fal_mcp.errors import InvalidInput
+from fal_mcp.errors import InvalidInput, NotFound
 from fal_mcp.openapi import faults
 from fal_mcp.openapi.schema import Schema, UnusableSchema, bundle
 from fal_mcp.text import clean, one_line
@@ -14,6 +14,7 @@ from fal_mcp.tools import from_endpoint, from_function, pages
 from fal_mcp.tools.tool import Call, Outcome, Tool
 from fal_mcp.toolsets import platform
 from fal_mcp.toolsets.discovery import Arguments
+from fal_mcp.toolsets.models import Models
 
 _NAME = r"^[a-zA-Z0-9_-]+$"
 
@@ -24,12 +25,16 @@ class RunArguments(Arguments):
     arguments: dict[str, Any] = Field(default_factory=dict, description="Its inputs; get_workflow shows them.")
 
 
-def tools() -> list[Tool]:
+def tools(models: Models) -> list[Tool]:
     """The workflow tool that is more than one request."""
+
+    async def run(arguments: RunArguments, call: Call) -> Outcome:
+        return await _run(models, arguments, call)
+
     return [
         from_function.tool(
             RunArguments,
-            _run,
+            run,
             name="run_workflow",
             title="Run a workflow",
             description="Runs a workflow of fal's and answers with its files, as run_model does for a model. It costs "
@@ -40,22 +45,26 @@ def tools() -> list[Tool]:
     ]
 
 
-async def _run(arguments: RunArguments, call: Call) -> Outcome:
+async def _run(models: Models, arguments: RunArguments, call: Call) -> Outcome:
+    endpoint_id = f"workflows/{arguments.username}/{arguments.workflow_name}"
+    if not models.selection.allows(endpoint_id):
+        raise NotFound(f"This server may not run {endpoint_id!r}.", hint="Its --only setting says so.")
     call.fal().need_key()
     where = arguments.model_dump(include={"username", "workflow_name"})
     answer: Any = await pages.send(platform.operations()["getWorkflow"], where, call)
-    endpoint = _endpoint(arguments, answer.get("workflow") or {})
-    if found := faults.find(endpoint.input_schema, arguments.arguments):
-        said = "; ".join(map(str, found))
-        raise InvalidInput(f"The inputs of {endpoint.endpoint_id!r} were refused here: {said}", faults=found)
+    found: Any = answer.get("workflow")
+    endpoint = _endpoint(endpoint_id, cast(dict[str, Any], found) if isinstance(found, dict) else {})
+    if wrong := faults.find(endpoint.input_schema, arguments.arguments):
+        said = "; ".join(map(str, wrong))
+        raise InvalidInput(f"The inputs of {endpoint_id!r} were refused here: {said}", faults=wrong)
     return await from_endpoint.run_endpoint(endpoint, arguments.arguments, call)
 
 
-def _endpoint(arguments: RunArguments, workflow: dict[str, Any]) -> Endpoint:
+def _endpoint(endpoint_id: str, workflow: dict[str, Any]) -> Endpoint:
     schema = _input(workflow)
     return Endpoint(
-        endpoint_id=f"workflows/{arguments.username}/{arguments.workflow_name}",
-        title=one_line(str(workflow.get("title") or arguments.workflow_name), 80),
+        endpoint_id=endpoint_id,
+        title=one_line(str(workflow.get("title") or endpoint_id), 80),
         category="workflow",
         description=clean(str(workflow.get("description") or ""), 600),
         input_schema=schema,
@@ -66,8 +75,9 @@ def _endpoint(arguments: RunArguments, workflow: dict[str, Any]) -> Endpoint:
 
 def _input(workflow: dict[str, Any]) -> Schema:
     """What the workflow says of its inputs: a map of names to schemas. Whoever wrote it need not have said much."""
-    contents = cast(dict[str, Any], workflow.get("contents") or {})
-    inputs: Any = cast(dict[str, Any], contents.get("schema") or {}).get("input")
+    inputs: Any = workflow
+    for name in ("contents", "schema", "input"):
+        inputs = cast(dict[str, Any], inputs).get(name) if isinstance(inputs, dict) else None
     if not isinstance(inputs, dict) or not inputs:
         return {"type": "object", "properties": {}, "additionalProperties": True}
     named = {name: cast(Schema, part) for name, part in cast(Schema, inputs).items() if isinstance(part, dict)}

@@ -385,3 +385,49 @@ async def test_what_has_an_idempotency_key_is_sent_again_with_the_same(fal: Emul
             await client.call_tool("create_tag", {"name": "night"})
     keys = [call.headers["idempotency-key"] for call in platform_calls(fal)]
     assert len(keys) > 1 and len(set(keys)) == 1
+
+
+async def test_a_machine_that_was_started_is_named_whatever_becomes_of_looking_at_it(fal: Emulator, host: Host):
+    gone = {"error": {"type": "not_found", "message": "Instance not found"}}
+    fal.platform_replies["getComputeInstance"] = Reply(404, gone)
+    machine = {"instance_type": "gpu_1x_h100_sxm5", "ssh_key": "ssh-ed25519 AAAA"}
+    with anyio.fail_after(BOUND):
+        async with host(_agreed) as client:
+            result = await client.call_tool("create_instance", machine)
+    (name,) = fal.instances
+    assert not result.is_error and name in text(result) and "delete_instance" in text(result)
+
+
+async def test_a_machine_whose_start_was_not_answered_is_counted_and_looked_for(fal: Emulator, host: Host):
+    fal.platform_replies["createComputeInstance"] = Reply(500, b"<html>")
+    machine = {"instance_type": "gpu_1x_h100_sxm5", "ssh_key": "ssh-ed25519 AAAA"}
+    with anyio.fail_after(BOUND):
+        async with host(_agreed) as client:
+            result = await client.call_tool("create_instance", machine)
+            jobs = await client.call_tool("list_jobs", {})
+    assert result.is_error and "list_instances" in text(result)
+    assert result.structured_content["error"]["retryable"] is False
+    assert jobs.structured_content["spent_today_usd"] == pytest.approx(1.89)
+
+
+async def _agreed(_: Any, params: types.ElicitRequestParams) -> types.ElicitResult:
+    return types.ElicitResult(action="accept", content={"approve": True, "agree": True})
+
+
+async def test_an_answer_that_is_too_much_or_hides_something_is_cut_and_cleaned(fal: Emulator, host: Host):
+    hidden = "a\u202eb\U000e0041c"
+    body = {"workflow": {"name": "w", "title": hidden, "contents": {"notes": "x" * 3_000_000}}}
+    fal.platform_replies["getWorkflow"] = Reply(200, body)
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            result = await client.call_tool("get_workflow", {"username": "a", "workflow_name": "b"})
+    assert len(result.model_dump_json()) < 400_000 and "Not all of it is told" in text(result)
+    assert result.structured_content["workflow"]["title"] == "abc"
+
+
+async def test_a_workflow_that_may_not_be_run_is_not(fal: Emulator, host: Host):
+    name = {"username": "emulator", "workflow_name": "lighthouse"}
+    with anyio.fail_after(BOUND):
+        async with host(only=("fal-ai/*",)) as client:
+            result = await client.call_tool("run_workflow", {**name, "arguments": {"prompt": "a pier"}})
+    assert result.is_error and "--only" in text(result) and fal.jobs == {}

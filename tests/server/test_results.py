@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import shutil
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -95,6 +96,25 @@ async def test_what_is_no_film_or_sound_is_linked_and_not_shown(fal: Emulator, h
             )
             result = await client.call_tool(TOOL, ARGUMENTS)
     assert not result.is_error and pictures(result) == [] and len(result.structured_content["files"]) == 2
+
+
+async def test_a_decoder_that_fails_as_nobody_expects_costs_no_result(fal: Emulator, host: Host):
+    """Pillow raises NotImplementedError for this one, and other things for others."""
+    texture = b"DDS " + struct.pack("<I", 124) + bytes(120)
+    uri = "data:image/vnd-ms.dds;base64," + base64.b64encode(texture).decode()
+    fal.script(ENDPOINT, Script(output={"images": [{"url": uri, "content_type": "image/png"}], "seed": 7}))
+    with anyio.fail_after(BOUND):
+        async with host(previews=True) as client:
+            result = await client.call_tool(TOOL, ARGUMENTS)
+    assert not result.is_error and pictures(result) == [] and "seed: 7" in text(result)
+
+
+async def test_an_address_with_something_invisible_in_it_is_no_file(fal: Emulator, host: Host):
+    fal.script(ENDPOINT, Script(output={"images": [{"url": "https://v3.fal.media/a\u202egnp.exe"}]}))
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            result = await client.call_tool(TOOL, ARGUMENTS)
+    assert not result.is_error and result.structured_content["files"] == [] and "\u202e" not in result.model_dump_json()
 
 
 @given(st.binary(max_size=80), st.binary(max_size=80))
