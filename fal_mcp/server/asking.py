@@ -62,12 +62,18 @@ def secret_asker(
         capabilities = ctx.session.client_capabilities
         if capabilities is None or capabilities.elicitation is None or capabilities.elicitation.url is None:
             raise CannotAsk
+        answer = (params.input_responses or {}).get(_KEY)
+        page = pages().find(params.request_state)
+        if params.request_state is not None and answer is not None:
+            return await _written_by_now(page, answer)
+        page = page or await pages().open(name, purpose)
+        # Not asked before: while the page was opened, the call may have become a task.
         if run is not None and run.is_task:
-            page = await pages().open(name, purpose)
             return await _written(page, _answer_in_task(run, _leading_to(page)))
         if str(ctx.protocol_version) >= "2026":
-            return await _written_in_retry(params, pages(), name, purpose)
-        page = await pages().open(name, purpose)
+            asked: types.InputRequests = {_KEY: _leading_to(page)}
+            # The seal binds the page's id to the tool and the arguments, and so to the question.
+            raise InputNeeded(types.InputRequiredResult(input_requests=asked, request_state=page.id))
         value = await _written(page, ctx.session.elicit_url(_message(page), page.url, page.id, ctx.request_id))
         if value is not None:
             await ctx.session.send_elicit_complete(page.id, ctx.request_id)
@@ -82,16 +88,8 @@ async def _written(page: "SecretPage", answer: Awaitable[Any]) -> str | None:
         return await page.value() if _content(await answer) is not None else None
 
 
-async def _written_in_retry(
-    params: types.CallToolRequestParams, pages: "SecretPages", name: str, purpose: str
-) -> str | None:
-    # The seal binds the page's id to the tool and the arguments, and so to the question.
-    page = pages.find(params.request_state)
-    answer = (params.input_responses or {}).get(_KEY)
-    if params.request_state is None or answer is None:
-        page = page or await pages.open(name, purpose)
-        asked: types.InputRequests = {_KEY: _leading_to(page)}
-        raise InputNeeded(types.InputRequiredResult(input_requests=asked, request_state=page.id))
+async def _written_by_now(page: "SecretPage | None", answer: Any) -> str | None:
+    """The same where the call is repeated with the answer, and the page may be gone by then."""
     if page is None:
         raise TimeoutError
     with closing(page):
