@@ -59,8 +59,7 @@ def secret_asker(
     """
 
     async def ask(name: str, purpose: str) -> str | None:
-        capabilities = ctx.session.client_capabilities
-        if capabilities is None or capabilities.elicitation is None or capabilities.elicitation.url is None:
+        if not _opens_urls(ctx.session.client_capabilities):
             raise CannotAsk
         answer = (params.input_responses or {}).get(_KEY)
         page = pages().find(params.request_state)
@@ -80,6 +79,12 @@ def secret_asker(
         return value
 
     return ask
+
+
+def _opens_urls(capabilities: types.ClientCapabilities | None) -> bool:
+    return (
+        capabilities is not None and capabilities.elicitation is not None and capabilities.elicitation.url is not None
+    )
 
 
 async def _written(page: "SecretPage", answer: Awaitable[Any]) -> str | None:

@@ -12,6 +12,7 @@ import anyio
 import httpx
 import mcp_types as types
 import pytest
+from anyio.lowlevel import checkpoint
 from mcp.client import Client
 
 from fal_mcp.client.fal import Fal
@@ -267,23 +268,57 @@ async def test_a_user_may_write_after_their_client_answered(fal: Emulator, host:
     assert fal.secrets == {"A": VALUE} and len(urls) == 1
 
 
-@pytest.mark.parametrize("end", ["decline", "cancel the call"])
-async def test_the_page_ends_with_the_call(host: Host, end: str):
+async def test_the_page_ends_when_the_user_declines(host: Host):
     urls: list[str] = []
-    called = anyio.CancelScope()
 
     async def answer(context: Any, params: Any) -> types.ElicitResult:
         urls.append(params.url)
-        if end == "decline":
-            return types.ElicitResult(action="decline")
-        called.cancel()
+        return types.ElicitResult(action="decline")
+
+    with anyio.fail_after(BOUND):
+        async with host(answer, secret_page_seconds=ENDLESS) as client:
+            await client.call_tool("set_secret", {"name": "A"})
+            await until_gone(urls[0])
+
+
+async def test_the_page_ends_when_the_call_is_broken_off(settings: Settings):
+    server = app.build(replace(settings, toolsets=("serverless",), secret_page_seconds=ENDLESS))
+    urls: list[str] = []
+    calling = anyio.CancelScope()
+
+    async def answer(context: Any, params: Any) -> types.ElicitResult:
+        urls.append(params.url)
+        calling.cancel()
         return types.ElicitResult(action="accept")
 
     with anyio.fail_after(BOUND):
-        async with host(answer, secret_page_seconds=ENDLESS if end == "decline" else 1.0) as client:
-            with called:
+        async with Client(server, mode="legacy", elicitation_callback=answer) as client:
+            with calling:
                 await client.call_tool("set_secret", {"name": "A"})
             await until_gone(urls[0])
+
+
+async def test_a_client_hears_that_the_user_is_done(settings: Settings):
+    """Revision 2025-11-25, client/elicitation: `notifications/elicitation/complete`, with the question's id."""
+    server = app.build(replace(settings, toolsets=("serverless",)))
+    asked: list[str] = []
+    complete: list[str] = []
+    write = writes(VALUE)
+
+    async def answer(context: Any, params: Any) -> types.ElicitResult:
+        asked.append(params.elicitation_id)
+        return await write(context, params)
+
+    async def hear(message: Any) -> None:
+        if isinstance(message, types.ElicitCompleteNotification):
+            complete.append(message.params.elicitation_id)
+
+    with anyio.fail_after(BOUND):
+        async with Client(server, mode="legacy", elicitation_callback=answer, message_handler=hear) as client:
+            await client.call_tool("set_secret", {"name": "HF_TOKEN"})
+            while not complete:
+                await checkpoint()
+    assert complete == asked
 
 
 async def test_the_page_ends_with_the_server(settings: Settings):
