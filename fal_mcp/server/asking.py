@@ -66,7 +66,7 @@ def secret_asker(
         if params.request_state is not None and answer is not None:
             return await _written_by_now(page, answer)
         page = page or await pages().open(name, purpose)
-        # Not asked before: while the page was opened, the call may have become a task.
+        # Looked at only now: while the page was opened, the call may have become a task.
         if run is not None and run.is_task:
             return await _written(page, _answer_in_task(run, _leading_to(page)))
         if str(ctx.protocol_version) >= "2026":
