@@ -137,6 +137,8 @@ class Settings:
     """Whether the user may be asked about a folder besides; never over HTTP, where the disk is somebody else's."""
     variable: Callable[[str], str | None] = field(default=lambda name: None, repr=False, compare=False)
     """Looks an environment variable up."""
+    secret_page_seconds: float = 300.0
+    """How long a page that asks the user for a secret is there."""
     fal_cli: tuple[str, ...] | None = None
     """The command that is fal's own command line, where it is installed."""
     secret_env: tuple[str, ...] | None = ()

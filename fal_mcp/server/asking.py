@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import mcp_types as types
@@ -11,9 +12,13 @@ import mcp_types as types
 from fal_mcp.server.tasks import Run
 from fal_mcp.tools.tool import CannotAsk
 
+if TYPE_CHECKING:
+    from fal_mcp.server.secret_page import SecretPage, SecretPages
+
 _KEY = "input"
 _LONGEST_ANSWER = 300.0
 Ask = Callable[[str, Mapping[str, Any]], Coroutine[Any, Any, Mapping[str, Any] | None]]
+AskSecret = Callable[[str, str], Coroutine[Any, Any, str | None]]
 
 
 class InputNeeded(Exception):
@@ -45,14 +50,69 @@ def asker(ctx: Any, params: types.CallToolRequestParams, run: Run | None) -> Ask
     return ask
 
 
+def secret_asker(
+    ctx: Any, params: types.CallToolRequestParams, run: Run | None, pages: Callable[[], "SecretPages"]
+) -> AskSecret:
+    """What asks the user of this call for a secret, on a page of this machine; None where they decline.
+
+    The question goes to the client, the answer past it. Raises `TimeoutError` where none comes while the page is there.
+    """
+
+    async def ask(name: str, purpose: str) -> str | None:
+        if not _opens_urls(ctx.session.client_capabilities):
+            raise CannotAsk
+        answer = (params.input_responses or {}).get(_KEY)
+        page = pages().find(params.request_state)
+        if params.request_state is not None and answer is not None:
+            return await _written_by_now(page, answer)
+        page = page or await pages().open(name, purpose)
+        # Looked at only now: while the page was opened, the call may have become a task.
+        if run is not None and run.is_task:
+            return await _written(page, _answer_in_task(run, _leading_to(page)))
+        if str(ctx.protocol_version) >= "2026":
+            asked: types.InputRequests = {_KEY: _leading_to(page)}
+            # The seal binds the page's id to the tool and the arguments, and so to the question.
+            raise InputNeeded(types.InputRequiredResult(input_requests=asked, request_state=page.id))
+        value = await _written(page, ctx.session.elicit_url(_message(page), page.url, page.id, ctx.request_id))
+        if value is not None:
+            await ctx.session.send_elicit_complete(page.id, ctx.request_id)
+        return value
+
+    return ask
+
+
+def _opens_urls(capabilities: types.ClientCapabilities | None) -> bool:
+    return (
+        capabilities is not None and capabilities.elicitation is not None and capabilities.elicitation.url is not None
+    )
+
+
+async def _written(page: "SecretPage", answer: Awaitable[Any]) -> str | None:
+    """What the user writes on the page, if they accept to go there, which says nothing of having written."""
+    with closing(page), anyio.fail_after(page.lifetime):
+        return await page.value() if _content(await answer) is not None else None
+
+
+async def _written_by_now(page: "SecretPage | None", answer: Any) -> str | None:
+    """The same where the call is repeated with the answer, and the page may be gone by then."""
+    if page is None:
+        raise TimeoutError
+    with closing(page):
+        return await page.value() if _content(answer) is not None else None
+
+
 async def _in_task(run: Run, question: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    request = _request(question, schema).model_dump(mode="json", by_alias=True, exclude_none=True)
     with anyio.move_on_after(_LONGEST_ANSWER):
-        try:
-            return _content(types.ElicitResult.model_validate(await run.ask(request)))
-        except ValueError:
-            return None
+        return _content(await _answer_in_task(run, _request(question, schema)))
     return None
+
+
+async def _answer_in_task(run: Run, request: types.ElicitRequest) -> types.ElicitResult | None:
+    answer = await run.ask(request.model_dump(mode="json", by_alias=True, exclude_none=True))
+    try:
+        return types.ElicitResult.model_validate(answer)
+    except ValueError:
+        return None
 
 
 def _in_retry(
@@ -69,6 +129,14 @@ def _in_retry(
 
 def _request(question: str, schema: Mapping[str, Any]) -> types.ElicitRequest:
     return types.ElicitRequest(params=types.ElicitRequestFormParams(message=question, requested_schema=dict(schema)))
+
+
+def _leading_to(page: "SecretPage") -> types.ElicitRequest:
+    return types.ElicitRequest(params=types.ElicitRequestURLParams(message=_message(page), url=page.url))
+
+
+def _message(page: "SecretPage") -> str:
+    return f"Write the value of the secret {page.name} on a page of this machine. {page.purpose}"
 
 
 def _content(answer: Any) -> Mapping[str, Any] | None:

@@ -20,7 +20,7 @@ from fal_mcp.config import Settings
 from fal_mcp.errors import FalError, NotAuthorised, RequestRejected, ServiceFailed
 from fal_mcp.jobs.progress import Report
 from fal_mcp.server import gallery, tasks
-from fal_mcp.server.asking import InputNeeded, asker
+from fal_mcp.server.asking import InputNeeded, asker, secret_asker
 from fal_mcp.server.shared import Shared
 from fal_mcp.server.tasks import Run
 from fal_mcp.text import one_line
@@ -76,6 +76,7 @@ async def _answer(ctx: Any, params: types.CallToolRequestParams, tool: Tool, run
             jobs=shared.jobs,
             tell=_teller(ctx, run),
             ask=asker(ctx, params, run),
+            ask_secret=secret_asker(ctx, params, run, lambda: shared.secret_pages),
             wait=shared.settings.wait if run is None else _AS_LONG_AS_IT_TAKES,
             prices=shared.prices,
             readable=shared.readable,

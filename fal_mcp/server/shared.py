@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fal_mcp.client.fal import Fal
     from fal_mcp.jobs.jobs import Jobs
     from fal_mcp.jobs.sessions import Sessions
+    from fal_mcp.server.secret_page import SecretPages
     from fal_mcp.server.tasks import Tasks
     from fal_mcp.tools.pricing import Prices
     from fal_mcp.tools.tool import Tool
@@ -135,6 +136,14 @@ class Shared:
 
         assert self._tasks is not None
         return Tasks(self._tasks, job_tasks.finder(self), job_tasks.canceller(self))
+
+    @cached_property
+    def secret_pages(self) -> "SecretPages":
+        """The pages on which the user may write a secret now."""
+        from fal_mcp.server.secret_page import SecretPages
+
+        assert self._tasks is not None
+        return SecretPages(self._tasks, self.settings.secret_page_seconds)
 
     @cached_property
     def selection(self) -> "Selection":

@@ -87,6 +87,10 @@ async def _nobody(question: str, schema: Mapping[str, Any]) -> Mapping[str, Any]
     raise CannotAsk
 
 
+async def _no_page(name: str, purpose: str) -> str | None:
+    raise CannotAsk
+
+
 def _no_sessions() -> Sessions:
     raise RequestRejected("Nothing is kept between calls here.", hint="Use run_realtime: it sends all inputs at once.")
 
@@ -102,6 +106,9 @@ class Call:
     tell: Callable[[Report], Awaitable[None]]
     ask: Callable[[str, Mapping[str, Any]], Coroutine[Any, Any, Mapping[str, Any] | None]] = field(default=_nobody)
     """Asks the user for the properties of a schema; None where they decline. Raises `CannotAsk`."""
+    ask_secret: Callable[[str, str], Coroutine[Any, Any, str | None]] = field(default=_no_page)
+    """Asks the user for the secret of a name, past the client and the model, with a sentence on where it goes; None
+    where they decline. Raises `CannotAsk`, and `TimeoutError` where no answer comes."""
     wait: float = 50.0
     """Seconds for which this call may hold the line."""
     owner: str = "local"

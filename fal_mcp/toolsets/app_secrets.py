@@ -3,9 +3,6 @@
 Fact sheet §8.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import anyio.to_thread
 from pydantic import Field
 
@@ -20,6 +17,8 @@ _NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _LONGEST = 64 * 1024
 """Bytes of a value."""
 _LONGEST_TEXT = 12_000
+_PURPOSE = "It goes to fal, for your apps there; the assistant does not see it."
+_NOTHING_SENT = "Nothing was sent. Do not ask again unless told."
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 
@@ -54,8 +53,8 @@ def tools() -> list[Tool]:
             name="set_secret",
             title="Set a secret of the apps",
             description="Sets a secret for the account's apps. Its value is read on the server's machine, from a "
-            "variable (over HTTP, and where any are named, only those of --secret-env) or a file, or else asked of the "
-            "user. Never write a value into an argument.",
+            "variable (over HTTP, and where any are named, only those of --secret-env) or a file, or else the user "
+            "writes it on a page that you do not see. Never write a value into an argument.",
             effect="writes",
             key="user",
         ),
@@ -123,25 +122,18 @@ async def _in_file(given: str, call: Call) -> str:
 
 
 async def _asked(name: str, call: Call) -> str:
-    # MCP wants secrets asked for at a URL and never in a form (client/elicitation); this is a form, for want of a page
-    # to lead to. What the user writes passes the client, and nothing here passes it on to the model.
     try:
-        answer = await call.ask(f"What is the value of the secret {name} of your fal apps?", _question(name))
+        value = await call.ask_secret(name, _PURPOSE)
     except CannotAsk as error:
         raise InvalidInput(
             "Neither from_env nor from_file is given, and this client cannot ask the user.",
             hint="Ask the user to put the value into a variable or a file, and give its name; not the value itself.",
         ) from error
-    value = (answer or {}).get("value")
-    if not isinstance(value, str):
-        raise InvalidInput("The user gave no value.", hint="Nothing was sent. Do not ask again unless told.")
+    except TimeoutError as error:
+        raise InvalidInput("The user gave no value in time.", hint=_NOTHING_SENT) from error
+    if value is None:
+        raise InvalidInput("The user declined to give a value.", hint=_NOTHING_SENT)
     return value
-
-
-def _question(name: str) -> Mapping[str, Any]:
-    about = "It goes to fal and is not shown to the model."
-    value = {"type": "string", "title": name, "description": about, "minLength": 1, "maxLength": _LONGEST}
-    return {"type": "object", "properties": {"value": value}, "required": ["value"]}
 
 
 def _checked(value: str) -> str:

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import anyio
 import httpx
 import mcp_types as types
 import pytest
+from anyio.lowlevel import checkpoint
 from mcp.client import Client
 
 from fal_mcp.client.fal import Fal
@@ -20,8 +22,9 @@ from fal_mcp.errors import FalError, NotReadable
 from fal_mcp.server import app
 from fal_mcp.variables import Variables
 from tests.conftest import KEY
+from tests.server.http_host import BOUND, TASKS, served
 
-BOUND = 30
+ENDLESS = 3600.0
 VALUE = 'hush-"4711"-ü\\'
 OWN = ("FAL_KEY", "FAL_ADMIN_KEY", "FAL_KEY_ID", "FAL_KEY_SECRET", "fal_key", "Fal_Admin_Key")
 ENVIRONMENT = {"TOKEN": VALUE, "OTHER": "other", "EMPTY": "", **dict.fromkeys(OWN, "a key of ours")}
@@ -57,12 +60,44 @@ def text(result: types.CallToolResult) -> str:
     return "\n".join(block.text for block in result.content if isinstance(block, types.TextContent))
 
 
-def gives(value: Any, action: Any = "accept") -> Any:
+def writes(value: str) -> Any:
+    """A user who is led to the page and writes there; nothing of it passes their client."""
+
     async def answer(context: Any, params: Any) -> types.ElicitResult:
-        assert VALUE not in params.model_dump_json()
-        return types.ElicitResult(action=action, content={"value": value} if action == "accept" else None)
+        assert isinstance(params, types.ElicitRequestURLParams) and "HF_TOKEN" in params.message
+        async with httpx.AsyncClient() as browser:
+            shown = await browser.get(params.url)
+            done = await browser.post(params.url, data={"value": value})
+        assert (shown.status_code, done.status_code) == (200, 200) and "HF_TOKEN" in shown.text
+        assert VALUE not in shown.text + done.text
+        return types.ElicitResult(action="accept")
 
     return answer
+
+
+def says(action: Any) -> Any:
+    """A user who only answers their client."""
+
+    async def answer(context: Any, params: Any) -> types.ElicitResult:
+        return types.ElicitResult(action=action, content={"value": VALUE} if action == "accept" else None)
+
+    return answer
+
+
+async def until_gone(url: str) -> None:
+    """Return once nothing answers at `url`."""
+    async with httpx.AsyncClient() as browser:
+        with suppress(httpx.TransportError):
+            while True:
+                await browser.get(url)
+
+
+def url_of(result: Any) -> str:
+    """Where the user is led."""
+    assert isinstance(result, types.InputRequiredResult) and result.input_requests
+    (request,) = result.input_requests.values()
+    assert isinstance(request.params, types.ElicitRequestURLParams)
+    return request.params.url
 
 
 def forms(value: str) -> list[str]:
@@ -82,7 +117,7 @@ async def test_a_value_reaches_fal_and_nobody_else(
         left.append(message or "")
 
     with anyio.fail_after(BOUND), caplog.at_level(logging.INFO):
-        async with host(gives(VALUE)) as client:
+        async with host(writes(VALUE)) as client:
             for name, arguments in (
                 ("set_secret", {"name": "HF_TOKEN", **given}),
                 ("verify_secret", {"name": "HF_TOKEN"}),
@@ -184,12 +219,185 @@ async def test_what_is_no_value_is_refused_without_showing_it(
     assert "hush" not in result.model_dump_json() + caplog.text
 
 
-@pytest.mark.parametrize("answer", [gives(None, "decline"), gives(None, "cancel"), gives(7), gives(""), None])
-async def test_without_an_answer_of_the_user_nothing_is_sent(fal: Emulator, host: Host, answer: Any):
+@pytest.mark.parametrize("action", ["decline", "cancel"])
+async def test_a_user_who_declines_is_not_waited_for(fal: Emulator, host: Host, action: str):
     with anyio.fail_after(BOUND):
-        async with host(answer) as client:
+        async with host(says(action)) as client:
             result = await client.call_tool("set_secret", {"name": "A"})
-    assert result.is_error and fal.calls == []
+    assert result.is_error and "declined" in text(result) and fal.calls == []
+
+
+async def test_a_user_who_goes_to_the_page_and_writes_nothing_is_waited_for_so_long(fal: Emulator, host: Host):
+    """Accepting says that the user goes there; what else comes with it is no value (client/elicitation, URL mode)."""
+    with anyio.fail_after(BOUND):
+        async with host(says("accept"), secret_page_seconds=0.3) as client:
+            result = await client.call_tool("set_secret", {"name": "A"})
+    assert result.is_error and "in time" in text(result) and fal.calls == []
+
+
+async def test_a_user_who_answers_after_the_page_is_gone_is_told(fal: Emulator, host: Host):
+    async def answer(context: Any, params: Any) -> types.ElicitResult:
+        await until_gone(params.url)
+        return types.ElicitResult(action="accept")
+
+    with anyio.fail_after(BOUND):
+        async with host(answer, secret_page_seconds=0.3) as client:
+            result = await client.call_tool("set_secret", {"name": "A"})
+    assert result.is_error and "in time" in text(result) and fal.calls == []
+
+
+async def test_a_user_may_write_after_their_client_answered(fal: Emulator, host: Host):
+    urls: list[str] = []
+    led = anyio.Event()
+
+    async def answer(context: Any, params: Any) -> types.ElicitResult:
+        urls.append(params.url)
+        led.set()
+        return types.ElicitResult(action="accept")
+
+    async def write() -> None:
+        await led.wait()
+        async with httpx.AsyncClient() as browser:
+            await browser.post(urls[0], data={"value": VALUE})
+
+    with anyio.fail_after(BOUND):
+        async with host(answer) as client, anyio.create_task_group() as tasks:
+            tasks.start_soon(write)
+            result = await client.call_tool("set_secret", {"name": "A"})
+            assert not result.is_error, text(result)
+    assert fal.secrets == {"A": VALUE} and len(urls) == 1
+
+
+async def test_the_page_ends_when_the_user_declines(host: Host):
+    urls: list[str] = []
+
+    async def answer(context: Any, params: Any) -> types.ElicitResult:
+        urls.append(params.url)
+        return types.ElicitResult(action="decline")
+
+    with anyio.fail_after(BOUND):
+        async with host(answer, secret_page_seconds=ENDLESS) as client:
+            await client.call_tool("set_secret", {"name": "A"})
+            await until_gone(urls[0])
+
+
+async def test_the_page_ends_when_the_call_is_broken_off(settings: Settings):
+    server = app.build(replace(settings, toolsets=("serverless",), secret_page_seconds=ENDLESS))
+    urls: list[str] = []
+    calling = anyio.CancelScope()
+
+    async def answer(context: Any, params: Any) -> types.ElicitResult:
+        urls.append(params.url)
+        calling.cancel()
+        return types.ElicitResult(action="accept")
+
+    with anyio.fail_after(BOUND):
+        async with Client(server, mode="legacy", elicitation_callback=answer) as client:
+            with calling:
+                await client.call_tool("set_secret", {"name": "A"})
+            await until_gone(urls[0])
+
+
+async def test_a_client_hears_that_the_user_is_done(settings: Settings):
+    """Revision 2025-11-25, client/elicitation: `notifications/elicitation/complete`, with the question's id."""
+    server = app.build(replace(settings, toolsets=("serverless",)))
+    asked: list[str] = []
+    complete: list[str] = []
+    write = writes(VALUE)
+
+    async def answer(context: Any, params: Any) -> types.ElicitResult:
+        asked.append(params.elicitation_id)
+        return await write(context, params)
+
+    async def hear(message: Any) -> None:
+        if isinstance(message, types.ElicitCompleteNotification):
+            complete.append(message.params.elicitation_id)
+
+    with anyio.fail_after(BOUND):
+        async with Client(server, mode="legacy", elicitation_callback=answer, message_handler=hear) as client:
+            await client.call_tool("set_secret", {"name": "HF_TOKEN"})
+            while not complete:
+                await checkpoint()
+    assert complete == asked
+
+
+async def test_the_page_ends_with_the_server(settings: Settings):
+    """Revision 2026-07-28: between the question and the repeated call there is no call that it could end with."""
+    server = app.build(replace(settings, toolsets=("serverless",), secret_page_seconds=ENDLESS))
+    with anyio.fail_after(BOUND):
+        async with Client(server, elicitation_callback=says("accept")) as client:
+            asked = await client.session.call_tool("set_secret", {"name": "A"}, allow_input_required=True)
+            assert isinstance(asked, types.InputRequiredResult)
+            again = await client.session.call_tool(
+                "set_secret", {"name": "A"}, request_state=asked.request_state, allow_input_required=True
+            )
+        (first, second) = (url_of(one) for one in (asked, again))
+        await until_gone(first)
+    assert first == second
+
+
+async def test_an_answer_to_nothing_asked_is_none(fal: Emulator, settings: Settings):
+    server = app.build(replace(settings, toolsets=("serverless",)))
+    unasked: types.InputResponses = {"input": types.ElicitResult(action="accept", content={"value": VALUE})}
+    with anyio.fail_after(BOUND):
+        async with Client(server, elicitation_callback=says("accept")) as client:
+            asked = await client.session.call_tool(
+                "set_secret", {"name": "A"}, input_responses=unasked, allow_input_required=True
+            )
+    assert url_of(asked) and fal.calls == []
+
+
+async def test_only_so_many_pages_are_there_at_once(settings: Settings):
+    server = app.build(replace(settings, toolsets=("serverless",)))
+    with anyio.fail_after(BOUND):
+        async with Client(server, elicitation_callback=says("accept")) as client:
+            results = [
+                await client.session.call_tool("set_secret", {"name": "A"}, allow_input_required=True) for _ in range(9)
+            ]
+    assert len({url_of(one) for one in results[:8]}) == 8
+    assert isinstance(results[8], types.CallToolResult) and "already wait" in text(results[8])
+
+
+@pytest.mark.parametrize("grace", ["0", "0.2"])
+async def test_in_a_task_the_user_is_led_to_the_page_too(fal: Emulator, settings: Settings, tmp_path: Path, grace: str):
+    """Without grace the task asks; with some, the call does, and goes on as a task while the user writes."""
+    capabilities: dict[str, Any] = {**TASKS, "elicitation": {"url": {}}}
+    call: dict[str, Any] = {"name": "set_secret", "arguments": {"name": "A"}}
+    with anyio.fail_after(BOUND):
+        async with served(settings, tmp_path, "--toolsets", "serverless", grace=grace) as (client, _):
+            made = (await client.ask("tools/call", capabilities, **call))["result"]
+            if grace == "0":
+                asking = await client.until(made["taskId"], "input_required")
+                answers = {key: {"action": "accept"} for key in asking["inputRequests"]}
+                await client.ask("tasks/update", capabilities, taskId=made["taskId"], inputResponses=answers)
+            else:
+                asking, answers = made, {"input": {"action": "accept"}}
+                more = {"inputResponses": answers, "requestState": made["requestState"]}
+                made = (await client.ask("tools/call", capabilities, **call, **more))["result"]
+            (question,) = asking["inputRequests"].values()
+            working = await client.until(made["taskId"], "working")
+            async with httpx.AsyncClient() as browser:
+                await browser.post(question["params"]["url"], data={"value": VALUE})
+            done = await client.until(made["taskId"], "completed")
+    assert fal.secrets == {"A": VALUE} and VALUE not in str([working, done])
+    assert done["result"]["structuredContent"] == {"name": "A", "is_set": True}
+
+
+@pytest.mark.parametrize("elicitation", [None, {}, {"form": {}}], ids=["none", "plain", "form"])
+async def test_a_client_that_cannot_lead_to_a_page_is_told_the_other_ways(
+    fal: Emulator, settings: Settings, tmp_path: Path, elicitation: Any
+):
+    """A form is never tried in its place: MCP forbids it (client/elicitation)."""
+    capabilities: dict[str, Any] = {} if elicitation is None else {"elicitation": elicitation}
+    call: dict[str, Any] = {"name": "set_secret", "arguments": {"name": "A"}}
+    with anyio.fail_after(BOUND):
+        async with served(settings, tmp_path, "--toolsets", "serverless") as (client, _):
+            now = await client.ask("tools/call", capabilities, **call)
+            before = await client.ask_after_handshake(capabilities, "tools/call", **call)
+    for answer in (now, before):
+        said = answer["result"]["content"][0]["text"]
+        assert answer["result"]["isError"] and "from_env" in said and "cannot ask the user" in said
+    assert fal.calls == []
 
 
 async def test_two_sources_are_one_too_many(fal: Emulator, host: Host, folder: Path):

@@ -1,74 +1,14 @@
 """A long run as an MCP task, over HTTP, for a client that declares tasks; found again after the server was killed."""
 
-import json
-import os
-import re
-import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import anyio
-import anyio.abc
-import httpx
 
 from fal_mcp.config import Settings
 from fal_mcp.emulator import Emulator, Script
+from tests.server.http_host import BOUND, served
 
 TOOL, ENDPOINT = "fal-ai_flux_dev", "fal-ai/flux/dev"
-BOUND = 40
-TASKS: dict[str, Any] = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
-
-
-class Host:
-    """A client of revision 2026-07-28, as plain requests."""
-
-    def __init__(self, url: str, client: httpx.AsyncClient) -> None:
-        self._url = url
-        self._client = client
-
-    async def ask(self, method: str, capabilities: Any = TASKS, **params: Any) -> Any:
-        meta = {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": capabilities,
-        }
-        name = params.get("name") or params.get("taskId")
-        headers = {
-            "accept": "application/json, text/event-stream",
-            "mcp-protocol-version": "2026-07-28",
-            "mcp-method": method,
-            **({"mcp-name": name} if name else {}),
-        }
-        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}}
-        answer = await self._client.post(self._url, json=body, headers=headers, timeout=BOUND)
-        found = re.findall(r"^data: (.+)$", answer.text, re.MULTILINE) or [answer.text]
-        return json.loads(found[-1])
-
-    async def until(self, task_id: str, *statuses: str) -> Any:
-        while True:
-            task = (await self.ask("tasks/get", taskId=task_id))["result"]
-            if task["status"] in statuses:
-                return task
-
-
-@asynccontextmanager
-async def served(settings: Settings, data: Path) -> AsyncGenerator[tuple[Host, anyio.abc.Process]]:
-    root = settings.hosts.queue.removesuffix("/queue")
-    command = [sys.executable, "-m", "fal_mcp", "serve", "--http", "0", "--fal-url", root, "--data-dir", str(data)]
-    environment = {**os.environ, "FAL_KEY": settings.key or "", "FAL_MCP_TASK_GRACE": "0.2"}
-    async with await anyio.open_process([*command, "--refresh-hours", "0"], env=environment) as process:
-        assert process.stderr
-        said = b""
-        while not (found := re.search(rb"http://[^\s]+", said)):
-            said += await process.stderr.receive()
-        try:
-            async with httpx.AsyncClient() as client:
-                yield Host(found[0].decode(), client), process
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
 
 
 async def test_a_long_run_is_a_task_that_outlives_the_server(fal: Emulator, settings: Settings, tmp_path: Path):
