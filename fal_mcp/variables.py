@@ -20,6 +20,11 @@ class Variables:
         self._value_of = value_of
         self._names = names
 
+    @property
+    def are_named(self) -> bool:
+        """Whether whoever runs the server said which ones."""
+        return self._names is not None
+
     def value(self, name: str) -> str:
         """The value of one variable.
 

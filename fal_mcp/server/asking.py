@@ -37,7 +37,7 @@ def asker(ctx: Any, params: types.CallToolRequestParams, run: Run | None) -> Ask
 
     async def ask(question: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
         capabilities = ctx.session.client_capabilities
-        if capabilities is None or capabilities.elicitation is None:
+        if not _takes_forms(capabilities):
             raise CannotAsk
         if run is not None and run.is_task:
             return await _in_task(run, question, schema)
@@ -79,6 +79,12 @@ def secret_asker(
         return value
 
     return ask
+
+
+def _takes_forms(capabilities: types.ClientCapabilities | None) -> bool:
+    """An empty declaration means forms (client/elicitation, 2025-11-25)."""
+    elicitation = capabilities.elicitation if capabilities is not None else None
+    return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
 
 
 def _opens_urls(capabilities: types.ClientCapabilities | None) -> bool:

@@ -99,10 +99,29 @@ async def _value(arguments: SetArguments, call: Call) -> tuple[str, str]:
     if arguments.from_env is not None and arguments.from_file is not None:
         raise InvalidInput("from_env and from_file are both given.", hint="Give one of them, or neither.")
     if arguments.from_env is not None:
-        return call.variables.value(arguments.from_env), f"the variable {arguments.from_env}"
+        value = call.variables.value(arguments.from_env)
+        await _agreed(arguments.from_env, arguments.name, call)
+        return value, f"the variable {arguments.from_env}"
     if arguments.from_file is not None:
         return await _in_file(arguments.from_file, call), f"the file {one_line(arguments.from_file, 200)}"
     return await _asked(arguments.name, call), "what the user gave"
+
+
+async def _agreed(variable: str, name: str, call: Call) -> None:
+    """Have the user agree where nobody named the variables that may leave this machine: a model may be talked into
+    naming any."""
+    if call.variables.are_named:
+        return
+    agreed = await call.agree(
+        f"Send the variable {variable} of this machine to fal, as the secret {name} of your apps?"
+    )
+    if agreed is None:
+        raise InvalidInput(
+            f"Sending the variable {variable!r} to fal needs the user's yes, and this client cannot ask.",
+            hint=f"Whoever runs the server can allow it with --secret-env {variable}.",
+        )
+    if not agreed:
+        raise InvalidInput("The user did not agree.", hint="Nothing was sent. Do not ask again unless told.")
 
 
 async def _in_file(given: str, call: Call) -> str:

@@ -410,7 +410,7 @@ async def test_a_machine_whose_start_was_not_answered_is_counted_and_looked_for(
     assert jobs.structured_content["spent_today_usd"] == pytest.approx(1.89)
 
 
-async def _agreed(_: Any, params: types.ElicitRequestParams) -> types.ElicitResult:
+async def _agreed(context: Any, params: types.ElicitRequestParams) -> types.ElicitResult:
     return types.ElicitResult(action="accept", content={"approve": True, "agree": True})
 
 

@@ -440,3 +440,20 @@ def test_over_http_no_variable_is_read_unless_named_and_settings_never_show_valu
     assert settings.secret_env == ("A", "B") and settings.variable("A") == VALUE and VALUE not in repr(settings)
     assert Settings.from_env({"A": VALUE}).secret_env == ()
     assert Settings.from_env({}, secret_env=["C"]).secret_env == ("C",)
+
+
+@pytest.mark.parametrize(("says_yes", "is_sent"), [(True, True), (False, False), (None, False)])
+async def test_a_variable_that_nobody_named_leaves_after_a_yes_alone(
+    fal: Emulator, host: Host, says_yes: bool | None, is_sent: bool
+):
+    asked: list[str] = []
+
+    async def answer(context: Any, params: Any) -> types.ElicitResult:
+        asked.append(params.message)
+        return types.ElicitResult(action="accept", content={"agree": bool(says_yes)})
+
+    with anyio.fail_after(BOUND):
+        async with host(None if says_yes is None else answer, secret_env=None) as client:
+            result = await client.call_tool("set_secret", {"name": "A", "from_env": "TOKEN"})
+    assert result.is_error is not is_sent and (fal.secrets == {"A": VALUE}) is is_sent
+    assert all("TOKEN" in one and VALUE not in one for one in asked) and bool(asked) is (says_yes is not None)

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import anyio
 import httpx
@@ -131,6 +131,10 @@ async def test_over_http_a_caller_chooses_the_list_within_the_servers_bounds(set
     }
 
 
+async def agrees(context: Any, params: types.ElicitRequestParams) -> types.ElicitResult:
+    return types.ElicitResult(action="accept", content={"agree": True})
+
+
 async def set_secrets(client: Client) -> dict[str, bool]:
     """Which variables were taken for a secret."""
     taken: dict[str, bool] = {}
@@ -154,7 +158,7 @@ async def test_on_standard_input_any_variable_but_our_own_may_be_a_secret_unless
     arguments = command(settings, "--toolsets", "serverless", *more)
     server = StdioServerParameters(command=sys.executable, args=arguments, env=environment(settings.key) | VARIABLES)
     with anyio.fail_after(BOUND):
-        async with Client(server) as client:
+        async with Client(server, elicitation_callback=agrees) as client:
             assert await set_secrets(client) == taken
     assert fal.secrets == {name: VARIABLES[name] for name in VARIABLES if taken[name]}
 
