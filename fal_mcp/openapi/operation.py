@@ -68,19 +68,13 @@ class Operation:
     arguments: tuple[Argument, ...]
     needs_admin: bool
     takes_idempotency_key: bool
-    answer: Schema
-    """The schema of what it answers with; empty where that is no JSON."""
     answer_type: str
     """The media type of the answer; empty where there is none."""
+    answers_object: bool
+    """Whether the answer is a JSON object."""
+    rows: str | None
+    """The property of the answer that holds the rows, where it comes in pages."""
     groups: tuple[Group, ...] = ()
-
-    @property
-    def rows(self) -> str | None:
-        """The property of the answer that holds the rows, where it comes in pages."""
-        properties: Schema = self.answer.get("properties", {})
-        if not {"cursor", "offset"} & {argument.name for argument in self.arguments}:
-            return None
-        return next((name for name, part in properties.items() if part.get("type") == "array"), None)
 
     def input_schema(self) -> Schema:
         """The arguments as one JSON Schema object."""
@@ -124,18 +118,21 @@ def read(document: Mapping[str, Any]) -> dict[str, Operation]:
 def _operation(document: Mapping[str, Any], path: str, method: str, about: Schema) -> Operation:
     parameters = [_resolved(document, one) for one in about.get("parameters", ())]
     body: Schema = about.get("requestBody", {})
-    kind, answer = _answer(about["responses"])
+    kind, schema = _answer(about["responses"])
+    answer: Schema = _whole(document, schema)
+    arguments = (*_of_parameters(document, parameters), *_of_body(document, body))
     return Operation(
         operation_id=about["operationId"],
         method=method.upper(),
         path=path,
         summary=about.get("summary", ""),
         description=about.get("description", ""),
-        arguments=(*_of_parameters(document, parameters), *_of_body(document, body)),
+        arguments=arguments,
         needs_admin=any("adminApiKey" in way for way in about.get("security", ())),
         takes_idempotency_key=any(one["name"] == IDEMPOTENCY_KEY for one in parameters),
-        answer=normalise(_whole(document, answer)),
         answer_type=kind,
+        answers_object=answer.get("type") == "object",
+        rows=_rows(answer, arguments),
         groups=tuple(
             Group(tuple(names), least, most)
             for keyword, (least, most) in _GROUPS.items()
@@ -179,6 +176,13 @@ def _answer(responses: Schema) -> tuple[str, Schema]:
     for kind, about in answered.get("content", {}).items():
         return kind, about.get("schema", {}) if kind == "application/json" else {}
     return "", {}
+
+
+def _rows(answer: Schema, arguments: tuple[Argument, ...]) -> str | None:
+    if not {"cursor", "offset"} & {argument.name for argument in arguments}:
+        return None
+    properties: Schema = answer.get("properties", {})
+    return next((name for name, part in properties.items() if part.get("type") == "array"), None)
 
 
 def _plain(schema: Schema) -> Schema:

@@ -75,7 +75,7 @@ async def send(operation: Operation, arguments: Mapping[str, Any], call: Call) -
         answer: Any = response.json()
     except (ValueError, RecursionError) as error:
         raise ServiceFailed(f"fal's answer to {operation.summary!r} is not JSON.") from error
-    if isinstance(answer, dict) or operation.answer.get("type") != "object":
+    if isinstance(answer, dict) or not operation.answers_object:
         return cast(Any, answer)
     raise ServiceFailed(f"fal's answer to {operation.summary!r} is no object.")
 

@@ -6,22 +6,7 @@ from typing import Any
 
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.tools.tool import Tool
-from fal_mcp.toolsets import (
-    analytics,
-    compute,
-    discovery,
-    docs,
-    jobs,
-    keys,
-    many,
-    platform,
-    realtime,
-    reports,
-    serverless,
-    storage,
-    usage,
-    workflows,
-)
+from fal_mcp.toolsets import analytics, discovery, jobs, many, platform, storage, usage
 from fal_mcp.toolsets.models import Models
 from fal_mcp.toolsets.selection import Selection
 
@@ -29,30 +14,34 @@ _MOST_SELECTIONS = 100
 """Over HTTP a caller may ask for a list of its own."""
 
 
+def _later(name: str) -> Callable[[Models], list[Tool]]:
+    def make(models: Models) -> list[Tool]:
+        # Their argument models alone are as large as the rest of the toolbox.
+        from fal_mcp.toolsets import more
+
+        return more.SETS[name](models)
+
+    return make
+
+
+_MORE = (
+    "realtime",
+    "requests",
+    "serverless",
+    "compute",
+    "keys",
+    "account",
+    "organization",
+    "workflows",
+    "assets",
+    "docs",
+)
 SETS: Mapping[str, Callable[[Models], list[Tool]]] = {
     "models": discovery.tools,
     "jobs": lambda models: [*jobs.tools(models), *many.tools(models)],
     "storage": lambda models: storage.tools(),
     "usage": lambda models: [*usage.tools("usage"), *analytics.tools("usage"), *platform.tools("usage")],
-    "requests": lambda models: platform.tools("requests"),
-    "serverless": lambda models: [
-        *serverless.tools(),
-        *platform.tools("serverless"),
-        *usage.tools("serverless"),
-        *analytics.tools("serverless"),
-    ],
-    "compute": lambda models: [*compute.tools(), *platform.tools("compute")],
-    "keys": lambda models: [*keys.tools(), *platform.tools("keys")],
-    "account": lambda models: [*platform.tools("account"), *reports.tools("account")],
-    "organization": lambda models: [
-        *usage.tools("organization"),
-        *platform.tools("organization"),
-        *reports.tools("organization"),
-    ],
-    "workflows": lambda models: [*platform.tools("workflows"), *workflows.tools(models)],
-    "assets": lambda models: platform.tools("assets"),
-    "docs": lambda models: docs.tools(),
-    "realtime": realtime.tools,
+    **{name: _later(name) for name in _MORE},
 }
 """The toolsets there are, in the order of the list; each makes its tools."""
 
