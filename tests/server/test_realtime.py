@@ -388,7 +388,10 @@ async def test_a_hostile_frame_is_a_clean_error(fal: Emulator, host: Host, frame
     assert result.is_error and "fal's" in text(result) and "inside this server" not in text(result)
 
 
-async def test_sessions_are_off_unless_asked_for(host: Host):
-    async with host(toolsets=("models",)) as client:
-        names = {tool.name for tool in (await client.list_tools()).tools}
-    assert "run_realtime" in names and not any(name.startswith("realtime_") for name in names)
+async def test_realtime_tools_are_there_only_where_their_toolset_is_asked_for(host: Host):
+    found: dict[str, set[str]] = {}
+    for toolset in ("models", "realtime"):
+        async with host(toolsets=(toolset,)) as client:
+            found[toolset] = {tool.name for tool in (await client.list_tools()).tools if "realtime" in tool.name}
+    assert found["models"] == set()
+    assert found["realtime"] == {"run_realtime", "realtime_open", "realtime_send", "realtime_close"}
