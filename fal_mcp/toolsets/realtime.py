@@ -48,7 +48,7 @@ def tools(models: Models) -> list[Tool]:
     async def run(arguments: RunArguments, call: Call) -> Outcome:
         endpoint = endpoint_of(models, arguments.endpoint_id)
         checked = [_checked(models, endpoint, one, number) for number, one in enumerate(arguments.inputs, 1)]
-        return await live.run(endpoint, checked, call, arguments.seconds)
+        return await live.run(endpoint, checked, call, min(arguments.seconds, call.wait))
 
     async def open_(arguments: OpenArguments, call: Call) -> Outcome:
         return await _open(models, arguments, call)

@@ -185,7 +185,7 @@ async def test_nobody_else_waits_while_a_large_answer_is_read(fal: Emulator, set
     """The event loop goes on: the answer is read in a thread."""
     fal.script(FLUX, Script(live=Live(answer=json.dumps({"points": [[0.5]] * 300_000}))))
     threads, is_read = anyio.to_thread.current_default_thread_limiter(), anyio.Event()
-    most = 0
+    most, told = 0, list[dict[str, Any]]()
 
     async def watch() -> None:
         nonlocal most
@@ -196,9 +196,9 @@ async def test_nobody_else_waits_while_a_large_answer_is_read(fal: Emulator, set
     with anyio.fail_after(BOUND):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(watch)
-            (answer,) = await answers(settings, 1)
+            told += await answers(settings, 1)
             is_read.set()
-    assert len(answer["points"]) == 300_000 and most == 1
+    assert told == [{"points": [[0.5]] * 300_000}] and most == 1
 
 
 async def test_an_app_without_realtime_says_so(fal: Emulator, settings: Settings):
