@@ -11,6 +11,7 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 import anyio
+import anyio.to_thread
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.protocol import State
@@ -28,6 +29,8 @@ LONGEST_OPEN = 90.0
 """Seconds; a runner may have to start first."""
 _PATH = "/realtime"
 _MOST_WAITING_FRAMES = 4
+_LARGE = 1024 * 1024
+"""Bytes, or characters, of a frame that is read in a thread."""
 _GOODBYE = 3.0
 """Seconds for the other side to say goodbye too; then the connection is cut."""
 _LONGEST_GOODBYE = 5.0
@@ -50,13 +53,15 @@ class Line:
 
         Raises:
             MaybeReceived: no answer came; it was not sent again, because it may be paid for.
+            Unreachable: the connection had to be opened again and could not be; the input was not run.
             NotAuthorised: a fresh token would not do either.
             FalError: fal says that it failed, or the answer cannot be read.
         """
-        frame = packed(arguments)
+        frame, deadline = packed(arguments), anyio.current_time() + seconds
         while True:
             try:
-                answer = await self._asked(frame, seconds)
+                await self._open_by(deadline, seconds)
+                answer = await self._asked(frame, deadline, seconds)
             except NotAuthorised:
                 # What was refused has not run, and the token may only have been too old: a fresh one is tried, once.
                 self._refusals += 1
@@ -87,11 +92,15 @@ class Line:
             with anyio.move_on_after(_LONGEST_GOODBYE, shield=True):
                 await socket.close()
 
-    async def _asked(self, frame: bytes, seconds: float) -> dict[str, Any]:
-        await self.open()
+    async def _open_by(self, deadline: float, seconds: float) -> None:
+        with anyio.move_on_at(deadline):
+            return await self.open()
+        raise Unreachable(f"{seconds:.3g} seconds passed before a connection was open; the input was not run.")
+
+    async def _asked(self, frame: bytes, deadline: float, seconds: float) -> dict[str, Any]:
         assert self._socket is not None
         try:
-            with anyio.fail_after(seconds):
+            with anyio.fail_at(deadline):
                 with suppress(ConnectionClosed):
                     # Why it is closed was said before, and is read below.
                     await self._socket.send(frame)
@@ -108,7 +117,10 @@ class Line:
         try:
             with anyio.move_on_after(0):
                 while True:
-                    read(await socket.recv())
+                    frame = await socket.recv()
+                    # What says that it is over is short.
+                    if len(frame) <= _LARGE:
+                        read(frame)
         except NotAuthorised:
             self._refusals += 1
             return False
@@ -219,5 +231,7 @@ def _rejection(endpoint_id: str, error: InvalidStatus) -> FalError:
 
 async def _next(socket: ClientConnection) -> dict[str, Any]:
     while True:
-        if (answer := read(await socket.recv())) is not None:
+        frame = await socket.recv()
+        answer = await anyio.to_thread.run_sync(read, frame) if len(frame) > _LARGE else read(frame)
+        if answer is not None:
             return answer

@@ -1,11 +1,12 @@
 """Realtime connections that are kept warm between calls: a few at once, each closed when nothing comes for a while.
 
 A call only waits here. A session lives in the server's task group, sends one input at a time, and is one row of the
-ledger, which grows with each input.
+ledger for each day (UTC), which grows with each input.
 """
 
 import logging
 import secrets
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ import anyio.abc
 from fal_mcp.client.fal import Fal
 from fal_mcp.errors import FalError, MaybeReceived, NotFound, NotRecorded, RequestRejected, ServiceFailed
 from fal_mcp.jobs.follower import said
-from fal_mcp.jobs.job import Job, Order, costs_nothing
+from fal_mcp.jobs.job import Order, costs_nothing
 from fal_mcp.jobs.ledger import Ledger, Limits
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 MOST_SESSIONS = 4
 MOST_WAITING = 8
+_DAY = 86_400.0
 _ENDED = "The session ended before this input was sent; it costs nothing."
 
 logger = logging.getLogger("fal_mcp")
@@ -48,16 +50,21 @@ class Input:
 
 
 class Session:
-    """One connection while it is kept. `idle` is in seconds."""
+    """One connection while it is kept. `idle` is in seconds.
 
-    def __init__(self, job: Job, idle: float, ledger: Ledger, limits: Limits) -> None:
+    Raises:
+        BudgetExceeded, NotRecorded: as for `Ledger.begin`.
+    """
+
+    def __init__(self, order: Order, idle: float, ledger: Ledger, limits: Limits) -> None:
         self.session_id = f"rt_{secrets.token_hex(8)}"
-        self.job = job
+        self.job = ledger.begin(order, limits)
         self.idle = idle
         self.answered = 0
         self.is_over = False
         self.ended = anyio.Event()
         self.scope = anyio.CancelScope()
+        self._order = order
         self._ledger = ledger
         self._limits = limits
         self._waiting: deque[Input] = deque()
@@ -128,6 +135,7 @@ class Session:
                 item.end(MaybeReceived("The session was closed before the answer came."))
 
     async def _sent(self, line: "Line", item: Input) -> dict[str, Any]:
+        self._turn_over()
         self._ledger.add(self.job.job_id, item.order, self._limits)
         try:
             return await line.ask(item.order.arguments, item.seconds)
@@ -135,6 +143,12 @@ class Session:
             if costs_nothing(error):
                 self._ledger.give_back(self.job.job_id, item.order.price)
             raise
+
+    def _turn_over(self) -> None:
+        """Go on in a new row where the day of the old one is over: the ledger counts a row on the day it was begun."""
+        if self.job.created // _DAY != time.time() // _DAY:
+            before, self.job = self.job, self._ledger.begin(self._order, self._limits)
+            self._ledger.change(before.job_id, state="completed", output={"answered": self.answered})
 
 
 class Sessions:
@@ -158,7 +172,7 @@ class Sessions:
         if len(self._open) >= MOST_SESSIONS:
             hint = "Close one with realtime_close, or wait: an idle one is closed by itself."
             raise RequestRejected(f"{MOST_SESSIONS} realtime sessions are open already.", hint=hint)
-        session = Session(self._ledger.begin(order, self._limits), idle, self._ledger, self._limits)
+        session = Session(order, idle, self._ledger, self._limits)
         self._open[session.session_id] = session
         try:
             await self._tasks.start(self._live, session, max_buffering)

@@ -103,11 +103,11 @@ async def outcome(job: Job, call: Call, *, save_to: str | None = None) -> Outcom
     if not job.is_over:
         return _pending(job, call)
     output = await call.jobs.output(job)
-    found = await _aside(output, media.find, output)
+    found = await aside(output, media.find, output)
     files = found[: media.MOST_FILES]
     saved, trouble = await _saved(files, job, output, call, save_to)
     told = whole.named(files, job.job_id)
-    short, parts = await _aside(output, _within_budget, output, found, job.job_id)
+    short, parts = await aside(output, _within_budget, output, found, job.job_id)
     waited, ran = job.queue_seconds, job.run_seconds
     data: dict[str, Any] = {
         "status": "completed",
@@ -145,10 +145,10 @@ async def part(job: Job, number: int, jobs: Jobs) -> tuple[str, int]:
         plain = whole.without_data(output, media.find(output), job.job_id)
         return whole.part(plain, number), whole.parts(plain)
 
-    return await _aside(output, cut)
+    return await aside(output, cut)
 
 
-async def _aside(output: Any, work: Callable[..., T], *arguments: Any) -> T:
+async def aside(output: Any, work: Callable[..., T], *arguments: Any) -> T:
     """Work on a large output in a thread, so that no other call waits for it."""
     if whole.is_large(output):
         return await anyio.to_thread.run_sync(work, *arguments)

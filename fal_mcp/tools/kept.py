@@ -1,5 +1,7 @@
-"""Bytes that came inside an answer, put on this disk as what they are, with their paths in their place."""
+"""What came inside an answer and is nowhere else, put on this disk: bytes as what they are, with their paths in their
+place, and an answer that is too long to be told."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +25,23 @@ async def keep(output: Mapping[str, Any], folder: OutputFolder, stem: str) -> tu
     kept = _Kept(folder, stem)
     value = await anyio.to_thread.run_sync(kept.value, dict(output))
     return value, kept.files
+
+
+async def written(output: Mapping[str, Any], folder: OutputFolder, stem: str) -> Path:
+    """Where all of `output` is now, as a JSON file.
+
+    Raises:
+        NotWritable: it cannot be written.
+    """
+
+    async def each(take: saving.Take) -> None:
+        await take(await anyio.to_thread.run_sync(_json, output))
+
+    return await saving.write(each, folder, folder.place(None), stem, lambda head: ".json")
+
+
+def _json(output: Mapping[str, Any]) -> bytes:
+    return json.dumps(output, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 class _Kept:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fal_mcp.catalog.endpoint import Endpoint
-from fal_mcp.errors import FalError, RequestRejected
+from fal_mcp.catalog.price import Quote
+from fal_mcp.errors import FalError, MaybeReceived, NotWritable, RequestRejected
 from fal_mcp.jobs.follower import said
 from fal_mcp.jobs.job import Job, Order, costs_nothing
 from fal_mcp.jobs.progress import Report
@@ -25,6 +26,8 @@ _SUM = "the sum of its inputs, as far as their prices are known"
 class Came:
     """What came of a run so far, and what ended it before its end."""
 
+    prices: tuple[float, ...] = ()
+    """What each input costs, in their order; none where one of them is not known."""
     outputs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     files: dict[str, Media] = field(default_factory=dict[str, Media])
     """By their addresses, each once."""
@@ -36,7 +39,8 @@ class Came:
         """Add an answer, its files written down."""
         output, written = await kept.keep(answer, call.kept, saving.stem_of(endpoint_id, arguments, answer))
         self.outputs.append(output)
-        self.files |= {item.url: item for item in (*written.values(), *media.find(output))}
+        found = await from_endpoint.aside(output, media.find, output)
+        self.files |= {item.url: item for item in (*written.values(), *found)}
         self.saved |= {item.url: path for path, item in written.items()}
 
 
@@ -48,19 +52,20 @@ async def run(endpoint: Endpoint, inputs: Sequence[Mapping[str, Any]], call: Cal
     """
     call.fal().need_key()
     ready = [await files.put_up(endpoint, one, call) for one in inputs]
-    order = await _order_of_all(endpoint, ready, call)
+    quoted, prices = await _quoted(endpoint, ready, call)
+    order = from_endpoint.order_of(endpoint, {"realtime": ready}, call.owner, quoted)
     await from_endpoint.approved(order, call)
     job = call.jobs.ledger.begin(order, call.jobs.limits)
-    came, began = Came(), time.monotonic()
+    came, began = Came(prices), time.monotonic()
     try:
         await _converse(endpoint, ready, call, seconds, came)
     except FalError as error:
         came.stopped = error
     except BaseException:
-        call.jobs.note(job, state="unknown", price=_paid(job, came, len(ready), 1))
+        _broken_off(job, came, len(ready), call)
         raise
     ran = round(time.monotonic() - began, 3)
-    return await _told(_noted(job, came, len(ready), ran, call), came, len(ready), call)
+    return await _told(_noted(job, came, ran, call), came, len(ready), call)
 
 
 async def opened(endpoint: Endpoint, call: Call, idle: float, max_buffering: int | None = None) -> Session:
@@ -94,40 +99,61 @@ async def sent(
     await came.take(endpoint.endpoint_id, ready, answer, call)
     price = f"about {order.price:.4g} USD" if order.price is not None else f"cost not known ({order.price_note})"
     data |= {"cost": {"usd": order.price, "is_estimate": True, "note": order.price_note}}
-    return await _outcome(f"{endpoint.endpoint_id} answered; {price}.", {"status": "completed", **data}, came, call)
+    outcome, is_cut = await _outcome(
+        f"{endpoint.endpoint_id} answered; {price}.", {"status": "completed", **data}, came, call
+    )
+    if not is_cut:
+        return outcome
+    return await _kept_whole(outcome, came, saving.stem_of(endpoint.endpoint_id, ready, answer), call)
 
 
-async def _order_of_all(endpoint: Endpoint, inputs: Sequence[Mapping[str, Any]], call: Call) -> Order:
-    one = await from_endpoint.quote(endpoint, inputs[0], call)
-    order = from_endpoint.order_of(endpoint, {"realtime": list(inputs)}, call.owner, one)
-    if one.amount is None or len(inputs) == 1:
-        return order
-    note = f"{one.note}, times {len(inputs)} inputs"
-    return replace(order, price=round(one.amount * len(inputs), 6), price_note=note)
+async def _quoted(
+    endpoint: Endpoint, inputs: Sequence[Mapping[str, Any]], call: Call
+) -> tuple[Quote, tuple[float, ...]]:
+    """What all inputs cost, and each of them; where one's price is not known, neither is."""
+    prices: list[float] = []
+    for number, arguments in enumerate(inputs, 1):
+        one = await from_endpoint.quote(endpoint, arguments, call)
+        if len(inputs) == 1:
+            return one, () if one.amount is None else (one.amount,)
+        if one.amount is None:
+            return replace(one, note=f"input {number}: {one.note}"), ()
+        prices.append(one.amount)
+    return Quote(round(sum(prices), 6), f"{len(inputs)} inputs, each by its own arguments"), tuple(prices)
 
 
 async def _converse(
     endpoint: Endpoint, inputs: Sequence[Mapping[str, Any]], call: Call, seconds: float, came: Came
 ) -> None:
     await call.say("connecting")
+    deadline = time.monotonic() + seconds
     async with call.fal().realtime.opened(endpoint.endpoint_id) as line:
-        deadline = time.monotonic() + seconds
         for number, arguments in enumerate(inputs, 1):
             left = deadline - time.monotonic()
             if left <= 0:
-                raise RequestRejected(f"{seconds:g} seconds were over before input {number} was sent.", hint="")
+                late = f"{seconds:g} seconds were over before input {number} was sent."
+                raise RequestRejected(late, hint="Send what is left in another call.")
             await came.take(endpoint.endpoint_id, arguments, await line.ask(arguments, left), call)
             await call.tell(Report(float(number), float(len(inputs)), f"{number} of {len(inputs)}"))
 
 
-def _noted(job: Job, came: Came, count: int, ran: float, call: Call) -> Job:
+def _broken_off(job: Job, came: Came, count: int, call: Call) -> None:
+    """Write down what came before the call was broken off; what was under way then may be paid for."""
+    price = _paid(job, came, 1)
+    if not came.outputs:
+        return call.jobs.note(job, state="unknown", price=price)
+    error = MaybeReceived(f"The call was broken off after {len(came.outputs)} of {count} inputs were answered.")
+    call.jobs.note(job, state="completed", output={"outputs": came.outputs}, error=said(error), price=price)
+
+
+def _noted(job: Job, came: Came, ran: float, call: Call) -> Job:
     """The job as it ended, written down.
 
     Raises:
         FalError: nothing came of it.
     """
     lost = came.stopped is not None and not costs_nothing(came.stopped)
-    price = _paid(job, came, count, int(lost))
+    price = _paid(job, came, int(lost))
     if came.stopped is not None and not came.outputs:
         state = "unknown" if lost else "failed"
         call.jobs.note(job, state=state, error=said(came.stopped), run_seconds=ran, price=price)
@@ -137,9 +163,9 @@ def _noted(job: Job, came: Came, count: int, ran: float, call: Call) -> Job:
     return replace(job, **columns)
 
 
-def _paid(job: Job, came: Came, count: int, lost: int) -> float | None:
+def _paid(job: Job, came: Came, lost: int) -> float | None:
     """What the answers that came cost, and those that may be paid for besides."""
-    return None if job.price is None else round(job.price * (len(came.outputs) + lost) / count, 6)
+    return None if job.price is None else round(sum(came.prices[: len(came.outputs) + lost]), 6)
 
 
 async def _told(job: Job, came: Came, count: int, call: Call) -> Outcome:
@@ -157,18 +183,30 @@ async def _told(job: Job, came: Came, count: int, call: Call) -> Outcome:
         f"{from_endpoint.costs(job)}."
     )
     why = f"\n{stopped.message} {stopped.hint}".rstrip() if stopped else ""
-    return await _outcome(note + why, data, came, call)
+    outcome, is_cut = await _outcome(note + why, data, came, call)
+    rest = f"\nNot all of it is told here; get_job with job_id {job.job_id!r} and part gives the rest."
+    return replace(outcome, note=outcome.note + rest) if is_cut else outcome
 
 
-async def _outcome(note: str, data: Mapping[str, Any], came: Came, call: Call) -> Outcome:
+async def _kept_whole(outcome: Outcome, came: Came, stem: str, call: Call) -> Outcome:
+    """The same, and where all of the answer is: the ledger has none of a session's."""
+    try:
+        path = str(await kept.written(came.outputs[0], call.kept, stem))
+    except NotWritable as error:
+        return replace(outcome, note=f"{outcome.note}\nNot all of it is told here, and it is not kept: {error.message}")
+    note = f"{outcome.note}\nNot all of it is told here; all of it is in {path}"
+    return replace(outcome, data={**outcome.data, "output_path": path}, note=note)
+
+
+async def _outcome(note: str, data: Mapping[str, Any], came: Came, call: Call) -> tuple[Outcome, bool]:
+    """The answer, and whether anything was left out of it."""
     found = tuple(came.files.values())[: media.MOST_FILES]
-    outputs, is_cut = whole.shortened(came.outputs)
+    outputs, is_cut = await from_endpoint.aside(came.outputs, whole.shortened, came.outputs)
     lines = [_line(number, output) for number, output in enumerate(outputs, 1)]
-    if is_cut:
-        lines.append(f"Not all of it is told here; get_job with job_id {data['job_id']!r} and part gives the rest.")
     told = {**data, "outputs": outputs, "files": [from_endpoint.about(item, came.saved) for item in found]}
     shown = await previews.of(found, call.fal()) if call.shows_previews else previews.Seen()
-    return Outcome(data=told, media=found, note="\n".join([note, *lines]), previews=shown.previews, is_plain=True)
+    text = "\n".join([note, *lines])
+    return Outcome(data=told, media=found, note=text, previews=shown.previews, is_plain=True), is_cut
 
 
 def _line(number: int, output: Mapping[str, Any]) -> str:

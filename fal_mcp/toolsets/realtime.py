@@ -48,7 +48,7 @@ def tools(models: Models) -> list[Tool]:
     async def run(arguments: RunArguments, call: Call) -> Outcome:
         endpoint = endpoint_of(models, arguments.endpoint_id)
         checked = [_checked(models, endpoint, one, number) for number, one in enumerate(arguments.inputs, 1)]
-        return await live.run(endpoint, checked, call, arguments.seconds)
+        return await live.run(endpoint, checked, call, min(arguments.seconds, call.wait))
 
     async def open_(arguments: OpenArguments, call: Call) -> Outcome:
         return await _open(models, arguments, call)
@@ -63,7 +63,7 @@ def tools(models: Models) -> list[Tool]:
             name="run_realtime",
             title="Run inputs over a realtime connection",
             description="Runs inputs in order over one fast connection, for models made for realtime. Costs what as "
-            "many runs cost.",
+            "many runs cost; what was sent is paid for, also when it is cut short.",
             effect="spends",
             key="user",
         ),
@@ -73,7 +73,7 @@ def tools(models: Models) -> list[Tool]:
             name="realtime_open",
             title="Open a realtime session",
             description="Opens a connection to a model made for realtime and keeps it warm for realtime_send. At most "
-            "4 at once.",
+            "4 at once. Answers are not kept.",
             effect="spends",
             key="user",
         ),
@@ -82,8 +82,8 @@ def tools(models: Models) -> list[Tool]:
             send,
             name="realtime_send",
             title="Send an input in a realtime session",
-            description="Sends one input and answers with its output. Costs what a run of the model costs. One is at "
-            "work at a time, and at most 8 wait.",
+            description="Sends one input and answers with its output, which is not kept. Costs what a run of the model "
+            "costs. One is at work at a time, and at most 8 wait.",
             effect="spends",
             key="user",
         ),
@@ -93,7 +93,7 @@ def tools(models: Models) -> list[Tool]:
             name="realtime_close",
             title="Close a realtime session",
             description="Closes a realtime session; what waits in it is not sent.",
-            effect="spends",
+            effect="writes",
             key="user",
         ),
     ]

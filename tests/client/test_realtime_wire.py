@@ -7,6 +7,8 @@ from typing import Any
 
 import anyio
 import anyio.abc
+import anyio.lowlevel
+import anyio.to_thread
 import httpx
 import pytest
 from hypothesis import given
@@ -16,6 +18,7 @@ from websockets.asyncio.client import connect
 
 from fal_mcp.client import frames
 from fal_mcp.client.fal import Fal
+from fal_mcp.client.realtime import Line
 from fal_mcp.config import Settings
 from fal_mcp.emulator import Emulator, Live, Script
 from fal_mcp.errors import (
@@ -164,6 +167,38 @@ async def test_an_answer_that_comes_too_late_is_never_taken_for_the_next_one(fal
             fal.script(FLUX, Script())
             fal.release()
             assert (await line.ask(asked(2), ANSWER))["seed"] == 2
+
+
+async def test_a_connection_that_is_not_open_in_time_has_sent_nothing():
+    """Opening it again is within the input's own time."""
+
+    async def never() -> Any:
+        await anyio.sleep_forever()
+
+    with anyio.fail_after(BOUND):
+        with pytest.raises(Unreachable, match=r"0\.05 seconds passed before a connection was open") as late:
+            await Line(never).ask(asked(1), 0.05)
+    assert not isinstance(late.value, MaybeReceived)
+
+
+async def test_nobody_else_waits_while_a_large_answer_is_read(fal: Emulator, settings: Settings):
+    """The event loop goes on: the answer is read in a thread."""
+    fal.script(FLUX, Script(live=Live(answer=json.dumps({"points": [[0.5]] * 300_000}))))
+    threads, is_read = anyio.to_thread.current_default_thread_limiter(), anyio.Event()
+    most, told = 0, list[dict[str, Any]]()
+
+    async def watch() -> None:
+        nonlocal most
+        while not is_read.is_set():
+            most = max(most, threads.borrowed_tokens)
+            await anyio.lowlevel.checkpoint()
+
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watch)
+            told += await answers(settings, 1)
+            is_read.set()
+    assert told == [{"points": [[0.5]] * 300_000}] and most == 1
 
 
 async def test_an_app_without_realtime_says_so(fal: Emulator, settings: Settings):

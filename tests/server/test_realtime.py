@@ -62,6 +62,19 @@ def closed(fal: Emulator) -> bool:
     return not any(line.is_open for line in fal.lines)
 
 
+def reached(fal: Emulator) -> int:
+    """How many inputs reached fal."""
+    return sum(len(line.inputs) for line in fal.lines)
+
+
+async def settled(client: Client) -> dict[str, Any]:
+    """The newest job, once it is written down how it ended."""
+    while True:
+        listed = await client.call_tool("list_jobs", {})
+        if (job := listed.structured_content["jobs"][0])["state"] != "intent":
+            return job
+
+
 async def opened(client: Client, **more: Any) -> str:
     result = await client.call_tool("realtime_open", {"endpoint_id": FLUX, **more})
     assert not result.is_error, text(result)
@@ -171,7 +184,7 @@ async def test_time_that_is_up_ends_a_row(fal: Emulator, host: Host):
     fal.script(FLUX, Script(live=Live(hold=True)))
     with anyio.fail_after(BOUND):
         async with host() as client:
-            result = await client.call_tool("run_realtime", row(1, 2, seconds=0.2))
+            result = await client.call_tool("run_realtime", row(1, 2, seconds=1))
         fal.release()
     assert result.is_error and "seconds passed before answer 1" in text(result) and taken(fal) == [1]
 
@@ -198,6 +211,92 @@ async def test_a_long_answer_is_told_in_short_and_kept_whole(fal: Emulator, host
     assert len(result.model_dump_json()) < 60_000 and "get_job" in text(result)
     whole = json.loads("".join(one.structured_content["text"] for one in found if not one.is_error))
     assert whole["outputs"] == [{"text": "x" * 600_000}]
+
+
+async def test_a_long_answer_of_a_session_is_told_in_short_and_is_whole_in_a_file(
+    fal: Emulator, host: Host, tmp_path: Path
+):
+    """Neither fal nor the ledger has it."""
+    fal.script(FLUX, Script(live=Live(answer=pack({"text": "x" * 600_000}))))
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            long = await client.call_tool("realtime_send", step(await opened(client), 1))
+            fal.script(FLUX, Script())
+            short = await client.call_tool("realtime_send", step(await opened(client), 1))
+    path = long.structured_content["output_path"]
+    assert json.loads(content(path)) == {"text": "x" * 600_000} and Path(path).parent == tmp_path / "data" / "files"
+    assert path in text(long) and "get_job" not in text(long) and len(long.model_dump_json()) < 60_000
+    assert "output_path" not in short.structured_content and "Not all" not in text(short)
+
+
+async def test_a_long_answer_that_cannot_be_written_says_so(fal: Emulator, host: Host, tmp_path: Path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "files").write_text("in the way")
+    fal.script(FLUX, Script(live=Live(answer=pack({"text": "x" * 600_000}))))
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            result = await client.call_tool("realtime_send", step(await opened(client), 1))
+    assert not result.is_error and "it is not kept" in text(result)
+    assert "output_path" not in result.structured_content
+
+
+async def test_each_input_has_its_own_price(fal: Emulator, host: Host):
+    counts = [1, 4, 2]
+    asked = edits(3)
+    asked["inputs"] = [{**one, "num_images": count} for one, count in zip(asked["inputs"], counts, strict=True)]
+    with anyio.fail_after(BOUND):
+        async with host(max_cost=6.5 * PRICE) as client:
+            over = await client.call_tool("run_realtime", asked)
+        async with host() as client:
+            whole = await client.call_tool("run_realtime", asked)
+            fal.script(KONTEXT, Script(live=Live(error_after=2)))
+            part = await client.call_tool("run_realtime", asked)
+    assert over.is_error and f"{7 * PRICE:.4g} USD (3 inputs" in text(over)
+    assert whole.structured_content["cost"]["usd"] == pytest.approx(7 * PRICE)
+    assert part.structured_content["cost"]["usd"] == pytest.approx(5 * PRICE), "a failure costs nothing"
+
+
+async def test_one_input_without_a_price_leaves_the_sum_unknown(fal: Emulator, host: Host):
+    asked = row(1, 2)
+    asked["inputs"][1]["image_size"] = {"width": 512}
+    with anyio.fail_after(BOUND):
+        async with host(max_cost=5) as client:
+            refused = await client.call_tool("run_realtime", asked)
+        async with host() as client:
+            result = await client.call_tool("run_realtime", asked)
+    assert refused.is_error and "is not known (input 2: " in text(refused)
+    assert result.structured_content["cost"]["usd"] is None and len(fal.lines) == 1
+
+
+async def test_a_row_that_is_broken_off_keeps_what_came(fal: Emulator, host: Host):
+    """What was answered is paid for, so it is not thrown away with the call."""
+    fal.script(KONTEXT, Script(live=Live(hold=True)))
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            with anyio.move_on_after(BOUND) as scope:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(client.call_tool, "run_realtime", edits(4))
+                    await fal.until(lambda: reached(fal) == 1)
+                    fal.release()
+                    await fal.until(lambda: reached(fal) == 2)
+                    scope.cancel()
+            job = await settled(client)
+            found = await client.call_tool("get_job", {"job_id": job["job_id"]})
+            listed = await client.call_tool("list_jobs", {})
+        fal.release()
+    assert (job["state"], job["usd"]) == ("completed", pytest.approx(2 * PRICE)), "what was under way may be paid for"
+    assert len(found.structured_content["output"]["outputs"]) == 1
+    assert "broken off after 1 of 4 inputs" in text(listed)
+
+
+async def test_a_row_ends_within_the_time_that_a_call_may_take(fal: Emulator, host: Host):
+    """A host gives a call up after a while, and would lose what came."""
+    fal.script(FLUX, Script(live=Live(hold=True)))
+    with anyio.fail_after(BOUND):
+        async with host(wait=1) as client:
+            result = await client.call_tool("run_realtime", row(1, 2, seconds=500))
+        fal.release()
+    assert result.is_error and "seconds passed before answer 1" in text(result)
 
 
 async def test_limits_hold_for_the_whole_row(fal: Emulator, host: Host):
@@ -388,7 +487,10 @@ async def test_a_hostile_frame_is_a_clean_error(fal: Emulator, host: Host, frame
     assert result.is_error and "fal's" in text(result) and "inside this server" not in text(result)
 
 
-async def test_sessions_are_off_unless_asked_for(host: Host):
-    async with host(toolsets=("models",)) as client:
-        names = {tool.name for tool in (await client.list_tools()).tools}
-    assert "run_realtime" in names and not any(name.startswith("realtime_") for name in names)
+async def test_realtime_tools_are_there_only_where_their_toolset_is_asked_for(host: Host):
+    found: dict[str, set[str]] = {}
+    for toolset in ("models", "realtime"):
+        async with host(toolsets=(toolset,)) as client:
+            found[toolset] = {tool.name for tool in (await client.list_tools()).tools if "realtime" in tool.name}
+    assert found["models"] == set()
+    assert found["realtime"] == {"run_realtime", "realtime_open", "realtime_send", "realtime_close"}
