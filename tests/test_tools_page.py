@@ -11,13 +11,14 @@ from pathlib import Path
 from fal_mcp import bundled
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.catalog.source import Folder
-from fal_mcp.config import TOOLSETS, Settings
+from fal_mcp.config import MORE_TOOLSETS, TOOLSETS, Settings
 from fal_mcp.server.calls import listed
 from fal_mcp.tools.tool import Tool
-from fal_mcp.toolsets import platform
+from fal_mcp.toolsets import more, platform
 from fal_mcp.toolsets.selection import Selection
-from fal_mcp.toolsets.toolbox import SETS, Toolbox
+from fal_mcp.toolsets.toolbox import USUAL, Toolbox
 
+SETS = (*USUAL, *more.SETS)
 PAGE = Path(__file__).parents[1] / "docs" / "tools.md"
 HEAD = """\
 # Every tool
@@ -64,6 +65,10 @@ def test_the_page_says_what_there_is():
         PAGE.parent.mkdir(exist_ok=True)
         PAGE.write_text(page, "utf-8")
     assert PAGE.read_text("utf-8") == page
+
+
+def test_every_toolset_can_be_asked_for_by_name():
+    assert (tuple(USUAL), set(more.SETS)) == (TOOLSETS, set(MORE_TOOLSETS))
 
 
 def test_every_operation_is_behind_the_tool_that_it_is_said_to_be_behind():

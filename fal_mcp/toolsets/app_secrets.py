@@ -19,7 +19,6 @@ _LONGEST = 64 * 1024
 _LONGEST_TEXT = 12_000
 _PURPOSE = "It goes to fal, for your apps there; the assistant does not see it."
 _NOTHING_SENT = "Nothing was sent. Do not ask again unless told."
-_VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 
 class ListArguments(Arguments):
@@ -31,7 +30,7 @@ class VerifyArguments(Arguments):
 
 
 class SetArguments(VerifyArguments):
-    from_env: str | None = Field(None, max_length=120, pattern=_VARIABLE, description="A variable that has the value.")
+    from_env: str | None = Field(None, max_length=120, pattern=_NAME, description="A variable that has the value.")
     from_file: str | None = Field(None, max_length=4096, description="A file that has it and may be read.")
 
 

@@ -14,36 +14,13 @@ _MOST_SELECTIONS = 100
 """Over HTTP a caller may ask for a list of its own."""
 
 
-def _later(name: str) -> Callable[[Models], list[Tool]]:
-    def make(models: Models) -> list[Tool]:
-        # Their argument models alone are as large as the rest of the toolbox.
-        from fal_mcp.toolsets import more
-
-        return more.SETS[name](models)
-
-    return make
-
-
-_MORE = (
-    "realtime",
-    "requests",
-    "serverless",
-    "compute",
-    "keys",
-    "account",
-    "organization",
-    "workflows",
-    "assets",
-    "docs",
-)
-SETS: Mapping[str, Callable[[Models], list[Tool]]] = {
+USUAL: Mapping[str, Callable[[Models], list[Tool]]] = {
     "models": discovery.tools,
     "jobs": lambda models: [*jobs.tools(models), *many.tools(models)],
     "storage": lambda models: storage.tools(),
     "usage": lambda models: [*usage.tools("usage"), *analytics.tools("usage"), *platform.tools("usage")],
-    **{name: _later(name) for name in _MORE},
 }
-"""The toolsets there are, in the order of the list; each makes its tools."""
+"""The toolsets there are unless told otherwise; each makes its tools."""
 
 
 class Toolbox:
@@ -53,7 +30,7 @@ class Toolbox:
         self,
         catalog: Catalog,
         selection: Selection,
-        toolsets: Sequence[str] = tuple(SETS),
+        toolsets: Sequence[str] = tuple(USUAL),
         more: Sequence[Tool] = (),
         *,
         is_read_only: bool = False,
@@ -61,7 +38,7 @@ class Toolbox:
     ) -> None:
         self.models = Models(catalog, selection)
         self._is_read_only = is_read_only
-        made = [tool for name, make in SETS.items() if name in toolsets for tool in make(self.models)]
+        made = [tool for name in toolsets for tool in _made(name, self.models)]
         self._fixed = {tool.name: tool if has_admin_key else _without_key(tool) for tool in (*made, *more)}
         self._names: dict[Selection, list[str]] = {}
         self._shown: dict[str, dict[str, Any] | None] = {}
@@ -102,3 +79,12 @@ def _without_key(tool: Tool) -> Tool:
     if tool.key != "admin":
         return tool
     return replace(tool, description=f"{tool.description} None is set here.")
+
+
+def _made(toolset: str, models: Models) -> list[Tool]:
+    if toolset in USUAL:
+        return USUAL[toolset](models)
+    # Their argument models alone are as large as the rest of the toolbox.
+    from fal_mcp.toolsets import more
+
+    return more.SETS[toolset](models)
