@@ -30,7 +30,8 @@ async def doctor(settings: Settings, folder: Path) -> list[str]:
 
 async def test_doctor_says_what_is_set_and_that_fal_changed_nothing(settings: Settings, tmp_path: Path):
     said = await doctor(settings, tmp_path)
-    assert "Key: set" in said
+    assert "Key: set" in said and any(line.startswith("Admin key: not set; ") for line in said)
+    assert [line.split(":")[0] for line in said[3:5]] == ["ffmpeg", "fal's command line"]
     assert "Platform API: no difference from fal's document" in said
     assert any(line.startswith("Model documents: ") and line.endswith(" usable, 0 not") for line in said)
 

@@ -1,6 +1,7 @@
 """`fal-mcp doctor`: what is set, what is amiss in the catalog, and what fal changed in its Platform API."""
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -37,6 +38,9 @@ def _of_this_machine(settings: Settings) -> Iterator[str]:
     problems = catalog.problems()
     yield f"fal-mcp {__version__} on Python {sys.version.split()[0]}"
     yield f"Key: {'set' if settings.key else 'not set; create one at https://fal.ai/dashboard/keys'}"
+    yield f"Admin key: {'set' if settings.admin_key else 'not set; costs, keys and machines need one in FAL_ADMIN_KEY'}"
+    yield f"ffmpeg: {'found' if shutil.which('ffmpeg') else 'not found; films are shown without a frame of them'}"
+    yield f"fal's command line: {'found' if settings.fal_cli else 'not found; apps are not deployed from here'}"
     if isinstance(source, Cache):
         age = (time.time() - source.fetched_at) / 3600
         yield f"Catalog: fal's, fetched {age:.1f} hours ago, in {settings.catalog_folder}"
