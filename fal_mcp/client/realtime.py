@@ -93,14 +93,14 @@ class Line:
                 await socket.close()
 
     async def _open_by(self, deadline: float, seconds: float) -> None:
-        with anyio.move_on_at(deadline):
+        with anyio.CancelScope(deadline=deadline):
             return await self.open()
         raise Unreachable(f"{seconds:.3g} seconds passed before a connection was open; the input was not run.")
 
     async def _asked(self, frame: bytes, deadline: float, seconds: float) -> dict[str, Any]:
         assert self._socket is not None
         try:
-            with anyio.fail_at(deadline):
+            with anyio.fail_after(deadline - anyio.current_time()):
                 with suppress(ConnectionClosed):
                     # Why it is closed was said before, and is read below.
                     await self._socket.send(frame)
