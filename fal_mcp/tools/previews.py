@@ -27,6 +27,8 @@ _MOST_BYTES = 40_000_000
 _MOST_PIXELS = 120_000_000
 _BUDGET = 500_000
 """Bytes of all pictures together: some 670 kB as base64."""
+_LONGEST = 15.0
+"""Seconds for all of them."""
 _SIDES = (1024, 768, 512, 384, 256)
 _QUALITY = 80
 _NEAR = 0.9
@@ -62,9 +64,11 @@ async def of(media: tuple[Media, ...], fal: Fal) -> Seen:
             # Decoders fail in more ways than they say; a result that is paid for is never lost to its picture.
             logger.exception("A preview of file %d could not be made.", number)
 
-    async with anyio.create_task_group() as tasks:
-        for number, item in wanted:
-            tasks.start_soon(one, number, item)
+    # A result waits for its pictures, but not for a host that hands them over slowly.
+    with anyio.move_on_after(_LONGEST):
+        async with anyio.create_task_group() as tasks:
+            for number, item in wanted:
+                tasks.start_soon(one, number, item)
     return Seen(
         tuple(made[number] for number in sorted(made)),
         tuple(notes[number] for number in sorted(notes) if notes[number]),
