@@ -59,22 +59,26 @@ anyio.run(main)
 
 
 async def one_gibibyte() -> list[Figure]:
-    """Both sides against the same emulator in a process of its own, one after the other."""
-    emulate = [sys.executable, "-m", "fal_mcp", "emulate"]
+    """Each side against an emulator of its own: one that holds a gibibyte already takes the next at half the speed."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "big.bin"
         await anyio.to_thread.run_sync(_make, file)
-        async with await anyio.open_process(emulate, env={**os.environ, "PYTHONUNBUFFERED": "1"}) as emulator:
-            assert emulator.stdout
-            found = re.search(r"http://[\d.:]+", (await emulator.stdout.receive()).decode())
-            assert found
-            try:
-                theirs, _ = await _measured(_THEIRS, found[0], file)
-                ours, memory = await _measured(_OURS, found[0], file)
-            finally:
-                emulator.terminate()
+        theirs, _ = await _against_an_emulator(_THEIRS, file)
+        ours, memory = await _against_an_emulator(_OURS, file)
     line = f"one gibibyte up: {ours:.1f} s, fal_client {theirs:.1f} s"
     return [(line, ours / theirs, 1, "times"), ("memory it took besides", memory, 64, "MiB")]
+
+
+async def _against_an_emulator(script: str, file: Path) -> tuple[float, float]:
+    emulate = [sys.executable, "-m", "fal_mcp", "emulate"]
+    async with await anyio.open_process(emulate, env={**os.environ, "PYTHONUNBUFFERED": "1"}) as emulator:
+        assert emulator.stdout
+        found = re.search(r"http://[\d.:]+", (await emulator.stdout.receive()).decode())
+        assert found
+        try:
+            return await _measured(script, found[0], file)
+        finally:
+            emulator.terminate()
 
 
 def _make(file: Path) -> None:
