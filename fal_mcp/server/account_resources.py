@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import mcp_types as types
-from mcp.shared.exceptions import MCPError
 
 from fal_mcp.errors import FalError, InvalidInput, NotFound
-from fal_mcp.text import escaped, one_line
-from fal_mcp.tools import pages, rules
+from fal_mcp.server import reading
+from fal_mcp.text import one_line
+from fal_mcp.tools import pages, rules, whole
 from fal_mcp.tools.tool import Call
 from fal_mcp.toolsets import compared, platform, spending
 
@@ -22,8 +22,6 @@ _BALANCE = "fal://account/balance"
 _APPS = "fal://apps/"
 PREFIXES = ("fal://usage/", "fal://account/", _APPS)
 _EVENTS = 10
-_INVALID_PARAMS, _INTERNAL = -32602, -32603
-_JSON = "application/json"
 
 
 def resources() -> list[types.Resource]:
@@ -34,14 +32,14 @@ def resources() -> list[types.Resource]:
             name="today",
             title="Spent today",
             description="What was spent since midnight in UTC, and who says so.",
-            mime_type=_JSON,
+            mime_type=reading.JSON,
         ),
         types.Resource(
             uri=_BALANCE,
             name="balance",
             title="Balance",
             description="The account's balance. Needs an admin key.",
-            mime_type=_JSON,
+            mime_type=reading.JSON,
         ),
     ]
 
@@ -54,7 +52,7 @@ def templates() -> list[types.ResourceTemplate]:
             name="app",
             title="An app of one's own",
             description="An app's settings, the length of its queue, and what last happened to it.",
-            mime_type=_JSON,
+            mime_type=reading.JSON,
         )
     ]
 
@@ -65,7 +63,7 @@ async def read(shared: "Shared", uri: str) -> types.ReadResourceResult:
     Raises:
         MCPError: there is none, or fal does not give it; with the reason and what to do.
     """
-    call = Call(lambda: shared.fal, shared.tools.catalog, shared.jobs, _nobody)
+    call = shared.unheard()
     try:
         if uri == _TODAY:
             return _told(uri, await _today(call, has_admin_key=shared.settings.admin_key is not None))
@@ -75,11 +73,11 @@ async def read(shared: "Shared", uri: str) -> types.ReadResourceResult:
             case [owner, name] if uri.startswith(_APPS):
                 return _told(uri, await _app(owner, name, call))
             case _:
-                raise _none(uri)
+                raise reading.missing(uri)
     except (NotFound, InvalidInput) as error:
-        raise _none(uri) from error
+        raise reading.missing(uri) from error
     except FalError as error:
-        raise MCPError(_INTERNAL, f"{error.message} {error.hint}".strip(), {"uri": uri}) from error
+        raise reading.failed(uri, error) from error
 
 
 async def _today(call: Call, *, has_admin_key: bool) -> dict[str, Any]:
@@ -113,13 +111,4 @@ async def _asked(operation_id: str, arguments: Mapping[str, Any], call: Call) ->
 
 
 def _told(uri: str, content: Mapping[str, Any]) -> types.ReadResourceResult:
-    text = escaped(json.dumps(content, ensure_ascii=False))
-    return types.ReadResourceResult(contents=[types.TextResourceContents(uri=uri, text=text, mime_type=_JSON)])
-
-
-def _none(uri: str) -> MCPError:
-    return MCPError(_INVALID_PARAMS, f"There is no resource {one_line(uri, 200)!r}.", {"uri": uri})
-
-
-async def _nobody(_: Any) -> None:
-    return None
+    return reading.text(uri, json.dumps(whole.shortened(dict(content))[0], ensure_ascii=False))

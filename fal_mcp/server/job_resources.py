@@ -3,7 +3,7 @@
 import base64
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 import mcp_types as types
@@ -11,19 +11,17 @@ from mcp.shared.exceptions import MCPError
 
 from fal_mcp.errors import FalError, NotFound
 from fal_mcp.jobs.job import Job
-from fal_mcp.text import one_line
+from fal_mcp.server import reading
 from fal_mcp.tools import from_endpoint, media, previews
-from fal_mcp.tools.tool import Call, Media
+from fal_mcp.tools.tool import Media
 
 if TYPE_CHECKING:
     from fal_mcp.server.shared import Shared
 
 PREFIX = "fal://jobs/"
 _OWNER = "local"
-_INVALID_PARAMS, _INTERNAL = -32602, -32603
 _LARGEST = 700_000
 """Bytes of a file that is read whole: one mebibyte of a host's answer as base64, with room."""
-_JSON = "application/json"
 
 
 def templates() -> list[types.ResourceTemplate]:
@@ -34,7 +32,7 @@ def templates() -> list[types.ResourceTemplate]:
             name="job",
             title="A job",
             description="How a run stands, or its result.",
-            mime_type=_JSON,
+            mime_type=reading.JSON,
         ),
         types.ResourceTemplate(
             uri_template="fal://jobs/{job_id}/output/{part}",
@@ -67,36 +65,36 @@ async def read(shared: "Shared", uri: str) -> types.ReadResourceResult:
             case [job_id, "files", number] if number.isdecimal():
                 return await _file(shared, uri, shared.jobs.get(job_id, _OWNER), int(number))
             case _:
-                raise _none(uri)
+                raise reading.missing(uri)
     except NotFound as error:
-        raise _none(uri) from error
+        raise reading.missing(uri) from error
     except FalError as error:
-        raise MCPError(_INTERNAL, error.message, {"uri": uri}) from error
+        raise reading.failed(uri, error) from error
 
 
 async def _job(shared: "Shared", uri: str, job: Job) -> types.ReadResourceResult:
-    call = Call(lambda: shared.fal, shared.tools.catalog, shared.jobs, _nobody, output=shared.output, kept=shared.kept)
+    call = shared.unheard()
     outcome = await from_endpoint.outcome(job, call)
     text = json.dumps(dict(outcome.data), ensure_ascii=False)
-    return types.ReadResourceResult(contents=[types.TextResourceContents(uri=uri, text=text, mime_type=_JSON)])
+    return reading.text(uri, text)
 
 
 async def _part(shared: "Shared", uri: str, job: Job, number: int) -> types.ReadResourceResult:
     text, count = await from_endpoint.part(job, number, shared.jobs)
     if not 1 <= number <= count:
-        raise _none(uri)
-    return types.ReadResourceResult(contents=[types.TextResourceContents(uri=uri, text=text, mime_type="text/plain")])
+        raise reading.missing(uri)
+    return reading.text(uri, text, "text/plain")
 
 
 async def _file(shared: "Shared", uri: str, job: Job, number: int) -> types.ReadResourceResult:
     files = media.find(await shared.jobs.output(job))
     if not 1 <= number <= len(files):
-        raise _none(uri)
+        raise reading.missing(uri)
     item = files[number - 1]
     content = await _content(shared, job, item, uri)
     if content is None:
         said = f"The file is larger than {_LARGEST:,} bytes or not on fal's hosts; it is at {item.url[:500]}."
-        raise MCPError(_INVALID_PARAMS, said, {"uri": uri})
+        raise MCPError(reading.INVALID_PARAMS, said, {"uri": uri})
     blob = base64.b64encode(content).decode()
     contents = types.BlobResourceContents(uri=uri, blob=blob, mime_type=item.content_type)
     return types.ReadResourceResult(contents=[contents])
@@ -117,11 +115,3 @@ def _on_disk(path: Path) -> bytes | None:
         return path.read_bytes() if path.stat().st_size <= _LARGEST else None
     except OSError:
         return None
-
-
-def _none(uri: str) -> MCPError:
-    return MCPError(_INVALID_PARAMS, f"There is no resource {one_line(uri, 200)!r}.", {"uri": uri})
-
-
-async def _nobody(_: Any) -> None:
-    return None

@@ -10,7 +10,6 @@ from fal_mcp.errors import FalError, NotFound
 from fal_mcp.jobs.job import Job
 from fal_mcp.server import tasks
 from fal_mcp.tools import from_endpoint
-from fal_mcp.tools.tool import Call
 
 if TYPE_CHECKING:
     from fal_mcp.server.shared import Shared
@@ -52,7 +51,7 @@ async def _task(shared: "Shared", job: Job) -> dict[str, Any]:
         return tasks.described(job.job_id, "cancelled", job.created, job.updated)
     if not job.is_over:
         return tasks.described(job.job_id, "working", job.created, job.updated, job.state)
-    call = Call(lambda: shared.fal, shared.tools.catalog, shared.jobs, _nobody)
+    call = shared.unheard()
     try:
         answer = results.render(await from_endpoint.outcome(job, call))
     except FalError as error:

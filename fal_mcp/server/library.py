@@ -5,21 +5,18 @@ from collections.abc import Iterable
 from typing import Any
 
 import mcp_types as types
-from mcp.shared.exceptions import MCPError
 
 from fal_mcp.catalog.endpoint import Endpoint, tool_name
 from fal_mcp.config import Hosts
 from fal_mcp.openapi.example import example
 from fal_mcp.openapi.schema import branches
-from fal_mcp.server import account_resources, gallery, job_resources
+from fal_mcp.server import account_resources, gallery, job_resources, reading
 from fal_mcp.text import clean, one_line
 from fal_mcp.toolsets.models import Models
 
-_INVALID_PARAMS = -32602
 _MOST_VALUES = 100
 _MODELS = "fal://models/"
 _CATEGORIES = "fal://categories"
-_JSON = "application/json"
 
 
 def resources(hosts: Hosts) -> types.ListResourcesResult:
@@ -31,7 +28,7 @@ def resources(hosts: Hosts) -> types.ListResourcesResult:
                 name="categories",
                 title="Categories of models",
                 description="Every category of fal's catalog, with the number of models in it.",
-                mime_type=_JSON,
+                mime_type=reading.JSON,
             ),
             gallery.resource(hosts),
             *account_resources.resources(),
@@ -55,7 +52,7 @@ def templates() -> types.ListResourceTemplatesResult:
                 name="schema",
                 title="A model's schemas",
                 description="The input and output JSON Schemas of a model, and an example.",
-                mime_type=_JSON,
+                mime_type=reading.JSON,
             ),
             *job_resources.templates(),
             *account_resources.templates(),
@@ -72,14 +69,14 @@ def read(models: Models, hosts: Hosts, uri: str) -> types.ReadResourceResult:
     if uri == gallery.URI:
         return gallery.read(hosts)
     if uri == _CATEGORIES:
-        return _text(uri, json.dumps(models.search.categories()), _JSON)
+        return reading.text(uri, json.dumps(models.search.categories()))
     if uri.startswith(_MODELS):
         wanted = uri.removeprefix(_MODELS)
         if endpoint := _allowed(models, wanted):
-            return _text(uri, _card(endpoint), "text/markdown")
+            return reading.text(uri, _card(endpoint), "text/markdown")
         if wanted.endswith("/schema") and (endpoint := _allowed(models, wanted.removesuffix("/schema"))):
-            return _text(uri, _schemas(endpoint), _JSON)
-    raise MCPError(_INVALID_PARAMS, f"There is no resource {one_line(uri, 200)!r}.", {"uri": uri})
+            return reading.text(uri, _schemas(endpoint))
+    raise reading.missing(uri)
 
 
 def complete(models: Models, params: types.CompleteRequestParams) -> types.CompleteResult:
@@ -141,7 +138,3 @@ def _schemas(endpoint: Endpoint) -> str:
         "example": example(endpoint.input_schema),
     }
     return json.dumps(content, ensure_ascii=False)
-
-
-def _text(uri: str, text: str, kind: str) -> types.ReadResourceResult:
-    return types.ReadResourceResult(contents=[types.TextResourceContents(uri=uri, text=text, mime_type=kind)])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.abc
+import anyio.lowlevel
 import anyio.to_thread
 
 from fal_mcp import bundled
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from fal_mcp.server.secret_page import SecretPages
     from fal_mcp.server.tasks import Tasks
     from fal_mcp.tools.pricing import Prices
-    from fal_mcp.tools.tool import Tool
+    from fal_mcp.tools.tool import Call, Tool
     from fal_mcp.toolsets.selection import Selection
     from fal_mcp.toolsets.toolbox import Toolbox
 
@@ -159,6 +160,12 @@ class Shared:
             return None
         return self.selection.within([part.strip() for part in asked[:500].split(",") if part.strip()])
 
+    def unheard(self) -> "Call":
+        """What a resource or a task may use when it is read: nobody hears its progress."""
+        from fal_mcp.tools.tool import Call
+
+        return Call(lambda: self.fal, self.tools.catalog, self.jobs, _nobody, output=self.output, kept=self.kept)
+
     async def refresh(self) -> None:
         """Fetch fal's catalog now, and announce it if a tool that is listed is another now.
 
@@ -243,6 +250,10 @@ class Shared:
 
     def _source(self) -> "Source":
         return source_of(self.settings)
+
+
+async def _nobody(_: Any) -> None:
+    await anyio.lowlevel.checkpoint()
 
 
 def source_of(settings: Settings) -> "Source":

@@ -231,17 +231,7 @@ def _allowed(part: Schema, root: Schema) -> list[Any]:
 
 async def _run(models: Models, arguments: RunArguments, call: Call) -> Outcome:
     endpoint = endpoint_of(models, arguments.endpoint_id)
-    tool = models.of(endpoint.endpoint_id)
-    if tool is None:
-        raise _unknown(models, arguments.endpoint_id)
-    prepared = tool.prepare(arguments.arguments)
-    if prepared.faults:
-        said = "; ".join(map(str, prepared.faults))
-        raise InvalidInput(
-            f"The arguments of {endpoint.endpoint_id!r} were refused here, before anything was sent or paid: {said}",
-            hint=f"Arguments that work: {json.dumps(example(endpoint.input_schema), ensure_ascii=False)}",
-            faults=prepared.faults,
-        )
+    prepared = models.prepared(endpoint, arguments.arguments, repr(endpoint.endpoint_id))
     if arguments.mode != "queue":
         if _headers(arguments) or _query(arguments):
             raise InvalidInput(

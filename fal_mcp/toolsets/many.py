@@ -11,7 +11,6 @@ from pydantic import Field
 from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.errors import BudgetExceeded, FalError, InvalidInput
 from fal_mcp.jobs.job import Order
-from fal_mcp.openapi.example import example
 from fal_mcp.text import one_line
 from fal_mcp.tools import files, from_endpoint, from_function
 from fal_mcp.tools.tool import Call, Media, Outcome, Tool
@@ -89,7 +88,7 @@ async def _batch(models: Models, arguments: BatchArguments, call: Call) -> Outco
         raise InvalidInput(
             f"This is {len(given)} runs; {MOST_RUNS} are the most at once.", hint="Make several batches."
         )
-    checked = [_checked(models, endpoint, entry, number) for number, entry in enumerate(given, 1)]
+    checked = [models.prepared(endpoint, entry, f"run {number}").arguments for number, entry in enumerate(given, 1)]
     ready = [await files.put_up(endpoint, entry, call) for entry in checked]
     orders = [await _order(endpoint, entry, call, is_fresh=True) for entry in ready]
     await _approved(orders, call)
@@ -155,7 +154,9 @@ async def _chain(models: Models, arguments: ChainArguments, call: Call) -> Outco
             if number < len(arguments.done):
                 job = call.jobs.get(arguments.done[number], call.owner)
             else:
-                filled = _checked(models, endpoints[number], _filled(step.arguments, outputs), number + 1)
+                filled = models.prepared(
+                    endpoints[number], _filled(step.arguments, outputs), f"run {number + 1}"
+                ).arguments
                 filled = await files.put_up(endpoints[number], filled, call)
                 job = call.jobs.start(await _order(endpoints[number], filled, call)).job
             job = await call.jobs.wait(job, seconds, call.tell)
@@ -226,19 +227,6 @@ def _looked_up(output: Any, path: str, reference: str) -> Any:
             known = ", ".join(cast(dict[str, Any], output)) if isinstance(output, dict) else type(output).__name__
             raise InvalidInput(f"{reference!r} leads nowhere: there is {one_line(known, 200)}.") from error
     return output
-
-
-def _checked(models: Models, endpoint: Endpoint, arguments: Mapping[str, Any], number: int) -> dict[str, Any]:
-    tool = models.of(endpoint.endpoint_id)
-    assert tool is not None
-    prepared = tool.prepare(arguments)
-    if prepared.faults:
-        raise InvalidInput(
-            f"The arguments of run {number} were refused here: {'; '.join(map(str, prepared.faults))}",
-            hint=f"Arguments that work: {example(endpoint.input_schema)}",
-            faults=prepared.faults,
-        )
-    return prepared.arguments
 
 
 async def _approved(orders: list[Order], call: Call) -> None:

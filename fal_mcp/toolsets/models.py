@@ -3,12 +3,17 @@
 Every tool that may be run can be called by name, listed or not, and the list never changes as a side effect of a call.
 """
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from fal_mcp.catalog.catalog import Catalog
+from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.catalog.search import Search
+from fal_mcp.errors import InvalidInput, NotFound
+from fal_mcp.openapi.example import example
 from fal_mcp.tools import from_endpoint
-from fal_mcp.tools.tool import Tool
+from fal_mcp.tools.tool import Prepared, Tool
 from fal_mcp.toolsets.selection import Selection
 
 
@@ -38,6 +43,26 @@ class Models:
             return self._made[name]
         endpoint = self.catalog.by_tool_name(name)
         return self.of(endpoint.endpoint_id) if endpoint else None
+
+    def prepared(self, endpoint: Endpoint, arguments: Mapping[str, Any], what: str) -> Prepared:
+        """Arguments that the endpoint takes; `what` they are the arguments of begins the refusal.
+
+        Raises:
+            NotFound: it may not be run here.
+            InvalidInput: every fault, and arguments that work; nothing was sent.
+        """
+        tool = self.of(endpoint.endpoint_id)
+        if tool is None:
+            raise NotFound(f"This server may not run {endpoint.endpoint_id!r}.", hint="Its --only setting says so.")
+        found = tool.prepare(arguments)
+        if found.faults:
+            said = "; ".join(map(str, found.faults))
+            raise InvalidInput(
+                f"The arguments of {what} were refused here, before anything was sent or paid: {said}",
+                hint=f"Arguments that work: {json.dumps(example(endpoint.input_schema), ensure_ascii=False)}",
+                faults=found.faults,
+            )
+        return found
 
     def of(self, endpoint_id: str) -> Tool | None:
         """The tool of this endpoint; None where there is none or it may not be run."""

@@ -1,13 +1,9 @@
 """Running a model over a realtime connection: a row of inputs at once, or one at a time in a session."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
 
-from fal_mcp.catalog.endpoint import Endpoint
-from fal_mcp.errors import InvalidInput
-from fal_mcp.openapi.example import example
 from fal_mcp.tools import from_function, live
 from fal_mcp.tools.tool import Call, Outcome, Tool
 from fal_mcp.toolsets.discovery import Arguments, endpoint_of
@@ -47,7 +43,10 @@ def tools(models: Models) -> list[Tool]:
 
     async def run(arguments: RunArguments, call: Call) -> Outcome:
         endpoint = endpoint_of(models, arguments.endpoint_id)
-        checked = [_checked(models, endpoint, one, number) for number, one in enumerate(arguments.inputs, 1)]
+        checked = [
+            models.prepared(endpoint, one, f"input {number}").arguments
+            for number, one in enumerate(arguments.inputs, 1)
+        ]
         return await live.run(endpoint, checked, call, min(arguments.seconds, call.wait))
 
     async def open_(arguments: OpenArguments, call: Call) -> Outcome:
@@ -113,7 +112,7 @@ async def _open(models: Models, arguments: OpenArguments, call: Call) -> Outcome
 async def _send(models: Models, arguments: SendArguments, call: Call) -> Outcome:
     session = call.sessions().get(arguments.session_id, call.owner)
     endpoint = endpoint_of(models, session.job.endpoint_id)
-    checked = _checked(models, endpoint, arguments.arguments, 1)
+    checked = models.prepared(endpoint, arguments.arguments, "the input").arguments
     return await live.sent(endpoint, session, checked, call, arguments.seconds, arguments.newest_wins)
 
 
@@ -122,17 +121,3 @@ async def _close(arguments: CloseArguments, call: Call) -> Outcome:
     await call.sessions().close(session)
     data = {"status": "closed", "session_id": session.session_id, "answered": session.answered}
     return Outcome(data=data, note=f"Closed after {session.answered} answers.", is_plain=True)
-
-
-def _checked(models: Models, endpoint: Endpoint, arguments: Mapping[str, Any], number: int) -> dict[str, Any]:
-    tool = models.of(endpoint.endpoint_id)
-    assert tool is not None
-    prepared = tool.prepare(arguments)
-    if prepared.faults:
-        raise InvalidInput(
-            f"Input {number} was refused here, before anything was sent or paid: "
-            f"{'; '.join(map(str, prepared.faults))}",
-            hint=f"Arguments that work: {example(endpoint.input_schema)}",
-            faults=prepared.faults,
-        )
-    return prepared.arguments
