@@ -13,8 +13,8 @@ from benchmarks.call import KEY
 from fal_mcp import bundled
 from fal_mcp.config import Hosts, Settings
 from fal_mcp.emulator import Emulator, Script, serve
+from fal_mcp.outputs.previews import shrunk
 from fal_mcp.server import app
-from fal_mcp.tools.previews import shrunk
 
 ROUNDS = 10
 LLM, WORD = "nvidia/nemotron-3-nano-omni", 0.1

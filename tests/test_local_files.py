@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fal_mcp.errors import NotReadable
-from fal_mcp.local_files import Readable, path_in
+from fal_mcp.machine.readable import Readable, path_in
 
 BACKSLASH_PATHS = [
     "C:\\Windows\\win.ini",

@@ -14,11 +14,11 @@ from fal_mcp.catalog.source import Folder
 from fal_mcp.config import MORE_TOOLSETS, TOOLSETS, Settings
 from fal_mcp.server.calls import listed
 from fal_mcp.tools.tool import Tool
-from fal_mcp.toolsets import more, platform
+from fal_mcp.toolsets import optional, platform
 from fal_mcp.toolsets.selection import Selection
 from fal_mcp.toolsets.toolbox import USUAL, Toolbox
 
-SETS = (*USUAL, *more.SETS)
+SETS = (*USUAL, *optional.SETS)
 PAGE = Path(__file__).parents[1] / "docs" / "tools.md"
 HEAD = """\
 # Every tool
@@ -68,7 +68,7 @@ def test_the_page_says_what_there_is():
 
 
 def test_every_toolset_can_be_asked_for_by_name():
-    assert (tuple(USUAL), set(more.SETS)) == (TOOLSETS, set(MORE_TOOLSETS))
+    assert (tuple(USUAL), set(optional.SETS)) == (TOOLSETS, set(MORE_TOOLSETS))
 
 
 def test_every_operation_is_behind_the_tool_that_it_is_said_to_be_behind():

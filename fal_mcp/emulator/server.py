@@ -8,7 +8,7 @@ import uvicorn
 
 from fal_mcp.emulator.app import App
 from fal_mcp.emulator.emulator import Emulator
-from fal_mcp.loopback import listener, port_of
+from fal_mcp.machine.loopback import listener, port_of
 
 _LONGEST_GOODBYE = 5.0
 

@@ -15,7 +15,7 @@ from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from fal_mcp import __version__
 from fal_mcp.config import Settings
 from fal_mcp.server import gallery, tasks
-from fal_mcp.server.news import News
+from fal_mcp.server.list_changed import News
 from fal_mcp.server.shared import Shared
 
 if TYPE_CHECKING:
@@ -131,27 +131,27 @@ async def _call_tool(ctx: Any, params: types.CallToolRequestParams) -> Any:
 
 
 async def _list_resources(ctx: Any, params: Any) -> types.ListResourcesResult:
-    from fal_mcp.server import library
+    from fal_mcp.server.resources import models
 
-    return library.resources(ctx.lifespan_context.settings.hosts)
+    return models.resources(ctx.lifespan_context.settings.hosts)
 
 
 async def _list_templates(ctx: Any, params: Any) -> types.ListResourceTemplatesResult:
-    from fal_mcp.server import library
+    from fal_mcp.server.resources import models
 
-    return library.templates()
+    return models.templates()
 
 
 async def _read_resource(ctx: Any, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-    from fal_mcp.server import account_resources, job_resources, library
+    from fal_mcp.server.resources import account, jobs, models
 
     shared: Shared = ctx.lifespan_context
     uri = str(params.uri)
-    if uri.startswith(job_resources.PREFIX):
-        return await job_resources.read(shared, uri)
-    if uri.startswith(account_resources.PREFIXES):
-        return await account_resources.read(shared, uri)
-    return library.read(shared.tools.models, shared.settings.hosts, uri)
+    if uri.startswith(jobs.PREFIX):
+        return await jobs.read(shared, uri)
+    if uri.startswith(account.PREFIXES):
+        return await account.read(shared, uri)
+    return models.read(shared.tools.models, shared.settings.hosts, uri)
 
 
 async def _list_prompts(ctx: Any, params: Any) -> types.ListPromptsResult:
@@ -167,9 +167,9 @@ async def _get_prompt(ctx: Any, params: types.GetPromptRequestParams) -> types.G
 
 
 async def _complete(ctx: Any, params: types.CompleteRequestParams) -> types.CompleteResult:
-    from fal_mcp.server import library
+    from fal_mcp.server.resources import models
 
-    return library.complete(ctx.lifespan_context.tools.models, params)
+    return models.complete(ctx.lifespan_context.tools.models, params)
 
 
 async def _get_task(ctx: Any, params: tasks.TaskParams) -> Any:

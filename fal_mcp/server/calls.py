@@ -13,18 +13,18 @@ from typing import Any
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
-from fal_mcp import results
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.client.http import ADMIN_HINT, NO_ADMIN_KEY
 from fal_mcp.config import Settings
 from fal_mcp.errors import FalError, NotAuthorised, RequestRejected, ServiceFailed
 from fal_mcp.jobs.progress import Report
-from fal_mcp.server import gallery, tasks
-from fal_mcp.server.asking import InputNeeded, asker, secret_asker
+from fal_mcp.runs.call import Call
+from fal_mcp.server import gallery, results, tasks
+from fal_mcp.server.elicitation import InputNeeded, asker, secret_asker
 from fal_mcp.server.shared import Shared
 from fal_mcp.server.tasks import Run
 from fal_mcp.text import one_line
-from fal_mcp.tools.tool import Call, Tool
+from fal_mcp.tools.tool import Tool
 from fal_mcp.toolsets.selection import Selection
 from fal_mcp.toolsets.toolbox import Toolbox
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import uvicorn
 
 from fal_mcp.config import Settings
-from fal_mcp.loopback import listener, port_of
-from fal_mcp.server import app, callbacks
+from fal_mcp.machine.loopback import listener, port_of
+from fal_mcp.server import app, webhooks
 
 _GOODBYE_SECONDS = 3
 """An open listen stream would hold the exit for ever (facts/mcp, fact 15)."""
@@ -23,7 +23,7 @@ async def serve(settings: Settings, port: int, ready: Callable[[str], None]) -> 
 
 async def serve_app(server: app.FalServer, port: int, ready: Callable[[str], None]) -> None:
     """The same for a server that was built already."""
-    routes = callbacks.routes(server.shared)
+    routes = webhooks.routes(server.shared)
     starlette = server.streamable_http_app(host="127.0.0.1", custom_starlette_routes=routes)
     with listener(port) as listening:
         ready(f"http://127.0.0.1:{port_of(listening)}/mcp")

@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.lowlevel
 
-from fal_mcp import results
 from fal_mcp.errors import FalError, NotFound
 from fal_mcp.jobs.job import Job
-from fal_mcp.server import tasks
-from fal_mcp.tools import from_endpoint
+from fal_mcp.runs import answers
+from fal_mcp.server import results, tasks
 
 if TYPE_CHECKING:
     from fal_mcp.server.shared import Shared
@@ -53,7 +52,7 @@ async def _task(shared: "Shared", job: Job) -> dict[str, Any]:
         return tasks.described(job.job_id, "working", job.created, job.updated, job.state)
     call = shared.unheard()
     try:
-        answer = results.render(await from_endpoint.outcome(job, call))
+        answer = results.render(await answers.outcome(job, call))
     except FalError as error:
         answer = results.fail(error)
     return tasks.described(job.job_id, "completed", job.created, job.updated, result=tasks.inlined(answer))

@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from fal_mcp.errors import RequestRejected
-from fal_mcp.loopback import listener, port_of
+from fal_mcp.machine.loopback import listener, port_of
 
 LARGEST = 64 * 1024
 """Bytes of what is posted."""

@@ -15,9 +15,9 @@ import anyio.to_thread
 
 from fal_mcp import bundled
 from fal_mcp.config import Settings
-from fal_mcp.local_files import Readable
-from fal_mcp.output_files import OutputFolder
-from fal_mcp.variables import Variables
+from fal_mcp.machine.output_folder import OutputFolder
+from fal_mcp.machine.readable import Readable
+from fal_mcp.machine.variables import Variables
 
 # These take a quarter as long to import as the SDK itself: they come in with the first list or call.
 if TYPE_CHECKING:
@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from fal_mcp.client.fal import Fal
     from fal_mcp.jobs.jobs import Jobs
     from fal_mcp.jobs.sessions import Sessions
+    from fal_mcp.runs.call import Call
+    from fal_mcp.runs.pricing import Prices
     from fal_mcp.server.secret_page import SecretPages
     from fal_mcp.server.tasks import Tasks
-    from fal_mcp.tools.pricing import Prices
-    from fal_mcp.tools.tool import Call, Tool
+    from fal_mcp.tools.tool import Tool
     from fal_mcp.toolsets.selection import Selection
     from fal_mcp.toolsets.toolbox import Toolbox
 
@@ -125,7 +126,7 @@ class Shared:
     @cached_property
     def prices(self) -> "Prices":
         """What was asked about prices lately."""
-        from fal_mcp.tools.pricing import Prices
+        from fal_mcp.runs.pricing import Prices
 
         return Prices()
 
@@ -162,7 +163,7 @@ class Shared:
 
     def unheard(self) -> "Call":
         """What a resource or a task may use when it is read: nobody hears its progress."""
-        from fal_mcp.tools.tool import Call
+        from fal_mcp.runs.call import Call
 
         return Call(lambda: self.fal, self.tools.catalog, self.jobs, _nobody, output=self.output, kept=self.kept)
 

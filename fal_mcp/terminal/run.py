@@ -14,9 +14,11 @@ from rich.prompt import Confirm
 from fal_mcp.config import Settings
 from fal_mcp.errors import FalError
 from fal_mcp.jobs.progress import Report
+from fal_mcp.outputs.outcome import Outcome
+from fal_mcp.runs.call import Call
 from fal_mcp.server.shared import Shared
 from fal_mcp.text import one_line
-from fal_mcp.tools.tool import Call, Outcome, Tool
+from fal_mcp.tools.tool import Tool
 
 FAILED, WRONG = 1, 2
 _AS_LONG_AS_IT_TAKES = 24 * 3600.0

@@ -6,9 +6,17 @@ from typing import Any, TypeVar, cast
 import pydantic
 
 from fal_mcp.openapi.schema import Schema
-from fal_mcp.tools.tool import Call, Effect, KeyKind, Outcome, Tool
+from fal_mcp.outputs.outcome import Outcome
+from fal_mcp.runs.call import Call
+from fal_mcp.tools.tool import Effect, KeyKind, Tool
 
 A = TypeVar("A", bound=pydantic.BaseModel)
+
+
+class Arguments(pydantic.BaseModel):
+    """What every hand-made tool's arguments are made of: what is not named is refused."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
 
 
 def tool(

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from fal_mcp.errors import InvalidInput
-from fal_mcp.openapi.lean import brief, lean
+from fal_mcp.openapi.listed_schema import brief, lean
 from fal_mcp.openapi.operation import Operation
 from fal_mcp.openapi.schema import Schema
+from fal_mcp.outputs import shortening
+from fal_mcp.outputs.outcome import Outcome
+from fal_mcp.runs.call import Call
 from fal_mcp.text import clean, cut, one_line
-from fal_mcp.tools import pages, rules, whole
-from fal_mcp.tools.tool import Call, Effect, Outcome, Tool
+from fal_mcp.tools import pages, rules
+from fal_mcp.tools.tool import Effect, Tool
 
 _LONGEST_TEXT = 12_000
 _LARGEST_ANSWER = 240_000
@@ -96,7 +99,7 @@ def said(operation: Operation, answer: Any) -> Outcome:
     if answer is None:
         return Outcome(data={"done": True}, note=f"Done: {operation.summary}.", is_plain=True)
     told: dict[str, Any] = cast(dict[str, Any], answer) if isinstance(answer, dict) else {"answer": answer}
-    data, is_cut = whole.shortened(told, _LARGEST_ANSWER, pages.MOST_ROWS)
+    data, is_cut = shortening.shortened(told, _LARGEST_ANSWER, pages.MOST_ROWS)
     rows: Any = told.get(operation.rows) if operation.rows else told.get("answer")
     cuts = " Not all of it is told." if is_cut else ""
     if not isinstance(rows, list):

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from fal_mcp.errors import MaybeReceived, NotAuthorised, ServiceFailed
 from fal_mcp.openapi.operation import Operation
-from fal_mcp.tools.tool import Call
+from fal_mcp.runs.call import Call
 
 DEFAULT_ROWS = 100
 MOST_ROWS = 1000

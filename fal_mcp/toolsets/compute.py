@@ -10,11 +10,13 @@ from pydantic import Field
 from fal_mcp.errors import FalError, ServiceFailed
 from fal_mcp.jobs.follower import said
 from fal_mcp.jobs.job import Job, Order, costs_nothing
+from fal_mcp.outputs.outcome import Outcome
+from fal_mcp.runs.call import Call
 from fal_mcp.text import one_line
 from fal_mcp.tools import from_function, pages
-from fal_mcp.tools.tool import Call, Outcome, Tool
+from fal_mcp.tools.from_function import Arguments
+from fal_mcp.tools.tool import Tool
 from fal_mcp.toolsets import platform
-from fal_mcp.toolsets.discovery import Arguments
 
 _H100_HOUR = 1.89
 """USD, as published on 2026-05-25 (fact sheet §11); the API names no price."""

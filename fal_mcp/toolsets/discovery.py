@@ -6,26 +6,26 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from fal_mcp.catalog.endpoint import Endpoint, tool_name
 from fal_mcp.catalog.search import Hit
 from fal_mcp.errors import InvalidInput, NotFound
-from fal_mcp.openapi import lean
+from fal_mcp.openapi import listed_schema
 from fal_mcp.openapi.example import example
 from fal_mcp.openapi.schema import Schema, branches
+from fal_mcp.outputs.outcome import Outcome
+from fal_mcp.runs import with_queue, without_queue
+from fal_mcp.runs.call import Call
 from fal_mcp.text import clean, cut, one_line
-from fal_mcp.tools import direct, from_endpoint, from_function
-from fal_mcp.tools.tool import Call, Outcome, Tool
+from fal_mcp.tools import from_function
+from fal_mcp.tools.from_function import Arguments
+from fal_mcp.tools.tool import Tool
 from fal_mcp.toolsets.models import Models
 
 _LONGEST_LINE = 260
 _VALUES_A_PAGE = 200
 _LONGEST_SCHEMA = 24_000
-
-
-class Arguments(BaseModel):
-    model_config = ConfigDict(extra="forbid")
 
 
 class SearchArguments(Arguments):
@@ -165,7 +165,7 @@ def _get(models: Models, arguments: GetArguments) -> Outcome:
     endpoint = endpoint_of(models, arguments.endpoint_id)
     if arguments.argument is not None:
         return _values(endpoint, arguments.argument, arguments.page)
-    short = lean.lean(endpoint.input_schema)
+    short = listed_schema.lean(endpoint.input_schema)
     shown = json.dumps(short, ensure_ascii=False, separators=(",", ":"))
     filled = example(endpoint.input_schema)
     lines = [
@@ -239,13 +239,15 @@ async def _run(models: Models, arguments: RunArguments, call: Call) -> Outcome:
                 hint="Leave them out, or run it with mode queue.",
             )
         streamed = arguments.mode == "stream"
-        done = await direct.run(endpoint, prepared.arguments, call, is_streamed=streamed, save_to=arguments.save_to)
+        done = await without_queue.run(
+            endpoint, prepared.arguments, call, is_streamed=streamed, save_to=arguments.save_to
+        )
     else:
         chosen: dict[str, Any] = {"is_fresh": arguments.fresh, "save_to": arguments.save_to}
         chosen |= {"headers": _headers(arguments), "query": _query(arguments)}
         # With a webhook nobody waits unless told to: fal calls back, and the job can be looked at any time.
         wait = 0.0 if arguments.webhook_url and arguments.seconds is None else arguments.seconds
-        done = await from_endpoint.run_endpoint(endpoint, prepared.arguments, call, wait=wait, **chosen)
+        done = await with_queue.run_endpoint(endpoint, prepared.arguments, call, wait=wait, **chosen)
     return done.with_notes(prepared.notes)
 
 

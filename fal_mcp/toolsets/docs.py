@@ -2,10 +2,12 @@
 
 from pydantic import Field
 
+from fal_mcp.outputs.outcome import Outcome
+from fal_mcp.runs.call import Call
 from fal_mcp.text import clean
 from fal_mcp.tools import from_function
-from fal_mcp.tools.tool import Call, Outcome, Tool
-from fal_mcp.toolsets.discovery import Arguments
+from fal_mcp.tools.from_function import Arguments
+from fal_mcp.tools.tool import Tool
 
 _LONGEST = 20_000
 _ID = r"^\w[\w.-]*(/\w[\w.-]*)+$"

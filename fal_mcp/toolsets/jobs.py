@@ -8,10 +8,14 @@ from pydantic import Field
 
 from fal_mcp.errors import InvalidInput
 from fal_mcp.jobs.job import Job
+from fal_mcp.outputs.outcome import Outcome
+from fal_mcp.runs import answers
+from fal_mcp.runs.call import Call
 from fal_mcp.text import one_line
-from fal_mcp.tools import from_endpoint, from_function
-from fal_mcp.tools.tool import Call, Outcome, Tool
-from fal_mcp.toolsets.discovery import Arguments, endpoint_of
+from fal_mcp.tools import from_function
+from fal_mcp.tools.from_function import Arguments
+from fal_mcp.tools.tool import Tool
+from fal_mcp.toolsets.discovery import endpoint_of
 from fal_mcp.toolsets.models import Models
 
 _LONGEST_WAIT = 55.0
@@ -109,14 +113,14 @@ def tools(models: Models) -> list[Tool]:
 async def _wait(arguments: WaitArguments, call: Call) -> Outcome:
     job = call.jobs.get(arguments.job_id, call.owner)
     job = await call.jobs.wait(job, min(arguments.seconds, call.wait), call.tell)
-    return await from_endpoint.outcome(job, call)
+    return await answers.outcome(job, call)
 
 
 async def _get(arguments: LookArguments, call: Call) -> Outcome:
     if arguments.part is not None:
         return await _part(arguments.job_id, arguments.part, call)
     job = await call.jobs.billed(call.jobs.get(arguments.job_id, call.owner))
-    answer = await from_endpoint.outcome(job, call)
+    answer = await answers.outcome(job, call)
     gone = [item.url for item in answer.media[:_MOST_LOOKED_FOR] if await call.fal().media.is_gone(item.url)]
     if not gone:
         return answer
@@ -125,7 +129,7 @@ async def _get(arguments: LookArguments, call: Call) -> Outcome:
 
 
 async def _part(job_id: str, number: int, call: Call) -> Outcome:
-    text, count = await from_endpoint.part(call.jobs.get(job_id, call.owner), number, call.jobs)
+    text, count = await answers.part(call.jobs.get(job_id, call.owner), number, call.jobs)
     if number > count:
         raise InvalidInput(f"The output of {job_id[:80]!r} has {count} parts, and no part {number}.")
     data = {"job_id": job_id, "part": number, "parts": count, "text": text}

@@ -9,12 +9,14 @@ import anyio.to_thread
 from pydantic import Field
 
 from fal_mcp.errors import NotWritable, ServiceFailed
-from fal_mcp.output_files import slug
+from fal_mcp.machine.output_folder import slug
+from fal_mcp.outputs.outcome import Outcome
+from fal_mcp.runs.call import Call
 from fal_mcp.text import one_line
 from fal_mcp.tools import from_function, pages
-from fal_mcp.tools.tool import Call, Outcome, Tool
+from fal_mcp.tools.from_function import Arguments
+from fal_mcp.tools.tool import Tool
 from fal_mcp.toolsets import platform
-from fal_mcp.toolsets.discovery import Arguments
 
 
 class CreateArguments(Arguments):

@@ -11,8 +11,8 @@ from typing import Any
 
 from fal_mcp import bundled
 from fal_mcp.openapi import operation
+from fal_mcp.openapi.corrections import corrected
 from fal_mcp.openapi.operation import Operation
-from fal_mcp.openapi.platform import corrected
 from fal_mcp.tools import from_operation
 from fal_mcp.tools.tool import Effect, Tool
 

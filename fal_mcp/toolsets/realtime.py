@@ -4,9 +4,13 @@ from typing import Any
 
 from pydantic import Field
 
-from fal_mcp.tools import from_function, live
-from fal_mcp.tools.tool import Call, Outcome, Tool
-from fal_mcp.toolsets.discovery import Arguments, endpoint_of
+from fal_mcp.outputs.outcome import Outcome
+from fal_mcp.runs import realtime
+from fal_mcp.runs.call import Call
+from fal_mcp.tools import from_function
+from fal_mcp.tools.from_function import Arguments
+from fal_mcp.tools.tool import Tool
+from fal_mcp.toolsets.discovery import endpoint_of
 from fal_mcp.toolsets.models import Models
 
 MOST_INPUTS = 50
@@ -47,7 +51,7 @@ def tools(models: Models) -> list[Tool]:
             models.prepared(endpoint, one, f"input {number}").arguments
             for number, one in enumerate(arguments.inputs, 1)
         ]
-        return await live.run(endpoint, checked, call, min(arguments.seconds, call.wait))
+        return await realtime.run(endpoint, checked, call, min(arguments.seconds, call.wait))
 
     async def open_(arguments: OpenArguments, call: Call) -> Outcome:
         return await _open(models, arguments, call)
@@ -100,7 +104,7 @@ def tools(models: Models) -> list[Tool]:
 
 async def _open(models: Models, arguments: OpenArguments, call: Call) -> Outcome:
     endpoint = endpoint_of(models, arguments.endpoint_id)
-    session = await live.opened(endpoint, call, arguments.idle_seconds, arguments.max_buffering)
+    session = await realtime.opened(endpoint, call, arguments.idle_seconds, arguments.max_buffering)
     data = {"session_id": session.session_id, "job_id": session.job.job_id, "endpoint_id": endpoint.endpoint_id}
     note = (
         f"A session of {endpoint.endpoint_id} is open: call realtime_send with session_id {session.session_id!r}. It "
@@ -113,7 +117,7 @@ async def _send(models: Models, arguments: SendArguments, call: Call) -> Outcome
     session = call.sessions().get(arguments.session_id, call.owner)
     endpoint = endpoint_of(models, session.job.endpoint_id)
     checked = models.prepared(endpoint, arguments.arguments, "the input").arguments
-    return await live.sent(endpoint, session, checked, call, arguments.seconds, arguments.newest_wins)
+    return await realtime.sent(endpoint, session, checked, call, arguments.seconds, arguments.newest_wins)
 
 
 async def _close(arguments: CloseArguments, call: Call) -> Outcome:

@@ -16,14 +16,19 @@ import anyio
 import anyio.to_thread
 from pydantic import Field
 
-from fal_mcp.client.fetch import fetched
 from fal_mcp.errors import InvalidInput, NotWritable
-from fal_mcp.local_files import LocalFile, path_in
-from fal_mcp.output_files import slug
+from fal_mcp.machine import file_kind
+from fal_mcp.machine.output_folder import slug
+from fal_mcp.machine.public_url import fetched
+from fal_mcp.machine.readable import LocalFile, path_in
+from fal_mcp.outputs import saving
+from fal_mcp.outputs.outcome import Media, Outcome
+from fal_mcp.runs import input_files
+from fal_mcp.runs.call import Call
 from fal_mcp.text import one_line
-from fal_mcp.tools import files, from_function, saving
-from fal_mcp.tools.tool import Call, Media, Outcome, Tool
-from fal_mcp.toolsets.discovery import Arguments
+from fal_mcp.tools import from_function
+from fal_mcp.tools.from_function import Arguments
+from fal_mcp.tools.tool import Tool
 
 _MOST_BASE64 = 4_200_000
 _MOST_FETCHED = 2 * 1024**3
@@ -143,7 +148,7 @@ def tools() -> list[Tool]:
 async def _download(arguments: DownloadArguments, call: Call) -> Outcome:
     if call.output is None:
         raise NotWritable("This server saves no files: it has no --output-dir.")
-    item = await files.of_job(arguments.file, call) or Media(arguments.file, "file")
+    item = await input_files.of_job(arguments.file, call) or Media(arguments.file, "file")
     if not item.url.startswith("data:") and not call.fal().media.is_fals(item.url):
         raise InvalidInput(
             f"{one_line(arguments.file, 120)!r} is not on fal's hosts, and is not fetched.",
@@ -207,7 +212,7 @@ async def _upload(arguments: UploadArguments, call: Call) -> Outcome:
         path = path_in(arguments.path)
         if path is None:
             raise InvalidInput(f"{one_line(arguments.path, 120)!r} is not a path.", hint="Give url for an address.")
-        await files.may_read(path, call)
+        await input_files.may_read(path, call)
         with call.readable.opened(path) as file:
             return await _put(file, arguments, call, lifetime)
     if arguments.url is not None:
@@ -223,9 +228,9 @@ async def _upload(arguments: UploadArguments, call: Call) -> Outcome:
 async def _put(file: LocalFile, arguments: UploadArguments, call: Call, lifetime: int | None) -> Outcome:
     if not file.size:
         raise InvalidInput(f"{file.name!r} is empty.", hint="Give a file with something in it.")
-    head = await anyio.to_thread.run_sync(files.head_of, file)
-    kind = arguments.content_type or files.sniffed(head, arguments.name or file.name)
-    url = await files.upload(file, kind, call, lifetime=lifetime, access=arguments.access)
+    head = await anyio.to_thread.run_sync(input_files.head_of, file)
+    kind = arguments.content_type or file_kind.sniffed(head, arguments.name or file.name)
+    url = await input_files.upload(file, kind, call, lifetime=lifetime, access=arguments.access)
     kept = f"for {arguments.lifetime}" if arguments.lifetime else "as long as the account's settings say"
     data: dict[str, Any] = {"url": url, "size": file.size, "content_type": kind, "lifetime_s": lifetime}
     note = f"{file.name} ({kind}, {file.size:,} bytes) is at {url}; fal keeps it {kept}."

@@ -6,8 +6,9 @@ from typing import Any
 
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.tools.tool import Tool
-from fal_mcp.toolsets import analytics, discovery, jobs, many, platform, storage, usage
+from fal_mcp.toolsets import batch_and_chain, discovery, jobs, platform, storage
 from fal_mcp.toolsets.models import Models
+from fal_mcp.toolsets.reports import analytics, usage
 from fal_mcp.toolsets.selection import Selection
 
 _MOST_SELECTIONS = 100
@@ -16,7 +17,7 @@ _MOST_SELECTIONS = 100
 
 USUAL: Mapping[str, Callable[[Models], list[Tool]]] = {
     "models": discovery.tools,
-    "jobs": lambda models: [*jobs.tools(models), *many.tools(models)],
+    "jobs": lambda models: [*jobs.tools(models), *batch_and_chain.tools(models)],
     "storage": lambda models: storage.tools(),
     "usage": lambda models: [*usage.tools("usage"), *analytics.tools("usage"), *platform.tools("usage")],
 }
@@ -85,6 +86,6 @@ def _made(toolset: str, models: Models) -> list[Tool]:
     if toolset in USUAL:
         return USUAL[toolset](models)
     # Their argument models alone are as large as the rest of the toolbox.
-    from fal_mcp.toolsets import more
+    from fal_mcp.toolsets import optional
 
-    return more.SETS[toolset](models)
+    return optional.SETS[toolset](models)

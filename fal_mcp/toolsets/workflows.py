@@ -9,11 +9,14 @@ from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.errors import InvalidInput, NotFound
 from fal_mcp.openapi import faults
 from fal_mcp.openapi.schema import Schema, UnusableSchema, bundle
+from fal_mcp.outputs.outcome import Outcome
+from fal_mcp.runs import with_queue
+from fal_mcp.runs.call import Call
 from fal_mcp.text import clean, one_line
-from fal_mcp.tools import from_endpoint, from_function, pages
-from fal_mcp.tools.tool import Call, Outcome, Tool
+from fal_mcp.tools import from_function, pages
+from fal_mcp.tools.from_function import Arguments
+from fal_mcp.tools.tool import Tool
 from fal_mcp.toolsets import platform
-from fal_mcp.toolsets.discovery import Arguments
 from fal_mcp.toolsets.models import Models
 
 _NAME = r"^[a-zA-Z0-9_-]+$"
@@ -57,7 +60,7 @@ async def _run(models: Models, arguments: RunArguments, call: Call) -> Outcome:
     if wrong := faults.find(endpoint.input_schema, arguments.arguments):
         said = "; ".join(map(str, wrong))
         raise InvalidInput(f"The inputs of {endpoint_id!r} were refused here: {said}", faults=wrong)
-    return await from_endpoint.run_endpoint(endpoint, arguments.arguments, call)
+    return await with_queue.run_endpoint(endpoint, arguments.arguments, call)
 
 
 def _endpoint(endpoint_id: str, workflow: dict[str, Any]) -> Endpoint:

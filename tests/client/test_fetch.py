@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from fal_mcp.client.fetch import fetched
 from fal_mcp.errors import RequestRejected
+from fal_mcp.machine.public_url import fetched
 
 FORBIDDEN = [
     *(

@@ -9,8 +9,10 @@ from mcp.shared.exceptions import MCPError
 from fal_mcp import bundled
 from fal_mcp.config import Settings
 from fal_mcp.errors import GenerationFailed
+from fal_mcp.outputs.outcome import Outcome
+from fal_mcp.runs.call import Call
 from fal_mcp.server import app, http
-from fal_mcp.tools.tool import Call, Outcome, Tool
+from fal_mcp.tools.tool import Tool
 
 _NAME = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
 _YES = {"type": "object", "properties": {"confirm": {"type": "boolean"}}, "required": ["confirm"]}

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fal_mcp import bundled
-from fal_mcp.openapi.platform import corrected, differences
+from fal_mcp.openapi.corrections import corrected, differences
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus" / "platform" / "openapi.json"
 OURS: dict[str, Any] = json.loads((bundled.schemas() / "platform.json").read_text("utf-8"))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fal_mcp.openapi import faults
 from fal_mcp.openapi.example import example
-from fal_mcp.openapi.lean import lean
+from fal_mcp.openapi.listed_schema import lean
 from fal_mcp.openapi.repair import repair
 from fal_mcp.openapi.schema import Schema, check
 

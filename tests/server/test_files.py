@@ -24,8 +24,8 @@ from fal_mcp.config import Hosts, Settings
 from fal_mcp.emulator import Emulator, serve
 from fal_mcp.errors import FalError
 from fal_mcp.openapi.example import example
+from fal_mcp.runs import input_files
 from fal_mcp.server import app
-from fal_mcp.tools import files
 from tests.conftest import KEY, kept
 
 KONTEXT, TOOL = "fal-ai/flux-pro/kontext", "fal-ai_flux-pro_kontext"
@@ -240,7 +240,7 @@ async def test_every_file_argument_of_the_corpus_takes_a_path(tmp_path: Path, fo
         async with Client(app.build(settings)) as client:
             for endpoint in endpoints:
                 arguments = example(endpoint.input_schema)
-                given = files.find(endpoint, arguments)
+                given = input_files.find(endpoint, arguments)
                 for one in given:
                     _set(arguments, one.path, str(made[one.argument.kind]))
                 if not given:

@@ -152,7 +152,7 @@ async def test_a_wrong_input_is_refused_before_anything_is_opened(fal: Emulator,
     with anyio.fail_after(BOUND):
         async with host() as client:
             result = await client.call_tool("run_realtime", wrong)
-    assert result.is_error and "Input 2" in text(result) and "num_images" in text(result) and fal.calls == []
+    assert result.is_error and "input 2" in text(result) and "num_images" in text(result) and fal.calls == []
 
 
 async def test_closed_midway_it_says_how_far_it_came_and_keeps_what_came(fal: Emulator, host: Host):

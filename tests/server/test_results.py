@@ -23,10 +23,10 @@ from fal_mcp.client.media import MediaFiles
 from fal_mcp.config import Hosts, Settings
 from fal_mcp.emulator import Emulator, Script, StoredFile
 from fal_mcp.errors import NotWritable
-from fal_mcp.output_files import OutputFolder, slug
+from fal_mcp.machine.output_folder import OutputFolder, slug
+from fal_mcp.outputs.film_and_sound import film_seconds
+from fal_mcp.outputs.previews import shrunk
 from fal_mcp.server import app
-from fal_mcp.tools.posters import film_seconds
-from fal_mcp.tools.previews import shrunk
 
 TOOL, ENDPOINT = "fal-ai_flux_dev", "fal-ai/flux/dev"
 ARGUMENTS = {"prompt": "A red bicycle / at night!", "seed": 7}

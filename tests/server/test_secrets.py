@@ -19,8 +19,8 @@ from fal_mcp.client.fal import Fal
 from fal_mcp.config import Settings
 from fal_mcp.emulator import Emulator
 from fal_mcp.errors import FalError, NotReadable
+from fal_mcp.machine.variables import Variables
 from fal_mcp.server import app
-from fal_mcp.variables import Variables
 from tests.conftest import KEY
 from tests.server.http_host import BOUND, TASKS, served
 

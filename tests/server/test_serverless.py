@@ -15,9 +15,9 @@ from mcp.client import Client
 from fal_mcp.config import Settings
 from fal_mcp.emulator import Emulator, Reply
 from fal_mcp.errors import NotWritable
-from fal_mcp.output_files import OutputFolder
+from fal_mcp.machine.output_folder import OutputFolder
+from fal_mcp.outputs import saving
 from fal_mcp.server import app
-from fal_mcp.tools import saving
 from tests.conftest import KEY
 
 BOUND = 30

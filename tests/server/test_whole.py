@@ -19,8 +19,8 @@ from mcp.shared.exceptions import MCPError
 from fal_mcp.config import Settings
 from fal_mcp.emulator import Emulator, Script
 from fal_mcp.emulator.pictures import encoded
+from fal_mcp.outputs import shortening
 from fal_mcp.server import app
-from fal_mcp.tools import whole
 
 TOOL, ENDPOINT = "fal-ai_flux_dev", "fal-ai/flux/dev"
 ARGUMENTS = {"prompt": "x", "seed": 7}
@@ -147,15 +147,15 @@ async def test_nothing_invisible_reaches_the_answer(fal: Emulator, host: Host):
 @within(max_examples=60, deadline=None)
 @given(Json)
 def test_what_is_told_is_within_the_budget_and_says_when_it_is_not_all(value: Any):
-    short, is_cut = whole.shortened(value)
-    assert len(json.dumps(short, ensure_ascii=False)) <= whole.BUDGET
-    again, cut_again = whole.shortened(short)
+    short, is_cut = shortening.shortened(value)
+    assert len(json.dumps(short, ensure_ascii=False)) <= shortening.BUDGET
+    again, cut_again = shortening.shortened(short)
     assert again == short and (is_cut or not cut_again)
 
 
 @within(max_examples=60, deadline=None)
 @given(Json)
 def test_the_parts_are_the_whole(value: Any):
-    count = whole.parts(value)
-    assert json.loads("".join(whole.part(value, n) for n in range(1, count + 1))) == value
-    assert whole.part(value, count + 1) == ""
+    count = shortening.parts(value)
+    assert json.loads("".join(shortening.part(value, n) for n in range(1, count + 1))) == value
+    assert shortening.part(value, count + 1) == ""

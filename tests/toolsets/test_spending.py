@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fal_mcp.errors import ServiceFailed
 from fal_mcp.text import one_line
-from fal_mcp.toolsets import load, period, spending, statement
+from fal_mcp.toolsets.reports import costs, focus, performance, period
 
 AMOUNTS = st.decimals(0, 1_000_000, places=6).map(float)
 ROWS = st.lists(
@@ -27,47 +27,47 @@ def endpoint(row: Any) -> str:
 
 @given(rows=ROWS)
 def test_the_parts_sum_to_the_total_and_their_shares_to_at_most_a_hundred(rows: list[dict[str, Any]]):
-    parts = spending.parts(rows, endpoint)
-    assert sum(one.cost for one in parts) == spending.sums(rows)["USD"]
+    parts = costs.parts(rows, endpoint)
+    assert sum(one.cost for one in parts) == costs.sums(rows)["USD"]
     assert sum(one.share for one in parts) <= 100
     assert [one.cost for one in parts] == sorted((one.cost for one in parts), reverse=True)
 
 
 @given(rows=ROWS)
 def test_currencies_are_never_summed_with_each_other(rows: list[dict[str, Any]]):
-    for code, total in spending.sums(rows).items():
+    for code, total in costs.sums(rows).items():
         assert total == sum(Decimal(str(row["cost"])) for row in rows if row["currency"] == code)
 
 
 @given(now=st.decimals(0, 10**6, places=4), before=st.decimals(0, 10**6, places=4))
 def test_a_change_is_said_in_the_direction_that_it_has(now: Decimal, before: Decimal):
-    said = spending.change(now, before)
+    said = costs.change(now, before)
     assert (" more " in said) == (now > before > 0) and (" less " in said) == (now < before)
     assert ("after nothing" in said) == (before == 0 < now)
 
 
 def test_a_change_is_told_in_money_and_percent():
-    assert spending.change(Decimal("12.5"), Decimal(10)) == (
+    assert costs.change(Decimal("12.5"), Decimal(10)) == (
         "2.50 USD more (+25.0 %) than in the equally long period before (10.00 USD)"
     )
-    assert spending.change(Decimal(0), Decimal(4)).startswith("4.00 USD less (-100.0 %)")
-    assert spending.change(Decimal(0), Decimal(0)) == "as in the period before"
+    assert costs.change(Decimal(0), Decimal(4)).startswith("4.00 USD less (-100.0 %)")
+    assert costs.change(Decimal(0), Decimal(0)) == "as in the period before"
 
 
 @given(amount=st.decimals("0.000000001", "0.0099", places=9))
 def test_what_is_below_a_cent_is_never_told_as_nothing(amount: Decimal):
-    assert Decimal(spending.money(amount).split()[0]) > 0
+    assert Decimal(costs.money(amount).split()[0]) > 0
 
 
 def test_credits_never_make_a_share_of_more_than_everything():
     rows = [{"endpoint_id": "a", "cost": 9.0}, {"endpoint_id": "b", "cost": -8.999999999}]
-    assert [float(one.share) for one in spending.parts(rows, endpoint)] == [100.0, 0.0]
+    assert [float(one.share) for one in costs.parts(rows, endpoint)] == [100.0, 0.0]
 
 
 @pytest.mark.parametrize("cost", [None, "1", True, float("nan"), float("inf"), 1e300])
 def test_what_is_no_amount_is_refused_and_not_counted_as_nothing(cost: object):
     with pytest.raises(ServiceFailed, match="no amount"):
-        spending.cost({"cost_total": cost})
+        costs.cost({"cost_total": cost})
 
 
 MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1))
@@ -119,7 +119,7 @@ LOADS = st.lists(
 
 @given(rows=LOADS)
 def test_time_is_said_to_go_where_most_of_it_goes(rows: list[dict[str, Any]]):
-    spent, said = load.seconds(rows), load.verdict(rows)
+    spent, said = performance.seconds(rows), performance.verdict(rows)
     if any(spent.values()):
         assert said.startswith(f"Most time goes to {max(spent, key=lambda name: spent[name])}:")
     else:
@@ -135,11 +135,11 @@ def test_time_is_said_to_go_where_most_of_it_goes(rows: list[dict[str, Any]]):
     ],
 )
 def test_waiting_running_and_cold_starts_are_told_apart(row: dict[str, Any], where: str):
-    assert load.verdict([row]).startswith(f"Most time goes to {where}: ")
+    assert performance.verdict([row]).startswith(f"Most time goes to {where}: ")
 
 
 def test_a_statement_sums_what_is_billed_by_currency_and_service():
-    found = statement.read(
+    found = focus.read(
         "\ufeffServiceName,BilledCost,BillingCurrency\nflux,0.1,USD\nflux,0.2,USD\nveo,1,EUR\n,-0.05,USD\n"
     )
     assert found.billed == {
@@ -153,13 +153,13 @@ def test_a_statement_sums_what_is_billed_by_currency_and_service():
 )
 def test_what_is_no_report_is_refused(text: str):
     with pytest.raises(ServiceFailed):
-        statement.read(text)
+        focus.read(text)
 
 
 @given(text=st.text())
 def test_any_text_is_a_statement_or_refused(text: str):
     try:
-        found = statement.read(text)
+        found = focus.read(text)
     except ServiceFailed:
         return
     assert len(found.first) <= min(found.count, 5)

@@ -1,0 +1,1 @@
+"""What of this machine may be read or written, and what its files are."""

@@ -1,0 +1,1 @@
+"""What came out of a run: its files, how they are saved, shown and shortened."""

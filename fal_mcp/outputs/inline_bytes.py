@@ -1,0 +1,92 @@
+"""What came inside an answer and is nowhere else, put on this disk: bytes as what they are, with their paths in their
+place, and an answer that is too long to be told."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import anyio.to_thread
+
+from fal_mcp.errors import NotWritable
+from fal_mcp.machine.file_kind import sniffed
+from fal_mcp.machine.output_folder import OutputFolder
+from fal_mcp.outputs import media, previews, saving
+from fal_mcp.outputs.outcome import Media
+from fal_mcp.text import one_line
+
+_HEAD = 8192
+_UNKNOWN = "application/octet-stream"
+
+
+async def keep(output: Mapping[str, Any], folder: OutputFolder, stem: str) -> tuple[dict[str, Any], dict[str, Media]]:
+    """`output` as JSON has it, and the files that were written, by their paths. What cannot be written is told in its
+    place: a result that is paid for is never lost to a full disk."""
+    kept = _Kept(folder, stem)
+    value = await anyio.to_thread.run_sync(kept.value, dict(output))
+    return value, kept.files
+
+
+async def written(output: Mapping[str, Any], folder: OutputFolder, stem: str) -> Path:
+    """Where all of `output` is now, as a JSON file.
+
+    Raises:
+        NotWritable: it cannot be written.
+    """
+
+    async def each(take: saving.Take) -> None:
+        await take(await anyio.to_thread.run_sync(_json, output))
+
+    return await saving.write(each, folder, folder.place(None), stem, lambda head: ".json")
+
+
+def _json(output: Mapping[str, Any]) -> bytes:
+    return json.dumps(output, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+class _Kept:
+    """The files of one output, so far."""
+
+    def __init__(self, folder: OutputFolder, stem: str) -> None:
+        self.files: dict[str, Media] = {}
+        self._folder = folder
+        self._stem = stem
+
+    def value(self, value: Any, name: str = "", about: Mapping[str, Any] | None = None) -> Any:
+        """`value`, with a path for all bytes in it; `about` is the object it stands in."""
+        if isinstance(value, dict):
+            item = cast(dict[str, Any], value)
+            return {key: self.value(part, f"{name}.{key}" if name else key, item) for key, part in item.items()}
+        if isinstance(value, list):
+            return [self.value(part, name, about) for part in cast(list[Any], value)]
+        content = previews.unpacked(value) if isinstance(value, str) and value.startswith("data:") else value
+        return self._file(content, name, about or {}) if isinstance(content, bytes) else value
+
+    def _file(self, content: bytes, name: str, about: Mapping[str, Any]) -> str:
+        if len(self.files) >= media.MOST_FILES:
+            return f"{len(content)} bytes, not kept: {media.MOST_FILES} files of one answer are the most"
+        try:
+            content_type = _type(content, about)
+            path = self._written(content, saving.ending_of(content_type))
+        except NotWritable as error:
+            return f"{len(content)} bytes, not kept: {error.message}"
+        told = {**about, "content_type": content_type, "file_size": len(content)}
+        self.files[str(path)] = media.described(path.as_uri(), name, told)
+        return str(path)
+
+    def _written(self, content: bytes, ending: str) -> Path:
+        stream, unfinished = self._folder.begin(self._folder.place(None))
+        try:
+            with stream:
+                stream.write(content)
+            return self._folder.finish(unfinished, f"{self._stem}-{len(self.files) + 1}", ending)
+        except OSError as error:
+            raise NotWritable(f"A file could not be written: {error.strerror}.") from error
+        finally:
+            self._folder.drop(unfinished)
+
+
+def _type(content: bytes, about: Mapping[str, Any]) -> str:
+    """By what the bytes are, and by what is said of them where they do not tell."""
+    found, told = sniffed(content[:_HEAD], ""), about.get("content_type")
+    return one_line(told, 100) if found == _UNKNOWN and isinstance(told, str) and told else found

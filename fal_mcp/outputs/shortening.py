@@ -1,0 +1,154 @@
+"""An output as it is told: within a budget, without what nobody can see, its `data:` URIs named instead; and the whole
+of it in parts. Pure.
+
+A result of 60 MB in an answer ends a conversation (facts/mcp §5.4); nothing of it is lost by telling less.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar, cast
+
+import anyio.to_thread
+
+from fal_mcp.outputs.outcome import Media
+from fal_mcp.text import escaped, visible
+
+T = TypeVar("T")
+BUDGET = 48_000
+"""Characters of JSON."""
+PART = 30_000
+"""Characters of JSON in one part."""
+_MANY_VALUES = 5000
+_LONG_TEXT = 1_000_000
+_MOST_DEPTH = 24
+_MOST_KEYS = 400
+_LARGEST = (200, 6000)
+_SMALLEST = (1, 40)
+
+
+def is_large(output: Any) -> bool:
+    """Whether it takes a while to go through: more than 5,000 values, or a text of a megabyte."""
+    waiting: list[Any] = [output]
+    seen = 0
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str) and len(value) > _LONG_TEXT:
+            return True
+        if isinstance(value, (dict, list)):
+            inner = cast(list[Any], list(value.values()) if isinstance(value, dict) else value)
+            seen += len(inner)
+            if seen > _MANY_VALUES:
+                return True
+            waiting += inner
+    return False
+
+
+def reference(job_id: str, number: int) -> str:
+    """The `number`-th file of a job, from 1, as an argument or a resource."""
+    return f"fal://jobs/{job_id}/files/{number}"
+
+
+def named(media: Sequence[Media], job_id: str) -> tuple[Media, ...]:
+    """The same files, each `data:` URI replaced by its reference."""
+    return tuple(
+        replace(item, url=reference(job_id, number)) if item.url.startswith("data:") else item
+        for number, item in enumerate(media, 1)
+    )
+
+
+def without_data(output: Any, media: Sequence[Media], job_id: str) -> Any:
+    """The output with the reference of each file that it held as a `data:` URI."""
+    names = {
+        before.url: after.url
+        for before, after in zip(media, named(media, job_id), strict=True)
+        if before.url != after.url
+    }
+    return _renamed(output, names, 0) if names else output
+
+
+def shortened(
+    output: Any, budget: int = BUDGET, most_items: int = _LARGEST[0], most_characters: int = _LARGEST[1]
+) -> tuple[Any, bool]:
+    """The output in at most `budget` characters of JSON, and whether anything was left out of it. What was left out
+    stands where it was: `{"left_out": 9800}` at a list's end, an ellipsis in a text."""
+    items, characters = most_items, most_characters
+    while True:
+        cut = _Cut(items, characters)
+        short = cut.of(output, 0)
+        if len(json.dumps(short, ensure_ascii=False)) <= budget:
+            return short, cut.is_cut
+        if (items, characters) == _SMALLEST:
+            return {"left_out": "all of it"}, True
+        items, characters = max(items // 3, _SMALLEST[0]), max(characters // 3, _SMALLEST[1])
+
+
+def parts(output: Any) -> int:
+    """How many parts the whole output has."""
+    return max(math.ceil(len(_text(output)) / PART), 1)
+
+
+def part(output: Any, number: int) -> str:
+    """The `number`-th part of the output's JSON text, from 1; all of them, one after the other, are the whole."""
+    return _text(output)[(number - 1) * PART : number * PART]
+
+
+class _Cut:
+    """One attempt at a size."""
+
+    def __init__(self, items: int, characters: int) -> None:
+        self._items = items
+        self._characters = characters
+        self.is_cut = False
+
+    def of(self, value: Any, depth: int) -> Any:
+        if isinstance(value, str):
+            return self._string(value)
+        if not isinstance(value, (dict, list)):
+            return value
+        if depth > _MOST_DEPTH:
+            return self._left_out("nested deeper")
+        if isinstance(value, list):
+            return self._list(cast(list[Any], value), depth)
+        return self._object(cast(dict[str, Any], value), depth)
+
+    def _string(self, value: str) -> str:
+        if len(value) > self._characters:
+            self.is_cut = True
+            return visible(f"{value[: self._characters]}… ({len(value):,} characters)")
+        return visible(value)
+
+    def _list(self, value: list[Any], depth: int) -> list[Any]:
+        kept = [self.of(item, depth + 1) for item in value[: self._items]]
+        return kept if len(value) == len(kept) else [*kept, self._left_out(len(value) - len(kept))]
+
+    def _object(self, value: dict[str, Any], depth: int) -> dict[str, Any]:
+        most = min(_MOST_KEYS, self._items * 4)
+        kept = {visible(key[:200]): self.of(item, depth + 1) for key, item in list(value.items())[:most]}
+        return kept if len(value) <= most else {**kept, **self._left_out(len(value) - most)}
+
+    def _left_out(self, what: Any) -> dict[str, Any]:
+        self.is_cut = True
+        return {"left_out": what}
+
+
+def _renamed(value: Any, names: Mapping[str, str], depth: int) -> Any:
+    if isinstance(value, str):
+        return names.get(value, value)
+    if depth > _MOST_DEPTH or not isinstance(value, (dict, list)):
+        return value
+    if isinstance(value, list):
+        return [_renamed(item, names, depth + 1) for item in cast(list[Any], value)]
+    return {key: _renamed(item, names, depth + 1) for key, item in cast(dict[str, Any], value).items()}
+
+
+def _text(output: Any) -> str:
+    return escaped(json.dumps(output, ensure_ascii=False, separators=(",", ":")))
+
+
+async def aside(output: Any, work: Callable[..., T], *arguments: Any) -> T:
+    """Work on a large output in a thread, so that no other call waits for it."""
+    if is_large(output):
+        return await anyio.to_thread.run_sync(work, *arguments)
+    return work(*arguments)

@@ -1,0 +1,120 @@
+"""What one call may use: fal, the ledger, the user, this machine, and the time it has."""
+
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fal_mcp.catalog.catalog import Catalog
+from fal_mcp.client.fal import Fal
+from fal_mcp.errors import BudgetExceeded, RequestRejected
+from fal_mcp.jobs.jobs import Jobs
+from fal_mcp.jobs.progress import Report
+from fal_mcp.jobs.sessions import Sessions
+from fal_mcp.machine.output_folder import OutputFolder
+from fal_mcp.machine.readable import Readable
+from fal_mcp.machine.variables import Variables
+from fal_mcp.runs.pricing import Prices
+
+_SAY_SECONDS = 0.5
+_APPROVAL: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"approve": {"type": "boolean", "title": "Approve", "description": "Whether it may be paid for."}},
+    "required": ["approve"],
+}
+_AGREEMENT: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"agree": {"type": "boolean", "title": "Agree", "description": "Whether it may be done."}},
+    "required": ["agree"],
+}
+
+
+class CannotAsk(Exception):
+    """The client has no way to ask its user anything."""
+
+
+async def _nobody(question: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    raise CannotAsk
+
+
+async def _no_page(name: str, purpose: str) -> str | None:
+    raise CannotAsk
+
+
+def _no_sessions() -> Sessions:
+    raise RequestRejected("Nothing is kept between calls here.", hint="Use run_realtime: it sends all inputs at once.")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What one call may use, and where its progress goes."""
+
+    fal: Callable[[], Fal]
+    """The way to fal, opened when it is first asked for."""
+    catalog: Catalog
+    jobs: Jobs
+    tell: Callable[[Report], Awaitable[None]]
+    ask: Callable[[str, Mapping[str, Any]], Coroutine[Any, Any, Mapping[str, Any] | None]] = field(default=_nobody)
+    """Asks the user for the properties of a schema; None where they decline. Raises `CannotAsk`."""
+    ask_secret: Callable[[str, str], Coroutine[Any, Any, str | None]] = field(default=_no_page)
+    """Asks the user for the secret of a name, past the client and the model, with a sentence on where it goes; None
+    where they decline. Raises `CannotAsk`, and `TimeoutError` where no answer comes."""
+    wait: float = 50.0
+    """Seconds for which this call may hold the line."""
+    owner: str = "local"
+    prices: Prices = field(default_factory=Prices)
+    readable: Readable = field(default_factory=Readable)
+    variables: Variables = field(default_factory=Variables)
+    """The environment variables that may become secrets."""
+    shows_previews: bool = False
+    output: OutputFolder | None = None
+    """Where what comes out is saved; nowhere where there is none."""
+    kept: OutputFolder = field(default_factory=lambda: OutputFolder(Path(tempfile.gettempdir(), "fal-mcp")))
+    """Where bytes that came inside an answer are put, which no address leads to."""
+    secrets: Path = field(default_factory=lambda: Path(tempfile.gettempdir(), "fal-mcp", "keys"))
+    """Where a new key is written."""
+    sessions: Callable[[], Sessions] = field(default=_no_sessions)
+    """The realtime connections that are kept between calls."""
+    began: Callable[[str], None] = lambda job_id: None
+    """Told the id of the paid job that this call began."""
+    _said: list[float] = field(default_factory=lambda: [float("-inf")])
+    """When a line was last reported."""
+
+    async def say(self, text: str) -> None:
+        """Report progress that is not a job's."""
+        await self.tell(Report(0.0, None, text))
+
+    async def say_now_and_then(self, text: str) -> None:
+        """Report one of many lines: at most twice a second, so that a flood reaches nobody."""
+        now = time.monotonic()
+        if now - self._said[0] >= _SAY_SECONDS:
+            self._said[0] = now
+            await self.say(text)
+
+    async def agree(self, question: str) -> bool | None:
+        """Whether the user says yes to something that cannot be undone; None where nobody can be asked."""
+        try:
+            answer = await self.ask(question, _AGREEMENT)
+        except CannotAsk:
+            return None
+        return answer is not None and answer.get("agree") is True
+
+    async def approve(self, question: str, way_out: str | None = None) -> None:
+        """Ask the user whether something may be paid for. `way_out` is the hint where nobody can be asked.
+
+        Raises:
+            BudgetExceeded: the answer is no, or none came, or nobody can be asked.
+        """
+        try:
+            answer = await self.ask(question, _APPROVAL)
+        except CannotAsk as error:
+            raise BudgetExceeded(
+                f"{question} This needs the user's approval, and this client cannot ask.",
+                hint=way_out
+                or "Nothing was sent. Ask the user to raise the server's --approve-over, or choose a cheaper one.",
+            ) from error
+        if answer is None or answer.get("approve") is not True:
+            hint = "Nothing was sent. Do not ask again unless told to."
+            raise BudgetExceeded(f"{question} The user did not approve it.", hint=hint)

@@ -1,0 +1,215 @@
+"""Runs over a realtime connection: inputs in a row, or one at a time in a session; each checked and paid for as any
+other run is."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fal_mcp.catalog.endpoint import Endpoint
+from fal_mcp.catalog.price import Quote
+from fal_mcp.errors import FalError, MaybeReceived, NotWritable, RequestRejected
+from fal_mcp.jobs.follower import said
+from fal_mcp.jobs.job import Job, Order, costs_nothing
+from fal_mcp.jobs.progress import Report
+from fal_mcp.jobs.sessions import Input, Session
+from fal_mcp.outputs import inline_bytes, media, previews, saving, shortening
+from fal_mcp.outputs.outcome import Media, Outcome
+from fal_mcp.runs import answers, input_files, with_queue
+from fal_mcp.runs.call import Call
+from fal_mcp.text import one_line
+
+_LONGEST_LINE = 400
+_SUM = "the sum of its inputs, as far as their prices are known"
+
+
+@dataclass(slots=True)
+class Came:
+    """What came of a run so far, and what ended it before its end."""
+
+    prices: tuple[float, ...] = ()
+    """What each input costs, in their order; none where one of them is not known."""
+    outputs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    files: dict[str, Media] = field(default_factory=dict[str, Media])
+    """By their addresses, each once."""
+    saved: dict[str, str] = field(default_factory=dict[str, str])
+    """Where those that came as bytes are, by their addresses."""
+    stopped: FalError | None = None
+
+    async def take(self, endpoint_id: str, arguments: Mapping[str, Any], answer: Mapping[str, Any], call: Call) -> None:
+        """Add an answer, its files written down."""
+        output, written = await inline_bytes.keep(answer, call.kept, saving.stem_of(endpoint_id, arguments, answer))
+        self.outputs.append(output)
+        found = await shortening.aside(output, media.find, output)
+        self.files |= {item.url: item for item in (*written.values(), *found)}
+        self.saved |= {item.url: path for path, item in written.items()}
+
+
+async def run(endpoint: Endpoint, inputs: Sequence[Mapping[str, Any]], call: Call, seconds: float) -> Outcome:
+    """Send all inputs in their order and answer with all outputs, as far as they came within so many seconds.
+
+    Raises:
+        FalError: nothing came.
+    """
+    call.fal().need_key()
+    ready = [await input_files.put_up(endpoint, one, call) for one in inputs]
+    quoted, prices = await _quoted(endpoint, ready, call)
+    order = with_queue.order_of(endpoint, {"realtime": ready}, call.owner, quoted)
+    await with_queue.approved(order, call)
+    job = call.jobs.ledger.begin(order, call.jobs.limits)
+    came, began = Came(prices), time.monotonic()
+    try:
+        await _converse(endpoint, ready, call, seconds, came)
+    except FalError as error:
+        came.stopped = error
+    except BaseException:
+        _broken_off(job, came, len(ready), call)
+        raise
+    ran = round(time.monotonic() - began, 3)
+    return await _told(_noted(job, came, ran, call), came, len(ready), call)
+
+
+async def opened(endpoint: Endpoint, call: Call, idle: float, max_buffering: int | None = None) -> Session:
+    """A session that is ready for inputs. What it costs is decided input by input.
+
+    Raises:
+        FalError: as for `Sessions.open`.
+    """
+    call.fal().need_key()
+    order = Order(endpoint.endpoint_id, {"realtime": "session"}, call.owner, 0.0, _SUM)
+    return await call.sessions().open(order, idle, max_buffering)
+
+
+async def sent(
+    endpoint: Endpoint, session: Session, arguments: Mapping[str, Any], call: Call, seconds: float, newest_wins: bool
+) -> Outcome:
+    """One input's answer, or that a newer input took its place.
+
+    Raises:
+        FalError: as for `Sessions.send`.
+    """
+    ready = await input_files.put_up(endpoint, arguments, call)
+    order = with_queue.order_of(endpoint, ready, call.owner, await with_queue.quote(endpoint, ready, call))
+    await with_queue.approved(order, call)
+    answer = await call.sessions().send(session, Input(order, seconds, newest_wins))
+    data: dict[str, Any] = {"session_id": session.session_id, "job_id": session.job.job_id}
+    if answer is None:
+        note = "A newer input took its place: it was not sent and costs nothing."
+        return Outcome(data={"status": "replaced", **data, "outputs": []}, note=note, is_plain=True)
+    came = Came()
+    await came.take(endpoint.endpoint_id, ready, answer, call)
+    price = f"about {order.price:.4g} USD" if order.price is not None else f"cost not known ({order.price_note})"
+    data |= {"cost": {"usd": order.price, "is_estimate": True, "note": order.price_note}}
+    outcome, is_cut = await _outcome(
+        f"{endpoint.endpoint_id} answered; {price}.", {"status": "completed", **data}, came, call
+    )
+    if not is_cut:
+        return outcome
+    return await _kept_whole(outcome, came, saving.stem_of(endpoint.endpoint_id, ready, answer), call)
+
+
+async def _quoted(
+    endpoint: Endpoint, inputs: Sequence[Mapping[str, Any]], call: Call
+) -> tuple[Quote, tuple[float, ...]]:
+    """What all inputs cost, and each of them; where one's price is not known, neither is."""
+    prices: list[float] = []
+    for number, arguments in enumerate(inputs, 1):
+        one = await with_queue.quote(endpoint, arguments, call)
+        if len(inputs) == 1:
+            return one, () if one.amount is None else (one.amount,)
+        if one.amount is None:
+            return replace(one, note=f"input {number}: {one.note}"), ()
+        prices.append(one.amount)
+    return Quote(round(sum(prices), 6), f"{len(inputs)} inputs, each by its own arguments"), tuple(prices)
+
+
+async def _converse(
+    endpoint: Endpoint, inputs: Sequence[Mapping[str, Any]], call: Call, seconds: float, came: Came
+) -> None:
+    await call.say("connecting")
+    deadline = time.monotonic() + seconds
+    async with call.fal().realtime.opened(endpoint.endpoint_id) as line:
+        for number, arguments in enumerate(inputs, 1):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                late = f"{seconds:g} seconds were over before input {number} was sent."
+                raise RequestRejected(late, hint="Send what is left in another call.")
+            await came.take(endpoint.endpoint_id, arguments, await line.ask(arguments, left), call)
+            await call.tell(Report(float(number), float(len(inputs)), f"{number} of {len(inputs)}"))
+
+
+def _broken_off(job: Job, came: Came, count: int, call: Call) -> None:
+    """Write down what came before the call was broken off; what was under way then may be paid for."""
+    price = _paid(job, came, 1)
+    if not came.outputs:
+        return call.jobs.note(job, state="unknown", price=price)
+    error = MaybeReceived(f"The call was broken off after {len(came.outputs)} of {count} inputs were answered.")
+    call.jobs.note(job, state="completed", output={"outputs": came.outputs}, error=said(error), price=price)
+
+
+def _noted(job: Job, came: Came, ran: float, call: Call) -> Job:
+    """The job as it ended, written down.
+
+    Raises:
+        FalError: nothing came of it.
+    """
+    lost = came.stopped is not None and not costs_nothing(came.stopped)
+    price = _paid(job, came, int(lost))
+    if came.stopped is not None and not came.outputs:
+        state = "unknown" if lost else "failed"
+        call.jobs.note(job, state=state, error=said(came.stopped), run_seconds=ran, price=price)
+        raise came.stopped
+    columns: dict[str, Any] = {"state": "completed", "run_seconds": ran, "price": price}
+    call.jobs.note(job, output={"outputs": came.outputs}, **columns)
+    return replace(job, **columns)
+
+
+def _paid(job: Job, came: Came, lost: int) -> float | None:
+    """What the answers that came cost, and those that may be paid for besides."""
+    return None if job.price is None else round(sum(came.prices[: len(came.outputs) + lost]), 6)
+
+
+async def _told(job: Job, came: Came, count: int, call: Call) -> Outcome:
+    stopped = came.stopped
+    data: dict[str, Any] = {
+        "status": "partial" if stopped else "completed",
+        "endpoint_id": job.endpoint_id,
+        "job_id": job.job_id,
+        "timing": {"run_s": job.run_seconds},
+        "cost": answers.cost_of(job),
+        **({"error": stopped.message} if stopped else {}),
+    }
+    note = (
+        f"{len(came.outputs)} of {count} inputs of {job.endpoint_id} were answered in {job.run_seconds:.1f} s; "
+        f"{answers.costs(job)}."
+    )
+    why = f"\n{stopped.message} {stopped.hint}".rstrip() if stopped else ""
+    outcome, is_cut = await _outcome(note + why, data, came, call)
+    rest = f"\nNot all of it is told here; get_job with job_id {job.job_id!r} and part gives the rest."
+    return replace(outcome, note=outcome.note + rest) if is_cut else outcome
+
+
+async def _kept_whole(outcome: Outcome, came: Came, stem: str, call: Call) -> Outcome:
+    """The same, and where all of the answer is: the ledger has none of a session's."""
+    try:
+        path = str(await inline_bytes.written(came.outputs[0], call.kept, stem))
+    except NotWritable as error:
+        return replace(outcome, note=f"{outcome.note}\nNot all of it is told here, and it is not kept: {error.message}")
+    note = f"{outcome.note}\nNot all of it is told here; all of it is in {path}"
+    return replace(outcome, data={**outcome.data, "output_path": path}, note=note)
+
+
+async def _outcome(note: str, data: Mapping[str, Any], came: Came, call: Call) -> tuple[Outcome, bool]:
+    """The answer, and whether anything was left out of it."""
+    found = tuple(came.files.values())[: media.MOST_FILES]
+    outputs, is_cut = await shortening.aside(came.outputs, shortening.shortened, came.outputs)
+    lines = [_line(number, output) for number, output in enumerate(outputs, 1)]
+    told = {**data, "outputs": outputs, "files": [answers.about(item, came.saved) for item in found]}
+    shown = await previews.of(found, call.fal()) if call.shows_previews else previews.Seen()
+    text = "\n".join([note, *lines])
+    return Outcome(data=told, media=found, note=text, previews=shown.previews, is_plain=True), is_cut
+
+
+def _line(number: int, output: Mapping[str, Any]) -> str:
+    return f"{number}: {one_line(json.dumps(output, ensure_ascii=False), _LONGEST_LINE)}"

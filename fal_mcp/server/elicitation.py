@@ -1,0 +1,151 @@
+"""Asks the user something, in both protocol eras and in tasks. No answer within five minutes is none."""
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import mcp_types as types
+
+from fal_mcp.runs.call import CannotAsk
+from fal_mcp.server.tasks import Run
+
+if TYPE_CHECKING:
+    from fal_mcp.server.secret_page import SecretPage, SecretPages
+
+_KEY = "input"
+_LONGEST_ANSWER = 300.0
+Ask = Callable[[str, Mapping[str, Any]], Coroutine[Any, Any, Mapping[str, Any] | None]]
+AskSecret = Callable[[str, str], Coroutine[Any, Any, str | None]]
+
+
+class InputNeeded(Exception):
+    """Revision 2026-07-28 has no questions from the server: the call is answered with the question, and repeated."""
+
+    def __init__(self, result: types.InputRequiredResult) -> None:
+        super().__init__()
+        self.result = result
+
+
+def asker(ctx: Any, params: types.CallToolRequestParams, run: Run | None) -> Ask:
+    """What asks the user of this call; None is what they answer by declining, or by not answering.
+
+    The question goes into the sealed state with the arguments it is about: a yes to one thing is none to another.
+    """
+
+    async def ask(question: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        capabilities = ctx.session.client_capabilities
+        if not _takes_forms(capabilities):
+            raise CannotAsk
+        if run is not None and run.is_task:
+            return await _in_task(run, question, schema)
+        if str(ctx.protocol_version) >= "2026":
+            return _in_retry(params, question, schema)
+        with anyio.move_on_after(_LONGEST_ANSWER):
+            return _content(await ctx.session.elicit_form(question, dict(schema), ctx.request_id))
+        return None
+
+    return ask
+
+
+def secret_asker(
+    ctx: Any, params: types.CallToolRequestParams, run: Run | None, pages: Callable[[], "SecretPages"]
+) -> AskSecret:
+    """What asks the user of this call for a secret, on a page of this machine; None where they decline.
+
+    The question goes to the client, the answer past it. Raises `TimeoutError` where none comes while the page is there.
+    """
+
+    async def ask(name: str, purpose: str) -> str | None:
+        if not _opens_urls(ctx.session.client_capabilities):
+            raise CannotAsk
+        answer = (params.input_responses or {}).get(_KEY)
+        page = pages().find(params.request_state)
+        if params.request_state is not None and answer is not None:
+            return await _written_by_now(page, answer)
+        page = page or await pages().open(name, purpose)
+        # Looked at only now: while the page was opened, the call may have become a task.
+        if run is not None and run.is_task:
+            return await _written(page, _answer_in_task(run, _leading_to(page)))
+        if str(ctx.protocol_version) >= "2026":
+            asked: types.InputRequests = {_KEY: _leading_to(page)}
+            # The seal binds the page's id to the tool and the arguments, and so to the question.
+            raise InputNeeded(types.InputRequiredResult(input_requests=asked, request_state=page.id))
+        value = await _written(page, ctx.session.elicit_url(_message(page), page.url, page.id, ctx.request_id))
+        if value is not None:
+            await ctx.session.send_elicit_complete(page.id, ctx.request_id)
+        return value
+
+    return ask
+
+
+def _takes_forms(capabilities: types.ClientCapabilities | None) -> bool:
+    """An empty declaration means forms (client/elicitation, 2025-11-25)."""
+    elicitation = capabilities.elicitation if capabilities is not None else None
+    return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
+
+
+def _opens_urls(capabilities: types.ClientCapabilities | None) -> bool:
+    return (
+        capabilities is not None and capabilities.elicitation is not None and capabilities.elicitation.url is not None
+    )
+
+
+async def _written(page: "SecretPage", answer: Awaitable[Any]) -> str | None:
+    """What the user writes on the page, if they accept to go there, which says nothing of having written."""
+    with closing(page), anyio.fail_after(page.lifetime):
+        return await page.value() if _content(await answer) is not None else None
+
+
+async def _written_by_now(page: "SecretPage | None", answer: Any) -> str | None:
+    """The same where the call is repeated with the answer, and the page may be gone by then."""
+    if page is None:
+        raise TimeoutError
+    with closing(page):
+        return await page.value() if _content(answer) is not None else None
+
+
+async def _in_task(run: Run, question: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    with anyio.move_on_after(_LONGEST_ANSWER):
+        return _content(await _answer_in_task(run, _request(question, schema)))
+    return None
+
+
+async def _answer_in_task(run: Run, request: types.ElicitRequest) -> types.ElicitResult | None:
+    answer = await run.ask(request.model_dump(mode="json", by_alias=True, exclude_none=True))
+    try:
+        return types.ElicitResult.model_validate(answer)
+    except ValueError:
+        return None
+
+
+def _in_retry(
+    params: types.CallToolRequestParams, question: str, schema: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+    text = json.dumps([params.name, params.arguments, question], sort_keys=True, ensure_ascii=False)
+    about = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    responses = params.input_responses or {}
+    if _KEY not in responses or params.request_state != about:
+        asked: types.InputRequests = {_KEY: _request(question, schema)}
+        raise InputNeeded(types.InputRequiredResult(input_requests=asked, request_state=about))
+    return _content(responses[_KEY])
+
+
+def _request(question: str, schema: Mapping[str, Any]) -> types.ElicitRequest:
+    return types.ElicitRequest(params=types.ElicitRequestFormParams(message=question, requested_schema=dict(schema)))
+
+
+def _leading_to(page: "SecretPage") -> types.ElicitRequest:
+    return types.ElicitRequest(params=types.ElicitRequestURLParams(message=_message(page), url=page.url))
+
+
+def _message(page: "SecretPage") -> str:
+    return f"Write the value of the secret {page.name} on a page of this machine. {page.purpose}"
+
+
+def _content(answer: Any) -> Mapping[str, Any] | None:
+    if isinstance(answer, types.ElicitResult) and answer.action == "accept":
+        return answer.content or {}
+    return None

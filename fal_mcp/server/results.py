@@ -1,0 +1,130 @@
+"""An outcome or an error, said in MCP: a short text, a structured envelope, a link for each file."""
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+import mcp_types as types
+
+from fal_mcp.errors import FalError, Fault
+from fal_mcp.outputs import shortening
+from fal_mcp.outputs.outcome import Media, Outcome, Preview
+from fal_mcp.text import clean, cut, one_line, readable_size
+
+_MOST_LINKS = 20
+_LONGEST_TEXT = 4000
+_LONGEST_PLAIN_TEXT = 40_000
+_LARGEST_DATA = 600_000
+"""Characters of JSON."""
+_MOST_ITEMS = 2000
+_LONGEST_VALUE = 1500
+_LONGEST_SHOWN_URL = 500
+
+
+def render(outcome: Outcome) -> types.CallToolResult:
+    """The answer to a call that went well."""
+    said = [] if outcome.is_plain else _said(outcome.data.get("output"), outcome.media)
+    text = [outcome.note, *([] if outcome.is_plain else _files(outcome.media)), *said]
+    longest = _LONGEST_PLAIN_TEXT if outcome.is_plain else _LONGEST_TEXT
+    links = [_link(number, item) for number, item in enumerate(outcome.media[:_MOST_LINKS], 1) if _is_remote(item)]
+    return types.CallToolResult(
+        content=[
+            types.TextContent(text=cut("\n".join(filter(None, text)), longest)),
+            *(_picture(preview) for preview in outcome.previews),
+            *links,
+        ],
+        structured_content=_guarded(outcome) if outcome.is_plain else dict(outcome.data),
+    )
+
+
+def _guarded(outcome: Outcome) -> dict[str, Any]:
+    """Data that came from anywhere but a model's run, whose output is cut to a budget already: nothing invisible in
+    it, and never so much that a host refuses the whole answer (facts/mcp §5.4)."""
+    return cast(
+        dict[str, Any], shortening.shortened(dict(outcome.data), _LARGEST_DATA, _MOST_ITEMS, _LONGEST_PLAIN_TEXT)[0]
+    )
+
+
+def _picture(preview: Preview) -> types.ImageContent:
+    return types.ImageContent(data=base64.b64encode(preview.content).decode(), mime_type=preview.content_type)
+
+
+def refuse(tool: str, faults: tuple[Fault, ...]) -> types.CallToolResult:
+    """The answer to a call whose arguments are wrong; nothing was sent."""
+    error = FalError(
+        f"The arguments of {tool!r} were refused here, before anything was sent or paid:",
+        hint="Correct them and call the tool again.",
+        faults=faults,
+    )
+    return fail(error)
+
+
+def fail(error: FalError) -> types.CallToolResult:
+    """The answer to a call that went wrong, for the model to read."""
+    lines = [error.message, *(f"- {fault}" for fault in error.faults if str(fault) not in error.message), error.hint]
+    about = {
+        "status": "failed",
+        "error": {
+            "kind": type(error).__name__,
+            "message": error.message,
+            "faults": [{"path": fault.path, "message": fault.message} for fault in error.faults],
+            "http_status": error.status,
+            "error_type": error.error_type,
+            "retryable": error.retryable,
+            "retry_after_s": error.retry_after,
+            "hint": error.hint,
+        },
+        "request_id": error.request_id,
+    }
+    request = f"Request {error.request_id}." if error.request_id else ""
+    return types.CallToolResult(
+        content=[types.TextContent(text=cut("\n".join(filter(None, [*lines, request])), _LONGEST_TEXT))],
+        structured_content=about,
+        is_error=True,
+    )
+
+
+def _files(media: tuple[Media, ...]) -> list[str]:
+    shown = [f"- {_about(item)}: {_address(item)}" for item in media[:_MOST_LINKS]]
+    left = len(media) - len(shown)
+    return [*shown, f"- and {left} more, in the structured content"] if left else shown
+
+
+def _about(item: Media) -> str:
+    pixels = f"{item.width}x{item.height}" if item.width and item.height else ""
+    size = readable_size(item.size) if item.size else ""
+    return ", ".join(filter(None, [item.content_type or item.kind, pixels, size]))
+
+
+def _address(item: Media) -> str:
+    if _is_remote(item):
+        return item.url if len(item.url) <= _LONGEST_SHOWN_URL else "in the structured content"
+    return item.url[:_LONGEST_SHOWN_URL]
+
+
+def _said(output: Any, media: tuple[Media, ...]) -> list[str]:
+    """The plain values of an output: seed, text, counts. What is a file was said already."""
+    if not isinstance(output, Mapping):
+        return []
+    lines: list[str] = []
+    urls = [item.url for item in media[:_MOST_LINKS]]
+    for key, value in cast(Mapping[str, Any], output).items():
+        if key == "prompt" or value is None or any(url in str(value) for url in urls):
+            continue
+        if isinstance(value, str):
+            lines.append(f"{one_line(key, 60)}: {clean(value, _LONGEST_VALUE)}")
+        elif isinstance(value, (bool, int, float)):
+            lines.append(f"{one_line(key, 60)}: {json.dumps(value)}")
+        elif key != "timings" and value:
+            lines.append(f"{one_line(key, 60)}: {one_line(json.dumps(value, ensure_ascii=False), 400)}")
+    return lines
+
+
+def _link(number: int, item: Media) -> types.ResourceLink:
+    name = one_line(item.url.split("?")[0].rsplit("/", 1)[-1], 80) or f"{item.kind}-{number}"
+    return types.ResourceLink(uri=item.url, name=name, mime_type=item.content_type, size=item.size)
+
+
+def _is_remote(item: Media) -> bool:
+    return item.url.startswith(("https://", "http://"))

@@ -1,0 +1,1 @@
+"""Tools about what was used and what it cost."""

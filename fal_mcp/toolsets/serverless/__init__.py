@@ -1,0 +1,1 @@
+"""Tools for the account's own apps."""
