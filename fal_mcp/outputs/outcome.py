@@ -56,6 +56,6 @@ class Outcome:
 
 
 def sentence_of(note: str) -> str:
-    """`note` with a large letter and a full stop, where it has none."""
+    """`note` with a large letter and a full stop, where it has none. A name stays as it is written."""
     ended = note if note.endswith((".", "!", "?")) else f"{note}."
-    return ended[:1].upper() + ended[1:]
+    return ended[:1].upper() + ended[1:] if ended.partition(" ")[0].isalpha() else ended

@@ -110,7 +110,7 @@ def _said(output: Any, echoed: frozenset[str]) -> list[str]:
     lines: list[str] = []
     for key, whole in object_of(output).items():
         value = shortening.without_labels(whole)
-        if key in echoed or value is None or value == [] or value == {}:
+        if key in echoed or key == "timings" or value is None or value == [] or value == {}:
             continue
         if isinstance(value, str):
             lines.append(f"{one_line(key, 60)}: {clean(value, _LONGEST_VALUE)}")
