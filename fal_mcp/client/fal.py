@@ -21,6 +21,7 @@ from fal_mcp.client.storage import Storage
 from fal_mcp.client.stream import Stream
 from fal_mcp.client.webhooks import Webhooks
 from fal_mcp.config import Settings
+from fal_mcp.text import hide
 
 if TYPE_CHECKING:
     from fal_mcp.client.realtime import Realtime
@@ -31,6 +32,8 @@ class Fal:
 
     def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._hosts = settings.hosts
+        hide(settings.key)
+        hide(settings.admin_key)
         self._http = Http(settings.hosts, settings.key, transport, settings.admin_key)
         self.queue = Queue(self._http, settings.hosts)
         self.run = Run(self._http, settings.hosts)

@@ -20,6 +20,7 @@ from fal_mcp.client.queue import Request
 from fal_mcp.client.storage import Parts
 from fal_mcp.errors import BudgetExceeded, NotRecorded
 from fal_mcp.jobs.job import BILLED, UNFINISHED, Job, Order
+from fal_mcp.json_values import dumped
 
 KEPT_DAYS = 30
 MOST_ROWS = 20_000
@@ -345,7 +346,7 @@ def _job(row: tuple[Any, ...]) -> Job:
 
 
 def _json(value: Any) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False)
+    return None if value is None else dumped(value)
 
 
 def _is_alive(process: int) -> bool:
