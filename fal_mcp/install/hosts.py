@@ -68,6 +68,8 @@ class Host:
     command: str | None = None
     """The host's own command, where its file is not for other programs to write."""
     afterwards: str = "Restart it, or reload its MCP servers."
+    note: str = ""
+    """What its users should know, for its page."""
 
 
 def _claude_desktop(machine: Machine) -> Sequence[Path]:
@@ -131,6 +133,13 @@ HOSTS: Mapping[str, Host] = {
             _claude_desktop,
             needs_plain_json=True,
             afterwards="Quit it altogether and start it again.",
+            note=(
+                "It ends a call after about a minute: a run that takes longer answers with a job, "
+                "which the model then waits for. It starts servers with a short search path and "
+                "expands no variables, so the command is an absolute path and the key is best stored "
+                "with `fal-mcp login`. Since February 2026 its Windows version reads the file below "
+                "`Packages`."
+            ),
         ),
         Host(
             "claude-code",
@@ -144,6 +153,10 @@ HOSTS: Mapping[str, Host] = {
             needs_plain_json=True,
             command="claude",
             afterwards="It is there in the next session.",
+            note=(
+                "It hands its model the data of an answer and not the text, and shows progress. A "
+                "call of more than two minutes goes to the background by itself."
+            ),
         ),
         Host(
             "cursor",
@@ -154,6 +167,10 @@ HOSTS: Mapping[str, Host] = {
             lambda machine: [machine.home / ".cursor" / "mcp.json"],
             project_file=".cursor/mcp.json",
             reference="${env:FAL_KEY}",
+            note=(
+                "A server's and a tool's name together must stay within 60 characters, which is why "
+                "the server is called `fal`."
+            ),
         ),
         Host(
             "vscode",
@@ -165,6 +182,7 @@ HOSTS: Mapping[str, Host] = {
             project_file=".vscode/mcp.json",
             reference="${input:fal-key}",
             afterwards="It asks for the key when the server first starts.",
+            note="Its chat takes 128 tools a request: keep to the default list.",
         ),
         Host(
             "windsurf",
@@ -186,6 +204,11 @@ HOSTS: Mapping[str, Host] = {
             project_file=".codex/config.toml",
             reference=entry.KEY,
             afterwards="It is there in the next session.",
+            note=(
+                "It gives a server about a second in the first turn. With `required = true` in the "
+                "entry it waits for the whole list. It hands its model the data of an answer and not "
+                "the text."
+            ),
         ),
         Host(
             "gemini",
@@ -197,11 +220,29 @@ HOSTS: Mapping[str, Host] = {
             project_file=".gemini/settings.json",
             reference="$FAL_KEY",
             afterwards="It is there in the next session.",
+            note=("It removes variables with `KEY` in their names unless the entry lists them, as this one does."),
         ),
-        Host("lm-studio", "LM Studio", "json", ("mcpServers",), entry.plain, _lm_studio),
+        Host(
+            "lm-studio",
+            "LM Studio",
+            "json",
+            ("mcpServers",),
+            entry.plain,
+            _lm_studio,
+            note="Small local models choose better from a short list: add `--list search`.",
+        ),
         Host("zed", "Zed", "json", ("context_servers",), entry.plain, _zed, project_file=".zed/settings.json"),
         Host("cline", "Cline", "json", ("mcpServers",), entry.plain, _cline, reference="${env:FAL_KEY}"),
-        Host("goose", "Goose", "yaml", ("extensions",), entry.goose, _goose, reference=entry.KEY),
+        Host(
+            "goose",
+            "Goose",
+            "yaml",
+            ("extensions",),
+            entry.goose,
+            _goose,
+            reference=entry.KEY,
+            note="The key is asked for once and kept in the system's keyring.",
+        ),
         Host(
             "opencode",
             "opencode",
@@ -212,6 +253,10 @@ HOSTS: Mapping[str, Host] = {
             project_file="opencode.json",
             reference="{env:FAL_KEY}",
             afterwards="It is there in the next session.",
+            note=(
+                "It waits five seconds for the list of tools. It hands its model the text of an "
+                "answer and not the data."
+            ),
         ),
         Host(
             "continue",
