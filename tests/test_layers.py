@@ -53,7 +53,7 @@ DOORS: dict[str, set[str]] = {
     "jsonschema": {"openapi", "emulator"},
     "uvicorn": {"server", "emulator"},
     "starlette": {"emulator", "server"},
-    "PIL": {"emulator", "outputs", "runs"},
+    "PIL": {"emulator", "outputs"},
     "filetype": {"machine"},
     "websockets": {"client"},
     "msgpack": {"client", "emulator"},

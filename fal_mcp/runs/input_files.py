@@ -17,7 +17,7 @@ from fal_mcp.errors import FalError, Fault, InvalidInput, NotReadable
 from fal_mcp.machine import file_kind
 from fal_mcp.machine.readable import LocalFile, path_in, refusal
 from fal_mcp.openapi.schema import Schema, branches
-from fal_mcp.outputs import media
+from fal_mcp.outputs import media, pictures
 from fal_mcp.outputs.outcome import Media
 from fal_mcp.runs.call import Call, CannotAsk
 from fal_mcp.text import one_line
@@ -234,13 +234,10 @@ def _pixel_fault(file: LocalFile, found: Found) -> str | None:
     known = {name: bounds[name] for name in names if isinstance(bounds.get(name), (int, float))}
     if not known:
         return None
-    from PIL import Image, UnidentifiedImageError
-
     try:
         file.stream.seek(0)
-        with Image.open(io.BufferedReader(cast(Any, _Unclosed(file.stream)))) as picture:
-            width, height = picture.size
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
+        width, height = pictures.size_of(io.BufferedReader(cast(Any, _Unclosed(file.stream))))
+    except (pictures.NotAPicture, OSError):
         return None
     for name, bound in known.items():
         value = width if name.endswith("width") else height

@@ -89,7 +89,7 @@ async def _answer(ctx: Any, params: types.CallToolRequestParams, tool: Tool, run
             began=began,
         )
         outcome = await tool.run(prepared.arguments, call)
-        return results.render(outcome.with_notes(prepared.notes))
+        return results.render(outcome.repaired(prepared.notes))
     except InputNeeded as needed:
         return needed.result
     except MCPError:

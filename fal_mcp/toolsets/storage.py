@@ -156,9 +156,11 @@ async def _download(arguments: DownloadArguments, call: Call) -> Outcome:
         )
     name = "file" if item.url.startswith("data:") else unquote(item.url.split("?")[0].rsplit("/", 1)[-1])
     stem = slug(name.rsplit(".", 1)[0]) or "file"
-    path = await saving.save(item, call.fal(), call.output, call.output.place(arguments.save_to), stem)
+    path, said = await saving.save(item, call.fal(), call.output, call.output.place(arguments.save_to), stem)
     size = (await anyio.Path(path).stat()).st_size
-    return Outcome(data={"path": str(path), "size": size}, note=f"Saved as {path} ({size:,} bytes).", is_plain=True)
+    odd = f" It {said}." if said else ""
+    data = {"path": str(path), "size": size, **({"notes": [odd.strip()]} if odd else {})}
+    return Outcome(data=data, note=f"Saved as {path} ({size:,} bytes).{odd}", is_plain=True)
 
 
 async def _access(arguments: AccessArguments, call: Call) -> Outcome:
