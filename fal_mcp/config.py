@@ -171,6 +171,11 @@ class Settings:
         return self.output_dir or (self.data or Path(tempfile.gettempdir(), "fal-mcp")) / "files"
 
     @property
+    def own_folders(self) -> tuple[Path, ...]:
+        """Folders of this server's, of which no model reads anything."""
+        return tuple(folder for folder in (self.data, self.cache, self.secrets_folder) if folder)
+
+    @property
     def secrets_folder(self) -> Path:
         """Where new keys are written, each in a file that only its owner can read."""
         return (self.data or Path(tempfile.gettempdir(), "fal-mcp")) / "keys"

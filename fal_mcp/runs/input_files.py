@@ -14,7 +14,7 @@ from fal_mcp.catalog.endpoint import Endpoint, FileArgument
 from fal_mcp.client.storage import LARGE, Upload
 from fal_mcp.errors import FalError, Fault, InvalidInput, NotReadable
 from fal_mcp.machine import file_kind
-from fal_mcp.machine.readable import LocalFile, path_in, refusal
+from fal_mcp.machine.readable import LocalFile, escaped, path_in, refusal
 from fal_mcp.openapi.schema import Schema, branches
 from fal_mcp.outputs import media
 from fal_mcp.outputs.outcome import Media
@@ -142,7 +142,7 @@ async def may_read(path: str, call: Call) -> None:
     if folder is None or not call.readable.may_ask:
         raise refusal(path)
     try:
-        answer = await call.ask(f"May fal-mcp read files in the folder {one_line(str(folder), 300)}?", _FOLDER)
+        answer = await call.ask(f"May fal-mcp read files in the folder {escaped(folder)}?", _FOLDER)
     except CannotAsk as error:
         raise refusal(path) from error
     if answer is None or answer.get("allow") is not True:

@@ -243,6 +243,40 @@ async def test_who_may_see_a_file_and_what_becomes_of_new_ones(fal: Emulator, ho
     assert settings.structured_content["initial_acl"]["default"] == "forbid"
 
 
+async def test_an_address_that_opens_a_restricted_file_is_no_reading(fal: Emulator, host: Host):
+    with anyio.fail_after(BOUND):
+        async with host(read_only=True) as client:
+            result = await client.call_tool("sign_file_url", {"url": "https://v3.fal.media/files/b/0/a.png"})
+    assert result.is_error and not any("sign" in call.path for call in fal.calls)
+
+
+MALFORMED = [
+    "file://[x",
+    "https://[x/",
+    "https://example.com:99999/a",
+    "https://[::1",
+    "file://localhost:x/y",
+    "/a\0b.png",
+]
+
+
+@pytest.mark.parametrize("value", MALFORMED)
+async def test_a_malformed_address_is_refused_at_every_door(fal: Emulator, host: Host, tmp_path: Path, value: str):
+    uses: list[tuple[str, dict[str, Any]]] = [
+        ("upload_file", {"path": value}),
+        ("upload_file", {"url": value}),
+        ("download_file", {"file": value}),
+        (TOOL, {"prompt": "x", "image_url": value}),
+    ]
+    with anyio.fail_after(BOUND):
+        async with host(output_dir=tmp_path / "out") as client:
+            for name, arguments in uses:
+                result = await client.call_tool(name, arguments)
+                assert "inside this server" not in text(result) and "A job may be running" not in text(result)
+                assert result.is_error or name == TOOL
+    assert uploads(fal) == 0
+
+
 async def nobody(sent: int, size: int) -> None:
     return
 
