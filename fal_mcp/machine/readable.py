@@ -17,11 +17,12 @@ from typing import BinaryIO
 from fal_mcp.addresses import parts_of
 from fal_mcp.errors import NotReadable
 from fal_mcp.machine.broad_folders import is_broad, is_forbidden
-from fal_mcp.machine.secret_names import LOOKED_AT, holds_a_key, is_secret_name
+from fal_mcp.machine.secret_names import LOOKED_AT, holds_a_key, is_secret_name, may_hold_a_value
 from fal_mcp.text import cut, one_line
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_ANYWHERE = "An https URL of the file works everywhere."
 _LONGEST_PATH = 4096
 _LONGEST_SHOWN = 400
 _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -68,6 +69,7 @@ class Readable:
     def __init__(self, folders: Iterable[Path] = (), *, may_ask: bool = False, own: Iterable[Path] = ()) -> None:
         self._folders = [_resolved(folder) for folder in folders]
         self._own = [_resolved(place) for place in own]
+        self._takes_values = False
         self.may_ask = may_ask
 
     @property
@@ -78,6 +80,12 @@ class Readable:
         """Allow one more folder."""
         if (resolved := _resolved(folder)) not in self._folders:
             self._folders.append(resolved)
+
+    def for_a_secret(self) -> "Readable":
+        """The same folders, where a text file named after a secret may be read too, to be sent as one."""
+        same = Readable(may_ask=self.may_ask)
+        same._folders, same._own, same._takes_values = self._folders, self._own, True
+        return same
 
     def allows(self, path: str) -> bool:
         """Whether the path lies in an allowed folder, wherever its links lead."""
@@ -94,7 +102,7 @@ class Readable:
             return None
         parent = place.parent
         is_own = any(place.is_relative_to(own) for own in self._own)
-        return None if is_own or _is_never(place) or is_broad(parent) else parent
+        return None if is_own or self._is_never(place) or is_broad(parent) else parent
 
     @contextmanager
     def opened(self, path: str) -> Generator[LocalFile]:
@@ -106,7 +114,7 @@ class Readable:
         place = self._place(path)
         folder = self._folder_with(place)
         if folder is None:
-            raise refusal(path)
+            raise self._refusal(path, place)
         descriptor = _open(folder, place, path)
         about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode):
@@ -142,7 +150,7 @@ class Readable:
 
     def _folder_with(self, place: Path) -> Path | None:
         """The allowed folder that a resolved path may be read in."""
-        if _is_never(place):
+        if self._is_never(place):
             return None
         folders = (folder for folder in self._folders if _is_below(place, folder))
         return next((folder for folder in folders if not self._is_own(place, folder)), None)
@@ -150,14 +158,27 @@ class Readable:
     def _is_own(self, place: Path, folder: Path) -> bool:
         return any(place.is_relative_to(own) and not folder.is_relative_to(own) for own in self._own)
 
+    def _is_never(self, place: Path) -> bool:
+        # On Windows a colon names a hidden stream of a file.
+        return is_forbidden(place) or self._is_a_key(place.name) or (os.name == "nt" and ":" in place.name)
+
+    def _is_a_key(self, name: str) -> bool:
+        return is_secret_name(name) and not (self._takes_values and may_hold_a_value(name))
+
+    def _refusal(self, path: str, place: Path) -> NotReadable:
+        """What allows its folder; for a key in an allowed folder, that it is one. It need not exist."""
+        refused = refusal(path)
+        if self._is_a_key(place.name) and any(_is_below(place, folder) for folder in self._folders):
+            refused.hint = "Its name is one that keys and passwords have, and such files are never read. " + _ANYWHERE
+        return refused
+
 
 def refusal(path: str) -> NotReadable:
     """The one answer for everything that may not be read, whether it exists or not."""
     return NotReadable(
         f"{_shown(path)} may not be read by this server.",
         hint="The server's --allow-dir names the folders that may be; dotfiles and keys never are. "
-        f'To allow one, add to the server\'s "args" where it is configured: {_args_line(path)}. '
-        "An https URL of the file works everywhere.",
+        f'To allow one, add to the server\'s "args" where it is configured: {_args_line(path)}. {_ANYWHERE}',
     )
 
 
@@ -183,11 +204,6 @@ def _is_below(place: Path, folder: Path) -> bool:
     if not place.is_relative_to(folder) or place == folder:
         return False
     return not any(part.startswith(".") for part in place.relative_to(folder).parts)
-
-
-def _is_never(place: Path) -> bool:
-    # On Windows a colon names a hidden stream of a file.
-    return is_forbidden(place) or is_secret_name(place.name) or (os.name == "nt" and ":" in place.name)
 
 
 def _open(folder: Path, place: Path, path: str) -> int:

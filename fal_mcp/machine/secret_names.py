@@ -106,7 +106,8 @@ BEGINNINGS = (
 LOOKED_AT = 4096
 """Bytes of a file's beginning in which `BEGINNINGS` are looked for."""
 
-_PREFIXES = ("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "ledger.sqlite3", "ledger-")
+_PREFIXES = ("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519")
+_VALUES = (".txt", ".secret", ".token")
 _LEDGER = re.compile(r"ledger(-[0-9a-f]+)?\.sqlite3")
 _COPY = re.compile(r"(?:[ _-]*\(\d+\)|[ _-]+(?:copy|kopie)(?:[ _-]*\d+)?|~\d*)$")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -118,7 +119,7 @@ def is_secret_name(name: str) -> bool:
     whole = unicodedata.normalize("NFKC", name).rstrip(". ")
     bare, ending = _without_backups(whole)
     plain = bare.casefold()
-    if plain.startswith(_PREFIXES[:4]) or _LEDGER.match(plain):
+    if plain.startswith(_PREFIXES) or _LEDGER.match(plain):
         return True
     if ending in MEDIA:
         return False
@@ -130,6 +131,12 @@ def is_secret_name(name: str) -> bool:
         or any(part in NAMES.words for part in (stem.split(".")[0], plain.split(".")[0]) if part)
         or _says_so(bare)
     )
+
+
+def may_hold_a_value(name: str) -> bool:
+    """Whether a file of this name may be what somebody put one secret's value in, to be sent as a secret."""
+    plain = name.casefold()
+    return plain.endswith(_VALUES) and not plain.startswith(_PREFIXES)
 
 
 def holds_a_key(head: bytes) -> bool:

@@ -46,7 +46,7 @@ SPACED = [
     "credentials copy.json",
     "id_rsa copy",
 ]
-SPACED += [
+SPACED_TOO = [
     "credentials (2).json.bak",
     "server.key copy 2",
     "passwords.txt ",
@@ -87,7 +87,7 @@ INNOCENT_SPACED = [
 ]
 
 
-@pytest.mark.parametrize("name", SECRET + SPACED)
+@pytest.mark.parametrize("name", SECRET + SPACED + SPACED_TOO)
 def test_what_is_a_key_by_its_name_is_taken_for_one(name: str):
     assert is_secret_name(name)
 
