@@ -35,6 +35,8 @@ class FileArgument:
     path: tuple[str, ...]
     kind: str
     """`image`, `video`, `audio`, `archive`, `3d` or `file`."""
+    is_marked: bool = False
+    """Whether fal marks the kind; else the argument's name suggests it, which is worth a warning and no refusal."""
 
 
 @dataclass(frozen=True, slots=True)
