@@ -1,0 +1,61 @@
+"""Families of models: the version in an id, the words that stay the same from one version to the next, names misspelt."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_VERSION = re.compile(r"v?(\d+(?:\.\d+)*)")
+_AFTER_A_NAME = re.compile(r"[a-z]+(\d+(?:\.\d+)?)")
+_SHORTEST_NAME = 4
+_LONG_NAME = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """`version` is empty where the id has none; `words` are the id's others."""
+
+    version: tuple[int, ...]
+    words: tuple[str, ...]
+
+
+def family_of(endpoint_id: str) -> Family:
+    """The first number in the id that reads as a version, and the id's other words."""
+    version: tuple[int, ...] = ()
+    rest: list[str] = []
+    for part in re.split(r"[/-]", endpoint_id):
+        match = _VERSION.fullmatch(part) or _AFTER_A_NAME.fullmatch(part)
+        if match and not version:
+            version = tuple(map(int, match[1].split(".")))
+            part = part[: match.start(1)].removesuffix("v")
+        rest.append(part)
+    return Family(version, tuple(filter(None, rest)))
+
+
+def nearest(word: str, names: Iterable[str]) -> str | None:
+    """The one name that `word` may be a misspelling of: one letter off, or two where it is long; None where none is."""
+    most = 2 if len(word) >= _LONG_NAME else 1
+    if len(word) < _SHORTEST_NAME:
+        return None
+    near = [
+        (distance, name)
+        for name in names
+        if len(name) >= _SHORTEST_NAME and name.isalpha() and abs(len(name) - len(word)) <= most
+        if (distance := _distance(word, name, most)) <= most
+    ]
+    return min(near)[1] if near else None
+
+
+def _distance(one: str, other: str, most: int) -> int:
+    """Letters to put in, leave out, change or swap with the next; anything above `most` is `most + 1`."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for at, letter in enumerate(one, 1):
+        older, before, row = before, row, [at]
+        for place, against in enumerate(other, 1):
+            cost = min(before[place] + 1, row[-1] + 1, before[place - 1] + (letter != against))
+            if older and place > 1 and letter == other[place - 2] and one[at - 2] == against:
+                cost = min(cost, older[place - 2] + 1)
+            row.append(cost)
+        if min(row) > most:
+            return most + 1
+    return row[-1]
