@@ -31,18 +31,29 @@ def family_of(endpoint_id: str) -> Family:
     return Family(version, tuple(filter(None, rest)))
 
 
-def nearest(word: str, names: Iterable[str]) -> str | None:
-    """The one name that `word` may be a misspelling of: one letter off, or two where it is long; None where none is."""
-    most = 2 if len(word) >= _LONG_NAME else 1
-    if len(word) < _SHORTEST_NAME:
-        return None
-    near = [
-        (distance, name)
-        for name in names
-        if len(name) >= _SHORTEST_NAME and name.isalpha() and abs(len(name) - len(word)) <= most
-        if (distance := _distance(word, name, most)) <= most
-    ]
-    return min(near)[1] if near else None
+class Spellings:
+    """Names that a word may be a misspelling of."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._of_length: dict[int, list[tuple[str, frozenset[str]]]] = {}
+        for name in names:
+            if len(name) >= _SHORTEST_NAME and name.isalpha():
+                self._of_length.setdefault(len(name), []).append((name, frozenset(name)))
+
+    def nearest(self, word: str) -> str | None:
+        """The name that is one letter off, or two where the word is long; None where none is."""
+        if len(word) < _SHORTEST_NAME:
+            return None
+        most = 2 if len(word) >= _LONG_NAME else 1
+        letters = frozenset(word)
+        near = [
+            (distance, name)
+            for length in range(len(word) - most, len(word) + most + 1)
+            for name, others in self._of_length.get(length, ())
+            # Each letter off changes the set of letters by two at most: this spares nearly all of the work.
+            if len(letters ^ others) <= 2 * most and (distance := _distance(word, name, most)) <= most
+        ]
+        return min(near)[1] if near else None
 
 
 def _distance(one: str, other: str, most: int) -> int:

@@ -10,7 +10,8 @@ from fal_mcp.catalog.words import plain
 _LONGEST_PHRASE = 4
 _SHORTEST_STEM = 4
 _SHORTEST_OF = {"ko": 1, "hi": 3, "ar": 3}
-_LONGEST_ENDING = 4
+_LONGEST_ENDING = 5
+_LONGEST_SEGMENT = 8
 _SCRIPTS = (
     ("\u3040", "\u30ff", "ja"),
     ("\u3400", "\u9fff", "zh"),
@@ -32,7 +33,12 @@ class Language:
 
     def count(self, words: list[str]) -> int:
         """How many of the words it knows."""
-        return sum(self.meaning(word) is not None for word in words)
+        known = at = 0
+        while at < len(words):
+            length, meaning = self._longest(words, at)
+            known += 0 if meaning is None else length
+            at += length
+        return known
 
     def english(self, words: list[str]) -> list[str]:
         """The words put into English, the longest phrase first; what is not in the table stays as it is."""
@@ -40,7 +46,7 @@ class Language:
         at = 0
         while at < len(words):
             length, meaning = self._longest(words, at)
-            result.extend(meaning.split())
+            result.extend(words[at : at + 1] if meaning is None else meaning.split())
             at += length
         return result
 
@@ -54,12 +60,11 @@ class Language:
                 return self.meanings[word[:length]]
         return self._compound(word) or self._without_article(word)
 
-    def _longest(self, words: list[str], at: int) -> tuple[int, str]:
+    def _longest(self, words: list[str], at: int) -> tuple[int, str | None]:
         for length in range(min(_LONGEST_PHRASE, len(words) - at), 1, -1):
             if meaning := self.meanings.get(" ".join(words[at : at + length])):
                 return length, meaning
-        meaning = self.meaning(words[at])
-        return 1, words[at] if meaning is None else meaning
+        return 1, self.meaning(words[at])
 
     def _compound(self, word: str) -> str | None:
         if self.name not in ("de", "nl"):
@@ -104,14 +109,20 @@ def language_of(text: str) -> Language | None:
 
 
 def segments(text: str, language: Language) -> list[str]:
-    """A text without spaces cut at the longest words that the table knows; the rest is cut by character."""
+    """A text without spaces cut so that the table knows the most of it; what it does not know is cut by character."""
+    best: list[tuple[int, int, int]] = [(0, 0, 0)]
+    for end in range(1, len(text) + 1):
+        ways = [(best[end - 1][0] + 1, best[end - 1][1] + 1, 1)]
+        for size in range(1, min(_LONGEST_SEGMENT, end) + 1):
+            if text[end - size : end] in language.meanings:
+                ways.append((best[end - size][0], best[end - size][1] + 1, size))
+        best.append(min(ways))
     result: list[str] = []
-    at = 0
-    while at < len(text):
-        length = next((size for size in range(8, 0, -1) if text[at : at + size] in language.meanings), 1)
-        result.append(text[at : at + length])
-        at += length
-    return result
+    at = len(text)
+    while at:
+        result.append(text[at - best[at][2] : at])
+        at -= best[at][2]
+    return result[::-1]
 
 
 def is_spaceless(character: str) -> bool:

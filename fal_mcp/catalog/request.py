@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from fal_mcp.catalog import languages
 from fal_mcp.catalog.vocabulary import kind_of, vocabulary
@@ -29,12 +30,20 @@ class Request:
         empty = vocabulary().empty
         return [word for word in dict.fromkeys(self.words) if word not in empty]
 
+    @property
+    def is_question(self) -> bool:
+        """Whether it asks, and so wants words."""
+        return bool(self.words) and self.words[0] in vocabulary().asks
+
 
 def read(query: str, is_english: IsEnglish) -> Request:
     """The request that `query` makes, in whatever language; `is_english` says of a word whether search knows it."""
     said = tuple(_english(spelled_out(plain(query[:LONGEST])), is_english)[:_MOST_WORDS])
     made = _made(said)
-    return Request(said, frozenset(_given(said) - made), frozenset(made))
+    given = _given(said)
+    if not made and given == {"video"}:
+        made = given  # what is done to a video mostly gives a video
+    return Request(said, frozenset(given - made or given or ({"text"} if made else ())), frozenset(made))
 
 
 def _english(text: str, is_english: IsEnglish) -> list[str]:
@@ -66,33 +75,56 @@ _OTHER_LETTERS = {"ja", "zh", "ko", "hi", "ar", "ru"}
 
 def _made(said: tuple[str, ...]) -> set[str]:
     known = vocabulary()
-    made = {kind for at, word in enumerate(said) if word in known.into and (kind := _next_kind(said, at))}
-    if made:
+    if made := {kind for at in _turns(said) if (kind := _next_kind(said, at))}:
         return made
+    if turned := _turned(said):
+        return {turned[-1]}
+    if said and said[0] in known.asks:
+        return {"text"}
     for at, word in enumerate(said):
         kind = kind_of(word)
-        follows = said[at + 1] if at + 1 < len(said) else ""
-        if kind and not _is_given(said, at) and (at == 0 or follows in known.about or _is_made(said, at)):
+        if kind and at + 1 < len(said) and kind_of(said[at + 1]):
+            continue  # "music video" is a video
+        if kind and not _is_given(said, at) and (at == 0 or _is_about(said, at) or _is_made(said, at)):
             return {kind}
     return set()
 
 
 def _given(said: tuple[str, ...]) -> set[str]:
-    known = vocabulary()
     given = {kind for at, word in enumerate(said) if (kind := kind_of(word)) and _is_given(said, at)}
-    for at, word in enumerate(said):
-        if word in known.into:
-            given |= {kind for before in said[max(at - _NEAR, 0) : at] if (kind := kind_of(before))}
-    return given
+    for at in _turns(said):
+        given |= {kind for before in said[max(at - _NEAR, 0) : at] if (kind := kind_of(before))}
+    return given | set(_turned(said)[:-1])
+
+
+def _turns(said: tuple[str, ...]) -> list[int]:
+    """Where one medium becomes another; "adapt it to my clips" is none."""
+    known = vocabulary()
+    after = (*said[1:], "")
+    return [at for at, word in enumerate(said) if word in known.into and (word == "into" or after[at] not in known.given)]
+
+
+def _turned(said: tuple[str, ...]) -> list[str]:
+    """The media before an "into" that nothing follows: where the verb comes last, what is made stands before it."""
+    if "into" not in said:
+        return []
+    return [kind for word in said[: said.index("into")] if (kind := kind_of(word))]
+
+
+def _is_about(said: tuple[str, ...], at: int) -> bool:
+    return at + 1 < len(said) and said[at + 1] in vocabulary().about
 
 
 def _is_given(said: tuple[str, ...], at: int) -> bool:
     before = said[max(at - _NEAR, 0) : at]
-    return any(word in vocabulary().given or word in vocabulary().source for word in before)
+    known = vocabulary()
+    inside = any(pair in (("in", "the"), ("on", "the"), ("of", "the"), ("into", "the")) for pair in pairwise(before))
+    return inside or any(word in known.given or word in known.source for word in before)
 
 
 def _is_made(said: tuple[str, ...], at: int) -> bool:
-    return any(word in vocabulary().made for word in said[max(at - _NEAR - 1, 0) : at])
+    beside = (*said[max(at - _NEAR - 1, 0) : at], *said[at + 1 : at + _NEAR])
+    return any(word in vocabulary().made for word in beside)
 
 
 def _next_kind(said: tuple[str, ...], at: int) -> str | None:

@@ -1,25 +1,33 @@
 """Finds models for a request in words: the words first, then what they mean, then what is known of a model besides."""
 
+import heapq
 import math
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 from fal_mcp.catalog import request as requests
 from fal_mcp.catalog.catalog import CATEGORIES, Catalog
-from fal_mcp.catalog.families import Family, family_of, nearest
-from fal_mcp.catalog.index import Fields, Index, TaskIndex
+from fal_mcp.catalog.families import Family, Spellings, family_of
+from fal_mcp.catalog.index import Fields, Index, Scores, TaskIndex
 from fal_mcp.catalog.request import Request
 from fal_mcp.catalog.stems import Stems
 from fal_mcp.catalog.tasks import tasks
-from fal_mcp.catalog.vocabulary import vocabulary
-from fal_mcp.catalog.weights import BOUNDS, NORMAL, Weights
+from fal_mcp.catalog.vocabulary import kind_of, vocabulary
+from fal_mcp.catalog.weights import BOUNDS, NORMAL, Bounds, Weights
 from fal_mcp.catalog.words import plain, words
 
+K = TypeVar("K", bound=Hashable)
 _LONGEST_DESCRIPTION = 1000
 _NEAR_ENOUGH = 0.6
 """A second task is named where it is asked for at least so much as the first."""
 _SHORTEST_PART = 3
+_UNASKED_TRAINER = 0.3
+_QUESTION = "question"
+_MOST_GUESSES = 4
+_MOST_RANKED = 200
+_LEAST_OF_BEST = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +67,11 @@ class _Row:
 class Search:
     """An index over one catalog, built when first asked."""
 
-    def __init__(self, catalog: Catalog, allowed: Iterable[str], weights: Weights = NORMAL) -> None:
+    def __init__(
+        self, catalog: Catalog, allowed: Iterable[str], weights: Weights = NORMAL, bounds: Bounds = BOUNDS
+    ) -> None:
         self._weights = weights
+        self._bounds = bounds
         self._stems = Stems()
         self._tasks = TaskIndex(self._stems)
         ids = list(allowed)
@@ -68,6 +79,15 @@ class Search:
         self._index = Index(fields, weights, self._stems)
         self._rows = [self._row(catalog, one, model) for one, model in zip(ids, fields, strict=True)]
         self._newest = _newest(self._rows)
+        self._merits = [self._standing(row) for row in self._rows]
+        self._of_task = _grouped((number, model) for model, row in enumerate(self._rows) for number in row.tasks)
+        self._of_given = _grouped((kind, model) for model, row in enumerate(self._rows) for kind in row.given)
+        self._of_made = _grouped((row.made, model) for model, row in enumerate(self._rows))
+        self._trainers = {model for model, row in enumerate(self._rows) if row.is_training}
+        self._everyday = set(map(self._stems.of, vocabulary().everyday))
+        self._spellings = Spellings(self._index.names)
+        self._names = {*self._index.names, *vocabulary().everyday}
+        self._families = {name for name in self._index.names if self._is_family(name)}
 
     def find(self, query: str, category: str | None = None) -> list[Hit]:
         """Every model that fits, the best first; an empty query lists all, in the catalog's order."""
@@ -81,13 +101,10 @@ class Search:
         terms = self._terms(request)
         asked = self._tasks.scores(terms)
         scores = self._scores(request, terms, asked)
-        order = sorted(scores, key=lambda model: (self._rows[model].is_deprecated, -scores[model], model))
-        hits = [
-            Hit(self._rows[model].endpoint_id, scores[model])
-            for model in order
-            if category in (None, self._rows[model].category)
-        ]
-        return Matches(hits, self._is_sure(request, asked), self._meant(asked))
+        if category is not None:
+            scores = {model: score for model, score in scores.items() if self._rows[model].category == category}
+        hits = [Hit(self._rows[model].endpoint_id, score) for model, score in self._ordered(scores, terms).items()]
+        return Matches(hits, self._is_sure(request, terms), self._meant(asked))
 
     def successor(self, endpoint_id: str) -> str | None:
         """The newest model of the same family and task, where it is newer than this one."""
@@ -144,6 +161,12 @@ class Search:
         stem = self._stems.of(word)
         return word in vocabulary().empty or self._index.knows(stem) or self._tasks.knows(stem)
 
+    def _is_family(self, name: str) -> bool:
+        """Whether a word of a name is one that nobody says for anything else."""
+        stem = self._stems.of(name)
+        plain_word = name in vocabulary().everyday or stem in self._everyday or self._tasks.knows(stem)
+        return name.isalpha() and len(name) >= _SHORTEST_PART and not plain_word and kind_of(name) is None
+
     def _terms(self, request: Request) -> dict[str, float]:
         """The stems to look for, each with how sure it is that it was asked for."""
         known = vocabulary()
@@ -154,9 +177,11 @@ class Search:
         for word in content:
             for other in known.same.get(word, ()):
                 self._add(terms, other, self._weights.same)
-            if not self._is_english(word):
-                for other in self._guesses(word):
-                    self._add(terms, other, self._weights.guessed)
+        for word in [word for word in content if not self._is_english(word)][:_MOST_GUESSES]:
+            for other in self._guesses(word):
+                self._add(terms, other, self._weights.guessed)
+        if request.is_question:
+            self._add(terms, _QUESTION, self._weights.same)
         for first, second in zip(request.words, request.words[1:], strict=False):
             if (joined := first + second) in self._index.names:
                 self._add(terms, joined, self._weights.joined)
@@ -172,47 +197,76 @@ class Search:
         for at in range(_SHORTEST_PART, len(word) - _SHORTEST_PART + 1):
             if word[:at] in names and word[at:] in names:
                 return word[:at], word[at:]
-        near = nearest(word, names)
+        near = self._spellings.nearest(word)
         return (near,) if near else ()
 
-    def _scores(self, request: Request, terms: dict[str, float], asked: dict[int, float]) -> dict[int, float]:
+    def _scores(self, request: Request, terms: dict[str, float], asked: Scores) -> Scores:
+        """Every model with a word of the request in a field or in a task, by words and media."""
         weights = self._weights
-        found = self._index.scores(self._as_names(request, terms))
-        best = max(asked.values(), default=0.0)
-        trains = any(task.startswith("train") for task in self._meant(asked)[:1])
-        scores: dict[int, float] = {}
-        for model, row in enumerate(self._rows):
-            task = max((asked.get(number, 0.0) for number in row.tasks), default=0.0)
-            score = found.get(model, 0.0) + weights.task * task
-            if score <= 0:
-                continue
-            score += weights.given * (not row.given.isdisjoint(request.given)) + weights.made * (row.made in request.made)
-            score += self._merit(row, request, terms)
-            scores[model] = score * (0.3 if row.is_training and not trains else 1.0)
-        del best
+        scores = self._index.scores(self._as_names(request, terms))
+        best: Scores = {}
+        for number in sorted(asked, key=lambda number: asked[number]):
+            best.update(dict.fromkeys(self._of_task.get(number, ()), asked[number]))
+        for model, score in best.items():
+            scores[model] = scores.get(model, 0.0) + weights.task * score
+        for kinds, of_kind, weight in (
+            (request.given, self._of_given, weights.given),
+            (request.made, self._of_made, weights.made),
+        ):
+            for model in {model for kind in kinds for model in of_kind.get(kind, ())} & scores.keys():
+                scores[model] += weight
+        if not any(map(kind_of, request.words)) and not self._families.intersection(request.words):
+            for model in self._of_made.get("image", ()):
+                scores[model] = scores.get(model, 0.0) + weights.unsaid
+        if not self._wants_training(asked):
+            for model in self._trainers & scores.keys():
+                scores[model] *= _UNASKED_TRAINER
         return scores
 
+    def _wants_training(self, asked: Scores) -> bool:
+        return any(name.startswith("train") for name in self._meant(asked)[:1])
+
     def _as_names(self, request: Request, terms: dict[str, float]) -> dict[str, float]:
-        """The terms with names that are words of everyday made light, unless a name or a version stands beside them."""
-        known = vocabulary()
-        content = request.content
-        if len(content) <= 3:
+        """The terms, with names that are words of everyday made light where other words stand beside them."""
+        if all(word in self._names for word in request.content):
             return terms
-        light = {self._stems.of(word) for word in content if word in known.everyday}
-        return {stem: weight * (self._weights.everyday if stem in light else 1.0) for stem, weight in terms.items()}
+        light = self._weights.everyday
+        return {stem: weight * (light if stem in self._everyday else 1.0) for stem, weight in terms.items()}
 
-    def _merit(self, row: _Row, request: Request, terms: dict[str, float]) -> float:
+    def _ordered(self, scores: Scores, terms: Mapping[str, float]) -> Scores:
+        """Scores with what is known of the best models besides, the best first."""
+        best = max(scores.values(), default=0.0)
+        likely = heapq.nlargest(_MOST_RANKED, ((score, -model) for model, score in scores.items()))
+        found = {-model: score + self._merit(-model, terms) for score, model in likely if score >= _LEAST_OF_BEST * best}
+        return dict(sorted(found.items(), key=lambda pair: (self._rows[pair[0]].is_deprecated, -pair[1], pair[0])))
+
+    def _merit(self, model: int, terms: Mapping[str, float]) -> float:
+        stems = self._rows[model].stems
+        unnamed = len(stems) - len(stems & terms.keys())
+        return self._merits[model] - self._weights.plain * math.log2(1 + unnamed)
+
+    def _standing(self, row: _Row) -> float:
+        """What is known of a model whatever is asked for."""
         weights = self._weights
-        merit = weights.ahead * row.is_ahead + weights.known * row.is_known
-        unnamed = sum(stem not in terms for stem in row.stems)
-        merit -= weights.plain * math.log2(1 + unnamed)
         is_newest = row.family.version >= self._newest.get((row.category, row.family.words), ())
-        return merit + weights.newest * is_newest
+        place = CATEGORIES.index(row.category) if row.category in CATEGORIES else len(CATEGORIES)
+        merit = weights.ahead * row.is_ahead + weights.known * row.is_known + weights.newest * is_newest
+        return merit - weights.rarely * place / len(CATEGORIES)
 
-    def _is_sure(self, request: Request, asked: dict[int, float]) -> bool:
-        return True
+    def _is_sure(self, request: Request, terms: Mapping[str, float]) -> bool:
+        """Whether the request is about anything that a model here does."""
+        content = request.content
+        if not content or any(word in self._families for word in content):
+            return True
+        asked = self._tasks.scores({stem: weight for stem, weight in terms.items() if stem != _QUESTION})
+        best = max(asked.values(), default=0.0)
+        is_ours = any(word in vocabulary().ours or kind_of(word) for word in content)
+        if any(word in vocabulary().foreign for word in content):
+            least = self._bounds.least_share if is_ours else self._bounds.least_share_foreign
+            return best / len(content) >= least
+        return is_ours or best / len(content) >= self._bounds.least_share
 
-    def _meant(self, asked: dict[int, float]) -> tuple[str, ...]:
+    def _meant(self, asked: Scores) -> tuple[str, ...]:
         order = sorted(asked, key=lambda number: -asked[number])
         return tuple(tasks()[number].name for number in order if asked[number] >= _NEAR_ENOUGH * asked[order[0]])
 
@@ -255,4 +309,8 @@ def _newest(rows: Iterable[_Row]) -> dict[tuple[str, tuple[str, ...]], tuple[int
     return newest
 
 
-_ = CATEGORIES, BOUNDS
+def _grouped(pairs: Iterable[tuple[K, int]]) -> dict[K, list[int]]:
+    groups: dict[K, list[int]] = {}
+    for key, model in pairs:
+        groups.setdefault(key, []).append(model)
+    return groups

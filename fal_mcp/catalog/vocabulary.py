@@ -24,6 +24,8 @@ class Vocabulary:
     everyday: frozenset[str]
     known: frozenset[str]
     foreign: frozenset[str]
+    ours: frozenset[str]
+    asks: frozenset[str]
     given: frozenset[str]
     made: frozenset[str]
     into: frozenset[str]

@@ -43,6 +43,10 @@ class Weights:
     """The newest of a family, unless the request names a version."""
     plain: float = 0.3
     """The model itself comes before its variants (`/lora`, `/distilled`) where none is named."""
+    unsaid: float = 1.0
+    """Where no medium is told, most people mean a picture."""
+    rarely: float = 0.5
+    """Of two that fit as well, the one of the category that people ask for more often."""
     ahead: float = 0.3
     """fal puts it forward."""
 
@@ -51,10 +55,11 @@ class Weights:
 class Bounds:
     """Where a match is too weak to be called one; measured on the requests' halves for tuning."""
 
-    least_share: float = 0.34
-    """Of what the request's words weigh, so much must be met by the best model."""
-    least_foreign: float = 0.5
-    """Words that are no business of fal's may weigh so much of the request."""
+    least_share: float = 1.0
+    """How much a task must be asked for by each word of the request, where none of them is said of media alone; and
+    where one is, but another is no business of fal's."""
+    least_share_foreign: float = 1.6
+    """The same where none is of media and one is no business of fal's."""
 
 
 NORMAL = Weights()
