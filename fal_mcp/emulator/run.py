@@ -3,21 +3,19 @@
 import json
 import uuid
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.script import Script
-
-if TYPE_CHECKING:
-    from fal_mcp.emulator.app import Visit
+from fal_mcp.emulator.visit import Visit
 
 _WORDS = "The emulator made this up, word by word, so that there is something to watch.".split()
 
 
-async def answer(fal: Emulator, visit: "Visit") -> Response:
+async def answer(fal: Emulator, visit: Visit) -> Response:
     """Whatever the run host is asked."""
     path = visit.path.strip("/")
     endpoint_id = path if fal.document(path) else path.removesuffix("/stream")
