@@ -114,6 +114,7 @@ async def _converse(fal: Emulator, document: Document, line: Line, websocket: We
             return await _failed(websocket, "INTERNAL_ERROR", "as scripted")
         if faults := document.faults(given):
             return await _failed(websocket, "INTERNAL_ERROR", json.dumps(faults))
+        fal.charge(str(uuid.uuid4()), document, given, {}, "completed")
         await _answer(fal.script_of(line.endpoint_id), document, given, websocket, is_text=isinstance(raw, str))
 
 
