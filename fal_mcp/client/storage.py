@@ -98,7 +98,9 @@ class Storage:
         signed, url = await self._initiate("initiate-multipart", upload)
         return Parts(signed, url, {})
 
-    async def put_parts(self, upload: Upload, parts: Parts, tell: Tell, keep: Callable[[Parts], None]) -> str:
+    async def put_parts(
+        self, upload: Upload, parts: Parts, tell: Tell, keep: Callable[[Parts], Awaitable[None]]
+    ) -> str:
         """Send the parts that are missing, several at once, and put them together; the file's URL.
 
         `keep` is told after every part.
@@ -123,7 +125,7 @@ class Storage:
                     failed.append(error)
                     return
                 sent += _length(number, upload.size)
-                keep(parts)
+                await keep(parts)
                 await tell(sent, upload.size)
 
         async with anyio.create_task_group() as tasks:
