@@ -113,9 +113,8 @@ async def test_the_key_never_follows_a_poll_url_off_fals_hosts(connect: Callable
     with anyio.fail_after(15):
         async with connect(fal) as client:
             result = await client.call_tool("fal-ai_thing_fast", {"prompt": "x"})
-    assert result.is_error
-    # fal took the request, so that it is looked for in fal's records.
-    assert {request.url.host for request in fal.seen} <= {"queue.fal.run", "api.fal.ai"}
+    assert result.structured_content["job_id"], "it runs: its addresses are built, not given up"
+    assert {request.url.host for request in fal.seen} == {"queue.fal.run"}
 
 
 async def test_a_key_in_an_error_body_is_not_passed_on(connect: Callable[..., Client]):
