@@ -34,7 +34,10 @@ class FileArgument:
 
     path: tuple[str, ...]
     kind: str
-    """`image`, `video`, `audio`, `archive`, `3d` or `file`."""
+    """`image`, `video`, `audio`, `archive`, `3d` or `file`: what its name makes one think."""
+    accepts: tuple[str, ...] = ()
+    """The beginnings of the media types it takes, as far as the document shows or states them; empty where nothing may
+    be refused for being of another kind."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,9 +97,7 @@ def _multiple_of(validator: Any, step: Any, instance: Any, schema: Any) -> Itera
 
 
 _extended: Any = jsonschema.validators
-_Validator: Any = _extended.extend(
-    jsonschema.Draft202012Validator, {"pattern": _pattern, "multipleOf": _multiple_of}
-)
+_Validator: Any = _extended.extend(jsonschema.Draft202012Validator, {"pattern": _pattern, "multipleOf": _multiple_of})
 
 
 def _validator(schema: Schema) -> Any:

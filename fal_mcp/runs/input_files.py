@@ -30,7 +30,6 @@ _FOLDER = {
     "properties": {"allow": {"type": "boolean", "title": "Allow", "description": "Whether the folder may be read."}},
     "required": ["allow"],
 }
-_KINDS = {"image": ("image/",), "video": ("video/",), "audio": ("audio/", "video/")}
 Path = tuple[str | int, ...]
 
 
@@ -220,9 +219,8 @@ def _size_fault(file: LocalFile, part: Schema) -> str | None:
 
 
 def _kind_fault(file: LocalFile, head: bytes, argument: FileArgument) -> str | None:
-    wanted = _KINDS.get(argument.kind)
     kind = file_kind.sniffed(head, file.name)
-    if wanted is None or kind.startswith(wanted) or kind == "application/octet-stream":
+    if not argument.accepts or kind.startswith(argument.accepts) or kind == "application/octet-stream":
         return None
     return f"{file.name!r} is {kind}, and this takes a file of the kind {argument.kind!r}."
 
