@@ -90,7 +90,7 @@ class Catalog:
         return self._problems.get(endpoint_id)
 
     def problem_of_tool(self, name: str) -> str | None:
-        """Why there is no tool of this name though there is a document for it; None where there is either or neither."""
+        """Why there is no tool of this name although there is a document; None where there is a tool, or neither."""
         endpoint_id = self._names.get(name)
         return self.problems_of(endpoint_id) if endpoint_id else None
 

@@ -1,6 +1,7 @@
 """Every real model document becomes a tool, or says why not."""
 
 import json
+
 import pytest
 
 from fal_mcp.catalog.catalog import Catalog
