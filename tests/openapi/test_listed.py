@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from fal_mcp.openapi.listed_schema import brief, lean, plain
 from fal_mcp.openapi.normalise import bundle
@@ -64,7 +63,7 @@ def test_every_tool_is_one_that_every_converter_takes():
 
 
 @given(SCHEMAS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_whatever_a_document_says_is_listed_plainly(part: Any):
     schema = bundle({"type": "object", "properties": {"x": part}}, COMPONENTS)
     for listed in (lean(schema), plain(brief(schema))):
