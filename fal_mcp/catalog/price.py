@@ -134,7 +134,11 @@ def _times(count: int) -> str:
 
 def _of_pixels(match: re.Match[str], endpoint: Endpoint, given: Mapping[str, Any], count: int) -> _Units | None:
     pixels = _megapixels(given)
-    return None if pixels is None else _Units(pixels * count, f"{pixels:.3g} megapixels{_times(count)}")
+    return (
+        None
+        if pixels is None
+        else _Units(pixels * count, f"{pixels:.3g} megapixel{'' if pixels == 1 else 's'}{_times(count)}")
+    )
 
 
 def _of_seconds(match: re.Match[str], endpoint: Endpoint, given: Mapping[str, Any], count: int) -> _Units | None:

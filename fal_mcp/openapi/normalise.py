@@ -140,6 +140,9 @@ class _Reading:
         return [self.schema(item, path, depth + 1) for item in list_of(value)]
 
     def _one(self, value: Any, source: Schema, path: str, depth: int) -> Any:
+        return self.schema(value, path, depth + 1)
+
+    def _items(self, value: Any, source: Schema, path: str, depth: int) -> Any:
         if isinstance(value, list):
             # The tuples of JSON Schema before 2020.
             return [self.schema(item, f"{path}[]", depth + 1) for item in list_of(value)]
@@ -196,6 +199,7 @@ _INNER: dict[str, _Inner] = {
     "properties": _Reading._properties,  # pyright: ignore[reportPrivateUsage]
     **dict.fromkeys(SCHEMA_LISTS - {"allOf"}, _Reading._listed),  # pyright: ignore[reportPrivateUsage]
     **dict.fromkeys(SCHEMAS, _Reading._one),  # pyright: ignore[reportPrivateUsage]
+    "items": _Reading._items,  # pyright: ignore[reportPrivateUsage]
     "additionalProperties": _Reading._others,  # pyright: ignore[reportPrivateUsage]
 }
 

@@ -195,6 +195,8 @@ def _teller(ctx: Any, run: Run | None) -> Any:
 
 
 def _unknown(name: str, catalog: Catalog) -> str:
+    if reason := catalog.problem_of_tool(name):
+        return f"There is no tool {one_line(name, 100)!r}: fal's document of it cannot be used. {one_line(reason, 300)}"
     near = catalog.near(name)
     meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     return f"Unknown tool: {one_line(name, 100)!r}.{meant}"

@@ -95,7 +95,7 @@ async def test_search_says_id_tool_price_and_what_is_needed_in_three_kilobytes(h
             "search_models", {"query": "edit a picture", "cursor": result.structured_content["next_cursor"]}
         )
     assert "\nfal-ai/flux-pro/kontext | fal-ai_flux-pro_kontext | Edits a picture" in text(result)
-    assert "0.04 USD per image | needs prompt, image_url" in text(result)
+    assert "$0.04 per image | needs prompt, image_url" in text(result)
     assert len(result.model_dump_json(exclude_none=True)) <= 3000
     assert not set(result.structured_content["endpoint_ids"]) & set(second.structured_content["endpoint_ids"])
 
