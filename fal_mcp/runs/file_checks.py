@@ -18,7 +18,7 @@ from fal_mcp.text import one_line
 
 HEAD = 8192
 """Bytes that say what a file is."""
-_KINDS = {"image": ("image/",), "video": ("video/", "image/gif", "image/webp"), "audio": ("audio/", "video/")}
+KINDS = {"image": ("image/",), "video": ("video/", "image/gif", "image/webp"), "audio": ("audio/", "video/")}
 _PIXEL_BOUNDS = ("min_width", "max_width", "min_height", "max_height")
 
 
@@ -35,7 +35,7 @@ def fault(file: LocalFile, argument: FileArgument, part: Schema) -> str | None:
 
 def doubt(file: LocalFile, argument: FileArgument) -> str | None:
     """What may be wrong with the file's kind, where only the argument's name says what it takes."""
-    return None if argument.accepts else _kind(file, argument, _KINDS.get(argument.kind, ()))
+    return None if argument.accepts else _kind(file, argument, KINDS.get(argument.kind, ()))
 
 
 def _size_fault(file: LocalFile, part: Schema) -> str | None:
