@@ -55,7 +55,7 @@ def _english(text: str, is_english: IsEnglish) -> list[str]:
     pieces: list[str] = []
     for run in languages.runs(text):
         spaceless = languages.is_spaceless(run[0])
-        pieces.extend(languages.segments(run, language) if spaceless else [run.strip(".,!?¿¡:;\"()،؟।")])
+        pieces.extend(languages.segments(run, language) if spaceless else [run.strip('.,!?¿¡:;"()،؟।')])
     return words(" ".join(language.english(pieces)))
 
 
@@ -101,7 +101,9 @@ def _turns(said: tuple[str, ...]) -> list[int]:
     """Where one medium becomes another; "adapt it to my clips" is none."""
     known = vocabulary()
     after = (*said[1:], "")
-    return [at for at, word in enumerate(said) if word in known.into and (word == "into" or after[at] not in known.given)]
+    return [
+        at for at, word in enumerate(said) if word in known.into and (word == "into" or after[at] not in known.given)
+    ]
 
 
 def _turned(said: tuple[str, ...]) -> list[str]:

@@ -237,7 +237,9 @@ class Search:
         """Scores with what is known of the best models besides, the best first."""
         best = max(scores.values(), default=0.0)
         likely = heapq.nlargest(_MOST_RANKED, ((score, -model) for model, score in scores.items()))
-        found = {-model: score + self._merit(-model, terms) for score, model in likely if score >= _LEAST_OF_BEST * best}
+        found = {
+            -model: score + self._merit(-model, terms) for score, model in likely if score >= _LEAST_OF_BEST * best
+        }
         return dict(sorted(found.items(), key=lambda pair: (self._rows[pair[0]].is_deprecated, -pair[1], pair[0])))
 
     def _merit(self, model: int, terms: Mapping[str, float]) -> float:
