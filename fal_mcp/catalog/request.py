@@ -41,8 +41,8 @@ def read(query: str, is_english: IsEnglish) -> Request:
     said = tuple(_english(spelled_out(plain(query[:LONGEST])), is_english)[:_MOST_WORDS])
     made = _made(said)
     given = _given(said)
-    if not made and given == {"video"}:
-        made = given  # what is done to a video mostly gives a video
+    if not made and given in ({"video"}, {"audio"}):
+        made = given  # what is done to a video mostly gives a video, and to a song a song
     return Request(said, frozenset(given - made or given or ({"text"} if made else ())), frozenset(made))
 
 

@@ -55,9 +55,10 @@ class Weights:
 class Bounds:
     """Where a match is too weak to be called one; measured on the requests' halves for tuning."""
 
-    least_share: float = 1.0
-    """How much a task must be asked for by each word of the request, where none of them is said of media alone; and
-    where one is, but another is no business of fal's."""
+    least_share_plain: float = 0.55
+    """How much a task must be asked for by each word of the request, where none of them is said of media alone."""
+    least_share: float = 0.8
+    """The same where one is, but another is no business of fal's."""
     least_share_foreign: float = 1.6
     """The same where none is of media and one is no business of fal's."""
 

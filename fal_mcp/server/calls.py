@@ -14,6 +14,7 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from fal_mcp.catalog.catalog import Catalog
+from fal_mcp.catalog.endpoint import tool_name
 from fal_mcp.client.http import ADMIN_HINT, NO_ADMIN_KEY
 from fal_mcp.config import Settings
 from fal_mcp.errors import FalError, NotAuthorised, RequestRejected, ServiceFailed
@@ -139,9 +140,12 @@ def _teller(ctx: Any, run: Run | None) -> Any:
 
 
 def _unknown(name: str, catalog: Catalog) -> str:
-    near = catalog.near(name)
+    unusable = next((one for one in catalog.near_ids(name) if tool_name(one) == name), None)
+    if unusable and (reason := catalog.problems_of(unusable)):
+        return f"The tool {one_line(name, 100)!r} cannot be used here: {reason}"
+    near = [one for one in catalog.near(name) if one != name]
     meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-    return f"Unknown tool: {one_line(name, 100)!r}.{meant}"
+    return f"Unknown tool: {one_line(name, 100)!r}.{meant} search_models finds models by what they do."
 
 
 def list_tools(tools: Toolbox, cursor: str | None, selection: Selection | None = None) -> dict[str, Any]:
