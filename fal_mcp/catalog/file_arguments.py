@@ -48,7 +48,7 @@ def _in_value(
         match branch.get("type"):
             case "string" if "enum" not in branch and "const" not in branch:
                 if marked or _is_file(name):
-                    yield FileArgument(path, marked or _kind(name))
+                    yield FileArgument(path, marked or _kind(name), marked is not None)
             case "array":
                 yield from _in_value(name, branch.get("items", {}), root, marked, (*path, "[]"), depth + 1)
             case _ if "properties" in branch:

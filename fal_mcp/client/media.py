@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from fal_mcp.addresses import parts_of
 from fal_mcp.client.http import Http
 from fal_mcp.config import Hosts
 from fal_mcp.errors import FalError, NotFound, ServiceFailed, Unreachable
@@ -29,8 +30,8 @@ class MediaFiles:
 
     def is_fals(self, url: str) -> bool:
         """Whether `url` is on one of fal's media hosts (fact sheet §0.1, §4.7); anything else is never fetched."""
-        parts, cdn = urlsplit(url), urlsplit(self._hosts.cdn)
-        if parts.username or parts.password:
+        parts, cdn = parts_of(url), urlsplit(self._hosts.cdn)
+        if parts is None or parts.username or parts.password:
             return False
         if (parts.scheme, parts.netloc) == (cdn.scheme, cdn.netloc):
             return parts.path.startswith(f"{cdn.path}/")

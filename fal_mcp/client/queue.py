@@ -17,7 +17,7 @@ import httpx_sse
 from fal_mcp.client import answers
 from fal_mcp.client.http import Http
 from fal_mcp.config import Hosts
-from fal_mcp.errors import GenerationFailed, NotFound, RequestRejected, ServiceFailed, Unreachable
+from fal_mcp.errors import FalError, GenerationFailed, NotFound, RequestRejected, ServiceFailed, Unreachable
 
 FASTEST_POLL = 0.5
 """Seconds; fal is never asked more than twice a second about one request."""
@@ -75,6 +75,8 @@ class Completed:
 
 
 Status = Queued | InProgress | Completed
+Trouble = Callable[[FalError], Awaitable[None] | None]
+"""Told what stands in the way of following a request, each time; the following goes on."""
 _PassOn = Callable[[Status], Awaitable[Completed | None]]
 
 
@@ -108,7 +110,9 @@ class Queue:
         response = await self._http.get(request.status_url, {"logs": "1"})
         return _status(response.content)
 
-    async def follow(self, request: Request, seen: Callable[[Status], Awaitable[None]]) -> Completed:
+    async def follow(
+        self, request: Request, seen: Callable[[Status], Awaitable[None]], trouble: Trouble | None = None
+    ) -> Completed:
         """Call `seen` with every change until the request is over, each log line once; return the last.
 
         Streams; polls where the stream is refused or breaks, from twice a second to once in five seconds.

@@ -1,13 +1,12 @@
 """An outcome or an error, said in MCP: a short text, a structured envelope, a link for each file."""
 
 import base64
-import json
-from collections.abc import Mapping
 from typing import Any, cast
 
 import mcp_types as types
 
 from fal_mcp.errors import FalError, Fault
+from fal_mcp.json_values import dumped, object_of
 from fal_mcp.outputs import shortening
 from fal_mcp.outputs.outcome import Media, Outcome, Preview
 from fal_mcp.text import clean, cut, one_line, readable_size
@@ -19,12 +18,13 @@ _LARGEST_DATA = 600_000
 """Characters of JSON."""
 _MOST_ITEMS = 2000
 _LONGEST_VALUE = 1500
+_LONGEST_NESTED = 600
 _LONGEST_SHOWN_URL = 500
 
 
 def render(outcome: Outcome) -> types.CallToolResult:
     """The answer to a call that went well."""
-    said = [] if outcome.is_plain else _said(outcome.data.get("output"), outcome.media)
+    said = [] if outcome.is_plain else _said(outcome.data.get("output"), outcome.echoed)
     text = [outcome.note, *([] if outcome.is_plain else _files(outcome.media)), *said]
     longest = _LONGEST_PLAIN_TEXT if outcome.is_plain else _LONGEST_TEXT
     links = [_link(number, item) for number, item in enumerate(outcome.media[:_MOST_LINKS], 1) if _is_remote(item)]
@@ -40,7 +40,7 @@ def render(outcome: Outcome) -> types.CallToolResult:
 
 def _guarded(outcome: Outcome) -> dict[str, Any]:
     """Data that came from anywhere but a model's run, whose output is cut to a budget already: nothing invisible in
-    it, and never so much that a host refuses the whole answer (facts/mcp §5.4)."""
+    it, and never so much that a host refuses the whole answer."""
     return cast(
         dict[str, Any], shortening.shortened(dict(outcome.data), _LARGEST_DATA, _MOST_ITEMS, _LONGEST_PLAIN_TEXT)[0]
     )
@@ -78,6 +78,8 @@ def fail(error: FalError) -> types.CallToolResult:
         "request_id": error.request_id,
     }
     request = f"Request {error.request_id}." if error.request_id else ""
+    if error.retry_after:
+        lines.append(f"Wait {error.retry_after:.0f} s before the next try.")
     return types.CallToolResult(
         content=[types.TextContent(text=cut("\n".join(filter(None, [*lines, request])), _LONGEST_TEXT))],
         structured_content=about,
@@ -103,21 +105,19 @@ def _address(item: Media) -> str:
     return item.url[:_LONGEST_SHOWN_URL]
 
 
-def _said(output: Any, media: tuple[Media, ...]) -> list[str]:
+def _said(output: Any, echoed: frozenset[str]) -> list[str]:
     """The plain values of an output: seed, text, counts. What is a file was said already."""
-    if not isinstance(output, Mapping):
-        return []
     lines: list[str] = []
-    urls = [item.url for item in media[:_MOST_LINKS]]
-    for key, value in cast(Mapping[str, Any], output).items():
-        if key == "prompt" or value is None or any(url in str(value) for url in urls):
+    for key, whole in object_of(output).items():
+        value = shortening.without_labels(whole)
+        if key in echoed or key == "timings" or value is None or value == [] or value == {}:
             continue
         if isinstance(value, str):
             lines.append(f"{one_line(key, 60)}: {clean(value, _LONGEST_VALUE)}")
         elif isinstance(value, (bool, int, float)):
-            lines.append(f"{one_line(key, 60)}: {json.dumps(value)}")
-        elif key != "timings" and value:
-            lines.append(f"{one_line(key, 60)}: {one_line(json.dumps(value, ensure_ascii=False), 400)}")
+            lines.append(f"{one_line(key, 60)}: {dumped(value)}")
+        else:
+            lines.append(f"{one_line(key, 60)}: {one_line(dumped(value), _LONGEST_NESTED)}")
     return lines
 
 
