@@ -25,7 +25,7 @@ async def test_killed_at_any_moment_the_same_call_again_gets_the_one_job(
 ):
     fal.script(ENDPOINT, Script(queue_position=1, queue_seconds=0.1, step_seconds=0.08))
     chance, wrong = random.Random(7), list[str]()
-    for number in range(request.config.getoption("--kills", 6)):
+    for number in range(int(request.config.getoption("--kills", 6) or 6)):
         wish: dict[str, Any] = {"prompt": f"bicycle {number}", "image_size": {"width": 1000, "height": 1000}}
         if chance.random() < 0.5:
             wish["seed"] = number
