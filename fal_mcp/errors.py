@@ -45,6 +45,8 @@ class FalError(Exception):
 
     hint = ""
     retryable = False
+    is_fals_own = False
+    """Whether fal said it itself, in one of its own forms, and not something between here and fal."""
 
     def __init__(
         self,
