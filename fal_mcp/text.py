@@ -87,6 +87,14 @@ def readable_size(count: int) -> str:
     return f"{count} bytes"
 
 
+def money(usd: float) -> str:
+    """Dollars as people write them: two decimals, and more where the first two say too little."""
+    decimals = 4 if usd >= 0.01 else 12
+    text = f"{usd:,.{decimals}f}" if decimals == 4 else f"{float(f'{usd:.3g}'):.{decimals}f}"
+    whole, _, rest = text.partition(".")
+    return f"${whole}.{rest.rstrip('0').ljust(2, '0')}" if usd else "$0"
+
+
 def _without_keys(text: str) -> str:
     for secret in _secrets:
         if secret in text:

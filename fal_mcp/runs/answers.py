@@ -38,7 +38,7 @@ async def outcome(job: Job, call: Call, *, save_to: str | None = None) -> Outcom
     Raises:
         FalError: it failed, or was cancelled.
     """
-    if not job.is_over:
+    if not job.is_over or _is_being_fetched(job, call):
         return _pending(job, call)
     output = await call.jobs.output(job)
     found = await shortening.aside(output, media.find, output)
@@ -159,8 +159,14 @@ async def _saved(found: tuple[Media, ...], job: Job, output: dict[str, Any], cal
     except FalError as error:
         return _Saved(notes=(f"It could not be saved: {error.message}",))
     if saved.paths:
-        call.jobs.note(job, saved=saved.paths)
+        await call.jobs.note(job, saved=saved.paths)
     return _Saved(saved.paths, (*trouble, *saved.notes))
+
+
+def _is_being_fetched(job: Job, call: Call) -> bool:
+    """Whether the job is completed at fal, and whoever follows it has not got its result yet."""
+    followed = call.jobs.standing(job)
+    return job.state == "completed" and job.output is None and followed is not None and not followed.is_over
 
 
 def _pending(job: Job, call: Call) -> Outcome:
@@ -168,6 +174,7 @@ def _pending(job: Job, call: Call) -> Outcome:
     poll = _POLL_AFTER.get(job.state, 10)
     place = f", {job.position} before it" if job.position else ""
     known = {"queued": f"waits in fal's queue{place}", "running": "is running", "intent": "is being submitted"}
+    known["completed"] = "is completed at fal, and its result could not be fetched yet"
     stands = known.get(job.state, "was submitted, and fal's answer was lost; it is being looked for")
     data: dict[str, Any] = {
         "status": "in_progress" if job.state != "unknown" else "unknown",

@@ -16,6 +16,7 @@ import anyio
 import anyio.to_thread
 from pydantic import Field
 
+from fal_mcp.addresses import parts_of
 from fal_mcp.errors import InvalidInput, NotWritable
 from fal_mcp.machine import file_kind
 from fal_mcp.machine.output_folder import slug
@@ -130,7 +131,7 @@ def tools() -> list[Tool]:
             name="sign_file_url",
             title="Share a restricted file for a while",
             description="An address that shows a restricted file to whoever has it, for up to a week.",
-            effect="reads",
+            effect="writes",
             key="user",
         ),
         from_function.tool(
@@ -149,7 +150,7 @@ async def _download(arguments: DownloadArguments, call: Call) -> Outcome:
     if call.output is None:
         raise NotWritable("This server saves no files: it has no --output-dir.")
     item = await input_files.of_job(arguments.file, call) or Media(arguments.file, "file")
-    if not item.url.startswith("data:") and not call.fal().media.is_fals(item.url):
+    if not item.url.startswith("data:") and not (parts_of(item.url) and call.fal().media.is_fals(item.url)):
         raise InvalidInput(
             f"{one_line(arguments.file, 120)!r} is not on fal's hosts, and is not fetched.",
             hint="Give a URL that a run answered with.",

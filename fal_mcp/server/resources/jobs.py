@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from fal_mcp.server.shared import Shared
 
 PREFIX = "fal://jobs/"
-_OWNER = "local"
 _LARGEST = 700_000
 """Bytes of a file that is read whole: one mebibyte of a host's answer as base64, with room."""
 
@@ -60,11 +59,11 @@ async def read(shared: "Shared", uri: str) -> types.ReadResourceResult:
     try:
         match uri.removeprefix(PREFIX).split("/"):
             case [job_id]:
-                return await _job(shared, uri, shared.jobs.get(job_id, _OWNER))
+                return await _job(shared, uri, await shared.jobs.get(job_id, shared.owner))
             case [job_id, "output", part] if part.isdecimal():
-                return await _part(shared, uri, shared.jobs.get(job_id, _OWNER), int(part))
+                return await _part(shared, uri, await shared.jobs.get(job_id, shared.owner), int(part))
             case [job_id, "files", number] if number.isdecimal():
-                return await _file(shared, uri, shared.jobs.get(job_id, _OWNER), int(number))
+                return await _file(shared, uri, await shared.jobs.get(job_id, shared.owner), int(number))
             case _:
                 raise contents.missing(uri)
     except NotFound as error:
@@ -76,6 +75,7 @@ async def read(shared: "Shared", uri: str) -> types.ReadResourceResult:
 async def _job(shared: "Shared", uri: str, job: Job) -> types.ReadResourceResult:
     call = shared.unheard()
     outcome = await answers.outcome(job, call)
+    shared.jobs.answering([job.job_id])
     return contents.text(uri, dumped(dict(outcome.data)))
 
 
