@@ -239,6 +239,19 @@ async def test_what_could_not_be_saved_is_told_in_each_half(fal: Emulator, host:
     assert any("could not be saved" in note for note in noted(result))
 
 
+async def test_jobs_of_one_model_are_told_apart_by_what_was_asked_for(fal: Emulator, host: Host):
+    with anyio.fail_after(BOUND):
+        async with host(wait=20.0) as client:
+            for prompt in ("a red bicycle at night", "x " * 500, "\u202ea\x1b[31m ferry"):
+                await client.call_tool(TOOL, {"prompt": prompt})
+            await client.call_tool("fal-ai_whisper", {"audio_url": "https://v3.fal.media/a.mp3"})
+            result = await client.call_tool("list_jobs", {})
+    rows = [row["about"] for row in result.structured_content["jobs"]]
+    assert rows[0].startswith('audio_url: "https://v3.fal.media/a.mp3"')
+    assert rows[1] == "a ferry" and rows[2].startswith("x x x") and rows[3] == "a red bicycle at night"
+    assert all(about in text(result) and len(about) <= 80 for about in rows)
+
+
 @pytest.mark.parametrize("make", [plain, several, words, many, looked_at])
 async def test_an_answer_is_hardly_longer_than_its_facts(fal: Emulator, host: Host, make: Made):
     """Names and values, one by one, of all that the data tells; the text tells no more than those."""
