@@ -14,7 +14,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "addresses": set(),
     "bundled": set(),
     "config": set(),
-    "machine": {"errors", "text"},
+    "machine": {"client", "errors", "text"},
     "openapi": {"errors", "text"},
     "catalog": {"openapi", "text"},
     "client": {"config", "errors", "text"},
