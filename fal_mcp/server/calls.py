@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
@@ -17,8 +17,9 @@ from mcp.shared.exceptions import MCPError
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.client.http import ADMIN_HINT, NO_ADMIN_KEY
 from fal_mcp.config import Settings
-from fal_mcp.errors import FalError, NotAuthorised, RequestRejected, ServiceFailed
+from fal_mcp.errors import FalError, Fault, NotAuthorised, RequestRejected, ServiceFailed
 from fal_mcp.jobs.progress import Report
+from fal_mcp.json_values import dumped
 from fal_mcp.runs.call import Call
 from fal_mcp.server import gallery, results, tasks
 from fal_mcp.server.elicitation import InputNeeded, asker, secret_asker
@@ -107,6 +108,8 @@ async def _result(
 
     try:
         _check_allowed(tool, shared.settings)
+        if halves := _half_characters(params.arguments or {}, "$"):
+            return results.refuse(tool.name, tuple(halves))
         prepared = tool.prepare(params.arguments or {})
         if prepared.faults:
             return results.refuse(tool.name, prepared.faults)
@@ -119,7 +122,7 @@ async def _result(
             began=began,
         )
         outcome = await tool.run(prepared.arguments, call)
-        return results.render(outcome.with_notes(prepared.notes))
+        return results.render(outcome.repaired(prepared.notes))
     except InputNeeded as needed:
         return needed.result
     except MCPError:
@@ -160,6 +163,21 @@ def _check_allowed(tool: Tool, settings: Settings) -> None:
         raise NotAuthorised(NO_ADMIN_KEY, hint=ADMIN_HINT)
 
 
+def _half_characters(value: Any, path: str) -> list[Fault]:
+    """A fault for each text with half a character in it, such as an emoji that was cut: no model can be sent that."""
+    if isinstance(value, str):
+        is_whole = value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
+        message = "holds half a character (a lone surrogate); send the text with whole characters"
+        return [] if is_whole else [Fault(path, message)]
+    if isinstance(value, Mapping):
+        items = [(f"{path}.{dumped(key)[1:-1]}", key, each) for key, each in cast(Mapping[Any, Any], value).items()]
+        return [fault for name, key, each in items for part in (key, each) for fault in _half_characters(part, name)]
+    if isinstance(value, list):
+        each = enumerate(cast(list[Any], value))
+        return [fault for number, item in each for fault in _half_characters(item, f"{path}[{number}]")]
+    return []
+
+
 def _teller(ctx: Any, run: Run | None) -> Any:
     last = 0.0
 
@@ -177,9 +195,11 @@ def _teller(ctx: Any, run: Run | None) -> Any:
 
 
 def _unknown(name: str, catalog: Catalog) -> str:
+    if reason := catalog.problem_of_tool(name):
+        return f"There is no tool {one_line(name, 100)!r}: fal's document of it cannot be used. {one_line(reason, 300)}"
     near = catalog.near(name)
     meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-    return f"Unknown tool: {one_line(name, 100)!r}.{meant}"
+    return f"Unknown tool: {one_line(name, 100)!r}.{meant} search_models finds models by what they do."
 
 
 def list_tools(tools: Toolbox, cursor: str | None, selection: Selection | None = None) -> dict[str, Any]:

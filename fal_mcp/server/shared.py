@@ -64,7 +64,7 @@ class Shared:
         self._transport = transport
         self._tools_changed = tools_changed
         self._more_tools = more_tools
-        self.readable = Readable(settings.allow_dirs, may_ask=settings.may_ask_for_folders)
+        self.readable = Readable(settings.allow_dirs, may_ask=settings.may_ask_for_folders, own=settings.own_folders)
         self.variables = Variables(settings.variable, settings.secret_env)
         self.output = OutputFolder(settings.output_dir) if settings.output_dir else None
         self.kept = OutputFolder(settings.kept_folder)

@@ -1,7 +1,6 @@
 """Jobs as resources: how one stands, its output in parts, and each of its files."""
 
 import base64
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,8 @@ from mcp.shared.exceptions import MCPError
 
 from fal_mcp.errors import FalError, NotFound
 from fal_mcp.jobs.job import Job
-from fal_mcp.outputs import media, previews
+from fal_mcp.json_values import dumped
+from fal_mcp.outputs import data_uris, media
 from fal_mcp.outputs.outcome import Media
 from fal_mcp.runs import answers
 from fal_mcp.server.resources import contents
@@ -76,8 +76,7 @@ async def _job(shared: "Shared", uri: str, job: Job) -> types.ReadResourceResult
     call = shared.unheard()
     outcome = await answers.outcome(job, call)
     shared.jobs.answering([job.job_id])
-    text = json.dumps(dict(outcome.data), ensure_ascii=False)
-    return contents.text(uri, text)
+    return contents.text(uri, dumped(dict(outcome.data)))
 
 
 async def _part(shared: "Shared", uri: str, job: Job, number: int) -> types.ReadResourceResult:
@@ -106,7 +105,7 @@ async def _content(shared: "Shared", job: Job, item: Media, uri: str) -> bytes |
     if saved is not None and (content := await anyio.to_thread.run_sync(_on_disk, Path(saved))) is not None:
         return content
     if item.url.startswith("data:"):
-        content = await anyio.to_thread.run_sync(previews.unpacked, item.url)
+        content = await anyio.to_thread.run_sync(data_uris.content, item.url, _LARGEST * 4)
         return content if content is not None and len(content) <= _LARGEST else None
     return await shared.fal.media.read(item.url, _LARGEST) if shared.fal.media.is_fals(item.url) else None
 
