@@ -7,7 +7,7 @@ from pathlib import Path
 
 import anyio
 
-from benchmarks import call, catalog, download, jobs, moments, start, upload
+from benchmarks import call, catalog, download, jobs, moments, previews, start, upload
 from fal_mcp import bundled
 
 
@@ -26,6 +26,7 @@ def main(models: Path, is_long: bool) -> int:
     failed += _say(anyio.run(moments.measured))
     failed += _say(anyio.run(upload.one_gibibyte))
     failed += _say(anyio.run(download.one_gibibyte))
+    failed += _say(anyio.run(previews.eight_at_once))
     if is_long:
         failed += _say(anyio.run(jobs.long, 180.0))
     with catalog.at_fals_size(models) as folder:

@@ -159,7 +159,7 @@ async def _download(arguments: DownloadArguments, call: Call) -> Outcome:
     stem = slug(name.rsplit(".", 1)[0]) or "file"
     path, said = await saving.save(item, call.fal(), call.output, call.output.place(arguments.save_to), stem)
     size = (await anyio.Path(path).stat()).st_size
-    odd = f" It {said}." if said else ""
+    odd = f" It is {said}." if said else ""
     data = {"path": str(path), "size": size, **({"notes": [odd.strip()]} if odd else {})}
     return Outcome(data=data, note=f"Saved as {path} ({size:,} bytes).{odd}", is_plain=True)
 
