@@ -4,9 +4,10 @@ Written from the fact sheet alone: it imports none of `openapi`, `catalog`, `cli
 share their mistakes. fal's own `fal-client` drives it in the tests.
 """
 
+from fal_mcp.emulator.bill import Charge
 from fal_mcp.emulator.emulator import Call, Emulator, Line, StoredFile
 from fal_mcp.emulator.job import Job
 from fal_mcp.emulator.script import Failure, Live, Reply, Script
 from fal_mcp.emulator.server import serve
 
-__all__ = ["Call", "Emulator", "Failure", "Job", "Line", "Live", "Reply", "Script", "StoredFile", "serve"]
+__all__ = ["Call", "Charge", "Emulator", "Failure", "Job", "Line", "Live", "Reply", "Script", "StoredFile", "serve"]
