@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
-import langchain_agent  # noqa: E402
+import langchain_agent
 
 
 class Scripted(BaseChatModel):

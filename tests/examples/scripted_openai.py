@@ -9,7 +9,7 @@ from agents import Model, ModelResponse, Usage
 from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage, ResponseOutputText
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
-import openai_agents  # noqa: E402
+import openai_agents
 
 
 class Scripted(Model):

@@ -8,7 +8,7 @@ from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCall
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
-import pydantic_ai_agent  # noqa: E402
+import pydantic_ai_agent
 
 
 def script(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
