@@ -82,7 +82,9 @@ class Index:
         }
 
     def _mean(self, name: str) -> float:
-        return max(sum(fields[name].total() for fields in self._counts if name in fields) / max(len(self._counts), 1), 1)
+        return max(
+            sum(fields[name].total() for fields in self._counts if name in fields) / max(len(self._counts), 1), 1
+        )
 
 
 class TaskIndex:

@@ -86,6 +86,7 @@ class Search:
         self._trainers = {model for model, row in enumerate(self._rows) if row.is_training}
         self._everyday = set(map(self._stems.of, vocabulary().everyday))
         self._spellings = Spellings(self._index.names)
+        self._ours = set(map(self._stems.of, vocabulary().ours))
         self._names = {*self._index.names, *vocabulary().everyday}
         self._families = {name for name in self._index.names if self._is_family(name)}
 
@@ -164,7 +165,12 @@ class Search:
     def _is_family(self, name: str) -> bool:
         """Whether a word of a name is one that nobody says for anything else."""
         stem = self._stems.of(name)
-        plain_word = name in vocabulary().everyday or stem in self._everyday or self._tasks.knows(stem)
+        plain_word = (
+            name in vocabulary().everyday
+            or name in vocabulary().foreign
+            or stem in self._everyday
+            or self._tasks.knows(stem)
+        )
         return name.isalpha() and len(name) >= _SHORTEST_PART and not plain_word and kind_of(name) is None
 
     def _terms(self, request: Request) -> dict[str, float]:
@@ -231,13 +237,18 @@ class Search:
         if all(word in self._names for word in request.content):
             return terms
         light = self._weights.everyday
-        return {stem: weight * (light if stem in self._everyday else 1.0) for stem, weight in terms.items()}
+        return {
+            stem: weight * (light if stem in self._everyday or self._tasks.knows(stem) else 1.0)
+            for stem, weight in terms.items()
+        }
 
     def _ordered(self, scores: Scores, terms: Mapping[str, float]) -> Scores:
         """Scores with what is known of the best models besides, the best first."""
         best = max(scores.values(), default=0.0)
         likely = heapq.nlargest(_MOST_RANKED, ((score, -model) for model, score in scores.items()))
-        found = {-model: score + self._merit(-model, terms) for score, model in likely if score >= _LEAST_OF_BEST * best}
+        found = {
+            -model: score + self._merit(-model, terms) for score, model in likely if score >= _LEAST_OF_BEST * best
+        }
         return dict(sorted(found.items(), key=lambda pair: (self._rows[pair[0]].is_deprecated, -pair[1], pair[0])))
 
     def _merit(self, model: int, terms: Mapping[str, float]) -> float:
@@ -260,11 +271,11 @@ class Search:
             return True
         asked = self._tasks.scores({stem: weight for stem, weight in terms.items() if stem != _QUESTION})
         best = max(asked.values(), default=0.0)
-        is_ours = any(word in vocabulary().ours or kind_of(word) for word in content)
+        is_ours = any(self._stems.of(word) in self._ours or kind_of(word) for word in content)
         if any(word in vocabulary().foreign for word in content):
             least = self._bounds.least_share if is_ours else self._bounds.least_share_foreign
             return best / len(content) >= least
-        return is_ours or best / len(content) >= self._bounds.least_share
+        return is_ours or best / len(content) >= self._bounds.least_share_plain
 
     def _meant(self, asked: Scores) -> tuple[str, ...]:
         order = sorted(asked, key=lambda number: -asked[number])

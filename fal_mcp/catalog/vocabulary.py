@@ -6,11 +6,22 @@ from functools import lru_cache
 from pathlib import Path
 
 KINDS = {
-    **dict.fromkeys("image picture photo photograph drawing painting portrait selfie snapshot sketch".split(), "image"),
-    **dict.fromkeys("video movie film footage clip".split(), "video"),
-    **dict.fromkeys("audio speech voice sound music song mp3 recording noise melody".split(), "audio"),
-    **dict.fromkeys("text words lyrics script sentence letter article transcript description".split(), "text"),
-    **dict.fromkeys("3d mesh glb".split(), "3d"),
+    **dict.fromkeys(
+        "image picture photo photograph drawing painting portrait selfie snapshot sketch illustration artwork poster flyer "
+        "logo icon sticker wallpaper mascot banner meme infographic headshot screenshot receipt pic png jpg".split(),
+        "image",
+    ),
+    **dict.fromkeys("video movie film footage clip reel trailer promo commercial vlog mp4 gif".split(), "video"),
+    **dict.fromkeys(
+        "audio speech voice sound music song mp3 wav recording noise melody tune jingle soundtrack beat podcast voiceover "
+        "piano voicemail interview sfx".split(),
+        "audio",
+    ),
+    **dict.fromkeys(
+        "text words lyrics script sentence letter article transcript description notes paragraph subtitle caption".split(),
+        "text",
+    ),
+    **dict.fromkeys("3d mesh glb stl obj fbx".split(), "3d"),
 }
 """What people call each medium."""
 

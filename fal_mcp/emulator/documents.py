@@ -10,7 +10,14 @@ import jsonschema
 import referencing
 from referencing.jsonschema import DRAFT202012
 
+from fal_mcp import bundled
+
 Json = dict[str, Any]
+
+
+def starter_models() -> Path:
+    """The folder of model documents that this package ships."""
+    return bundled.schemas() / "models"
 
 
 class Document:

@@ -199,7 +199,7 @@ def _unknown(name: str, catalog: Catalog) -> str:
         return f"There is no tool {one_line(name, 100)!r}: fal's document of it cannot be used. {one_line(reason, 300)}"
     near = catalog.near(name)
     meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-    return f"Unknown tool: {one_line(name, 100)!r}.{meant}"
+    return f"Unknown tool: {one_line(name, 100)!r}.{meant} search_models finds models by what they do."
 
 
 def list_tools(tools: Toolbox, cursor: str | None, selection: Selection | None = None) -> dict[str, Any]:
