@@ -47,6 +47,7 @@ class FalServer(Server[Shared]):
     """The SDK's server, which says in both eras that its list of tools may change."""
 
     shared: Shared
+    news: News
 
     def create_initialization_options(
         self, notification_options: NotificationOptions | None = None, *rest: Any, **more: Any
@@ -110,7 +111,7 @@ def build(
     server.add_request_handler("tasks/cancel", tasks.TaskParams, _cancel_task)
     # What a client sends back as the state of a question must be what was sent to it.
     server.middleware.append(RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience=server.name))
-    server.shared = shared
+    server.shared, server.news = shared, news
     server.middleware.append(news.watch)
     return server
 

@@ -109,7 +109,7 @@ async def _run(models: Models, arguments: RunArguments, call: Call) -> Outcome:
         # With a webhook nobody waits unless told to: fal calls back, and the job can be looked at any time.
         wait = 0.0 if arguments.webhook_url and arguments.seconds is None else arguments.seconds
         done = await with_queue.run_endpoint(endpoint, prepared.arguments, call, wait=wait, **chosen)
-    return done.with_notes(prepared.notes)
+    return done.repaired(prepared.notes)
 
 
 def _headers(arguments: RunArguments) -> dict[str, str] | None:
