@@ -9,12 +9,13 @@ import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import anyio
 import httpx
 
 from fal_mcp import __version__
+from fal_mcp.addresses import parts_of
 from fal_mcp.errors import RequestRejected, Unreachable
 from fal_mcp.text import one_line
 
@@ -40,7 +41,7 @@ async def fetched(url: str, transport: httpx.AsyncBaseTransport | None = None) -
                 raise Unreachable(f"{one_line(url, 200)!r} could not be fetched.") from error
             try:
                 if response.is_redirect:
-                    url = urljoin(url, response.headers.get("location", ""))
+                    url = _joined(url, response.headers.get("location", ""))
                     continue
                 if not response.is_success:
                     raise RequestRejected(f"{one_line(url, 200)!r} answered {response.status_code}.", hint="Check it.")
@@ -52,20 +53,30 @@ async def fetched(url: str, transport: httpx.AsyncBaseTransport | None = None) -
 
 
 async def _request(client: httpx.AsyncClient, url: str) -> httpx.Request:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme != "https" or not host or parts.username or parts.password:
+    parts = parts_of(url)
+    host = (parts.hostname or "") if parts else ""
+    if parts is None or parts.scheme != "https" or not host or parts.username or parts.password:
         raise _refusal(url)
     address = await _checked(host, parts.port or 443, url)
-    pinned = httpx.URL(url).copy_with(host=address)
     headers = {"host": parts.netloc, "user-agent": f"fal-mcp/{__version__}"}
-    return client.build_request("GET", pinned, headers=headers, extensions={"sni_hostname": host})
+    try:
+        pinned = httpx.URL(url).copy_with(host=address)
+        return client.build_request("GET", pinned, headers=headers, extensions={"sni_hostname": host})
+    except (httpx.InvalidURL, ValueError) as error:
+        raise _refusal(url) from error
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise _refusal(location) from error
 
 
 async def _checked(host: str, port: int, url: str) -> str:
     try:
         found: Any = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise _refusal(url) from error
     addresses = [entry[4][0] for entry in found]
     if not addresses or not all(_is_public(address) for address in addresses):

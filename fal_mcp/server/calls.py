@@ -51,16 +51,55 @@ async def call_tool(ctx: Any, params: types.CallToolRequestParams) -> Any:
         raise MCPError(_INVALID_PARAMS, _unknown(params.name, box.catalog))
     if tool.needs_task:
         tasks.need_declared(ctx)
+    asked = Asked()
     if not tasks.declared(ctx):
-        return await _answer(ctx, params, tool, None)
+        return asked.on_its_way(await _answer(ctx, params, tool, None, asked))
 
     async def work(run: Run) -> tasks.Result:
-        return await _answer(ctx, params, tool, run)
+        return await _answer(ctx, params, tool, run, asked)
 
-    return await shared.long_calls.call(work, 0.0 if tool.needs_task else shared.settings.task_grace)
+    grace = 0.0 if tool.needs_task else shared.settings.task_grace
+    return asked.on_its_way(await shared.long_calls.call(work, grace))
 
 
-async def _answer(ctx: Any, params: types.CallToolRequestParams, tool: Tool, run: Run | None) -> tasks.Result:
+class Asked:
+    """What a call asked for, and whether anybody gets its answer."""
+
+    def __init__(self) -> None:
+        self.call: Call | None = None
+
+    def on_its_way(self, answer: Any) -> Any:
+        """The answer, which goes to the client now. What was refused, failed or asks a question answers nothing."""
+        is_answer = not answer.is_error if isinstance(answer, types.CallToolResult) else isinstance(answer, Mapping)
+        if self.call is not None and is_answer:
+            if self.call.asked_for:
+                self.call.jobs.answering(self.call.asked_for, self.call.call_id)
+            if self.call.looked_at:
+                self.call.jobs.answering(self.call.looked_at)
+        return answer
+
+    async def is_left(self) -> None:
+        """The call ended, and nobody gets its answer: who asks again is owed it."""
+        if self.call is not None and self.call.asked_for:
+            await self.call.jobs.left(self.call.asked_for, self.call.call_id)
+
+
+async def _answer(
+    ctx: Any, params: types.CallToolRequestParams, tool: Tool, run: Run | None, asked: Asked
+) -> tasks.Result:
+    is_answered = False
+    try:
+        answer = await _result(ctx, params, tool, run, asked)
+        is_answered = isinstance(answer, types.CallToolResult) and not answer.is_error
+        return answer
+    finally:
+        if not is_answered:
+            await asked.is_left()
+
+
+async def _result(
+    ctx: Any, params: types.CallToolRequestParams, tool: Tool, run: Run | None, asked: Asked
+) -> tasks.Result:
     shared: Shared = ctx.lifespan_context
 
     def began(job_id: str) -> None:
@@ -74,26 +113,16 @@ async def _answer(ctx: Any, params: types.CallToolRequestParams, tool: Tool, run
         prepared = tool.prepare(params.arguments or {})
         if prepared.faults:
             return results.refuse(tool.name, prepared.faults)
-        call = Call(
-            fal=lambda: shared.fal,
-            catalog=shared.tools.catalog,
-            jobs=shared.jobs,
+        call = asked.call = shared.call(
             tell=_teller(ctx, run),
-            ask=asker(ctx, params, run),
+            ask=asker(ctx, params, run, shared.is_first),
             ask_secret=secret_asker(ctx, params, run, lambda: shared.secret_pages),
             wait=shared.settings.wait if run is None else _AS_LONG_AS_IT_TAKES,
-            prices=shared.prices,
-            readable=shared.readable,
-            variables=shared.variables,
-            shows_previews=shared.settings.previews,
-            output=shared.output,
-            kept=shared.kept,
-            secrets=shared.settings.secrets_folder,
-            sessions=lambda: shared.sessions,
+            connection=_connection(ctx, shared),
             began=began,
         )
         outcome = await tool.run(prepared.arguments, call)
-        return results.render(outcome.with_notes(prepared.notes))
+        return results.render(outcome.repaired(prepared.notes))
     except InputNeeded as needed:
         return needed.result
     except MCPError:
@@ -111,6 +140,14 @@ async def _answer(ctx: Any, params: types.CallToolRequestParams, tool: Tool, run
                 else "Whoever runs the server can find the reason there.",
             )
         )
+
+
+def _connection(ctx: Any, shared: Shared) -> str:
+    """What tells this client's connection from others; empty over HTTP without a session, where nothing does."""
+    if ctx.request is None:
+        return f"{shared.server_id}:stdio"
+    session_id: str | None = ctx.request.headers.get("mcp-session-id")
+    return f"{shared.server_id}:{session_id}" if session_id else ""
 
 
 def _check_allowed(tool: Tool, settings: Settings) -> None:
@@ -158,9 +195,11 @@ def _teller(ctx: Any, run: Run | None) -> Any:
 
 
 def _unknown(name: str, catalog: Catalog) -> str:
+    if reason := catalog.problem_of_tool(name):
+        return f"There is no tool {one_line(name, 100)!r}: fal's document of it cannot be used. {one_line(reason, 300)}"
     near = catalog.near(name)
     meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-    return f"Unknown tool: {one_line(name, 100)!r}.{meant}"
+    return f"Unknown tool: {one_line(name, 100)!r}.{meant} search_models finds models by what they do."
 
 
 def list_tools(tools: Toolbox, cursor: str | None, selection: Selection | None = None) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class Models:
             said = "; ".join(map(str, found.faults))
             raise InvalidInput(
                 f"The arguments of {what} were refused here, before anything was sent or paid: {said}",
-                hint=f"Arguments that work: {json.dumps(example(endpoint.input_schema), ensure_ascii=False)}",
+                hint=f"Arguments that work: {_working(endpoint)}",
                 faults=found.faults,
             )
         return found
@@ -71,3 +71,9 @@ class Models:
             return None
         tool = from_endpoint.tool(endpoint)
         return self._made.setdefault(tool.name, tool)
+
+
+def _working(endpoint: Endpoint) -> str:
+    """An example as JSON, which can be sent as it stands."""
+    made = example(endpoint.input_schema, endpoint.category, endpoint.endpoint_id)
+    return json.dumps(made, ensure_ascii=False)

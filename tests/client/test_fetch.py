@@ -37,6 +37,8 @@ FORBIDDEN = [
         "https://[2002:7f00:1::]/",
         "https://192.0.2.1/",
     ),
+    *("https://[x/", "https://[::1/x", "https://example.com:99999/a", "https://example.com:x/", "https://a\x00b/"),
+    *(f"https://{'a' * 300}.com/", "https://\u2100/", "https://[::1]:/a", "https://1.1.1.1:0x50/", "https://..", ""),
 ]
 
 
