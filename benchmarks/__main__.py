@@ -14,6 +14,7 @@ from fal_mcp import bundled
 def main(models: Path, is_long: bool) -> int:
     """Print the figures; 1 where one is over its bound."""
     failed = _say([(*start.run(models), start.MOST, "times")])
+    failed += _say(start.later())
     failed += _say(
         [
             (*anyio.run(call.wall_time, 0.05), call.MOST, "times"),
