@@ -33,6 +33,7 @@ Toolsets = Annotated[
 ReadOnly = Annotated[bool | None, typer.Option(help="Leave out and refuse everything but what only reads.")]
 Pin = Annotated[str | None, typer.Option(help="The models that are pinned: globs over ids, comma-separated.")]
 Only = Annotated[str | None, typer.Option(help="What may be run at all: globs over ids, comma-separated.")]
+PageSize = Annotated[float | None, typer.Option(help="Tools on one page of the list; 0: all. Default: 100.")]
 Models = Annotated[Path | None, typer.Option(help="A folder of model documents in place of fal's live catalog.")]
 AllowDir = Annotated[
     list[Path] | None,
@@ -70,6 +71,7 @@ def main_command(
     read_only: ReadOnly = None,
     pin: Pin = None,
     only: Only = None,
+    page_size: PageSize = None,
     models: Models = None,
     refresh_hours: Hours = None,
     allow_dir: AllowDir = None,
@@ -104,6 +106,7 @@ def serve(
     read_only: ReadOnly = None,
     pin: Pin = None,
     only: Only = None,
+    page_size: PageSize = None,
     models: Models = None,
     refresh_hours: Hours = None,
     allow_dir: AllowDir = None,
@@ -223,13 +226,65 @@ def list_jobs(
     limit: Annotated[int, typer.Option(help="How many, the newest first.")] = 20,
 ) -> None:
     """List what was run from this machine, with its state and cost."""
+    import anyio
+
+    from fal_mcp.errors import FalError
+    from fal_mcp.jobs.job import Job, owner_of
     from fal_mcp.jobs.ledger import Ledger
 
-    ledger = Ledger(_settings(fal_url=fal_url, data_dir=data_dir).ledger_file)
-    for job in ledger.listed("local", limit=limit):
+    settings = _settings(fal_url=fal_url, data_dir=data_dir)
+    owner = owner_of(settings.key)
+
+    async def listed() -> list[Job]:
+        ledger = Ledger(settings.ledger_file, first_owner=owner if settings.key else None)
+        try:
+            return await ledger.listed(owner, limit=limit)
+        finally:
+            await ledger.aclose()
+
+    try:
+        jobs = anyio.run(listed)
+    except FalError as error:
+        typer.echo(f"{error.message} {error.hint}", err=True)
+        raise typer.Exit(1) from None
+    if not settings.key:
+        typer.echo("Jobs are kept by key, and FAL_KEY is not set here.", err=True)
+    for job in jobs:
         cost = f"{job.cost:.4g} USD" if job.cost is not None else "cost not known"
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created))
         typer.echo(f"{when}  {job.state:<9}  {job.endpoint_id}  {cost}  {job.job_id}")
+
+
+ledger_app = typer.Typer(help="The ledger of paid work.", no_args_is_help=True)
+app.add_typer(ledger_app, name="ledger")
+
+
+@ledger_app.callback()
+def ledger_commands() -> None:
+    """The ledger of paid work."""
+
+
+@ledger_app.command("accept")
+def accept_ledger(fal_url: FalUrl = None, data_dir: DataDir = None) -> None:
+    """Open the budgets again after a damaged ledger was set aside."""
+    import anyio
+
+    from fal_mcp.errors import FalError
+    from fal_mcp.jobs.ledger import Ledger
+
+    async def accept() -> str | None:
+        ledger = Ledger(_settings(fal_url=fal_url, data_dir=data_dir).ledger_file)
+        try:
+            return await ledger.accept()
+        finally:
+            await ledger.aclose()
+
+    try:
+        aside = anyio.run(accept)
+    except FalError as error:
+        typer.echo(f"{error.message} {error.hint}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"Budgets are open again. What was damaged is in {aside}." if aside else "Nothing was set aside.")
 
 
 webhook_app = typer.Typer(help="fal's callbacks.", no_args_is_help=True)

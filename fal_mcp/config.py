@@ -5,16 +5,21 @@ Reads no environment itself: the command line hands it in.
 
 import hashlib
 import importlib.util
-import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult
 
 import platformdirs
+
+from fal_mcp import key, setting_values
+from fal_mcp.addresses import parts_of
+from fal_mcp.settings_table import BY_NAME, MORE_TOOLSETS, TOOLSETS
+
+__all__ = ["DEFAULT_PINS", "MORE_TOOLSETS", "TOOLSETS", "Hosts", "Settings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +41,8 @@ class Hosts:
         Raises:
             ValueError: `url` is not an http or https URL with a host.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        parts = parts_of(url)
+        if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError(f"The stand-in's address {url!r} is not a URL such as 'http://127.0.0.1:8080'.")
         base = url.rstrip("/")
         return cls(**{role: f"{base}/{role}" for role in ("queue", "run", "rest", "api", "cdn", "www", "docs")})
@@ -51,19 +56,17 @@ class Hosts:
 
 
 def _is_below(url: str, base: str) -> bool:
-    here, there = urlsplit(url), urlsplit(base)
-    same_host = (here.scheme, here.hostname, _port(here.scheme, here.port)) == (
-        there.scheme,
-        there.hostname,
-        _port(there.scheme, there.port),
-    )
+    here, there = parts_of(url), parts_of(base)
+    if here is None or there is None:
+        return False
     has_user = here.username is not None or here.password is not None
     dotted = ".." in here.path.split("/") or "%2e" in here.path.lower()
+    same_host = _origin(here) == _origin(there)
     return same_host and not has_user and not dotted and (here.path + "/").startswith(there.path + "/")
 
 
-def _port(scheme: str, port: int | None) -> int:
-    return port or {"http": 80, "https": 443}.get(scheme, 0)
+def _origin(parts: SplitResult) -> tuple[str, str | None, int]:
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
 
 
 DEFAULT_PINS = (
@@ -80,23 +83,6 @@ DEFAULT_PINS = (
     "fal-ai/whisper",
 )
 """One or two models for each common task."""
-TOOLSETS = ("models", "jobs", "storage", "usage")
-"""Which toolsets there are unless told otherwise."""
-MORE_TOOLSETS = (
-    "realtime",
-    "requests",
-    "serverless",
-    "compute",
-    "keys",
-    "account",
-    "organization",
-    "workflows",
-    "assets",
-    "docs",
-)
-_MOST_HOURS = 24 * 30
-_LONGEST_WAIT = 3600.0
-_MOST_MONEY = 1_000_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +102,14 @@ class Settings:
     pins: tuple[str, ...] = DEFAULT_PINS
     only: tuple[str, ...] = ("*",)
     """Globs over endpoint ids: what may be run at all."""
+    page_size: float = 100
+    """How many tools are on one page of the list; 0 is all of them."""
     models: Path | None = None
     """A folder of model documents, one a file, named after the endpoint id with `/` written `__`, in place of fal's
     live catalog."""
     cache: Path = field(default_factory=lambda: platformdirs.user_cache_path("fal-mcp", appauthor=False))
+    config: Path = field(default_factory=lambda: platformdirs.user_config_path("fal-mcp", appauthor=False))
+    """Where `fal-mcp login` keeps a key that no keychain takes."""
     refresh_hours: float = 6.0
     """How often fal's catalog is fetched anew; 0 is never."""
 
@@ -171,6 +161,11 @@ class Settings:
         return self.output_dir or (self.data or Path(tempfile.gettempdir(), "fal-mcp")) / "files"
 
     @property
+    def own_folders(self) -> tuple[Path, ...]:
+        """Folders of this server's, of which no model reads anything."""
+        return tuple(folder for folder in (self.data, self.cache, self.config, self.secrets_folder) if folder)
+
+    @property
     def secrets_folder(self) -> Path:
         """Where new keys are written, each in a file that only its owner can read."""
         return (self.data or Path(tempfile.gettempdir(), "fal-mcp")) / "keys"
@@ -183,118 +178,42 @@ class Settings:
     def from_env(cls, env: Mapping[str, str], **chosen: Any) -> "Settings":
         """Settings from environment variables; one that is given as an argument wins over its variable.
 
-        FAL_KEY, or FAL_KEY_ID with FAL_KEY_SECRET (fact sheet §1.2); FAL_ADMIN_KEY; FAL_MCP_URL (`fal_url`); and
-        FAL_MCP_ with the name of any other setting in capitals: LIST, TOOLSETS, READ_ONLY, PIN, ONLY, MODELS,
-        REFRESH_HOURS, ALLOW_DIR, SECRET_ENV, DATA_DIR, OUTPUT_DIR, PREVIEWS, WAIT, TASK_GRACE, ON_DISCONNECT,
-        RECORD_ARGUMENTS, MAX_COST, SESSION_BUDGET, DAILY_BUDGET, APPROVE_OVER, ALLOW_UNPRICED.
+        Each setting of `settings_table` has a variable; the keys are FAL_KEY, or FAL_KEY_ID with FAL_KEY_SECRET, or
+        FAL_KEY_FILE; and FAL_ADMIN_KEY.
 
         Raises:
-            ValueError: a setting cannot be used; the message names it.
+            ValueError: settings cannot be used, or are none; the message names each.
         """
+        settings, problems = cls.surveyed(env, **chosen)
+        if problems:
+            raise ValueError(" ".join(problems))
+        return settings
 
-        def value(name: str) -> Any:
-            given = chosen.get(name)
-            return given if given is not None else env.get(f"FAL_MCP_{name.removeprefix('fal_').upper()}") or None
-
-        default = cls()
-        folder = Path(value("models")) if value("models") else None
-        if folder is not None and not folder.is_dir():
-            raise ValueError(f"The folder of model documents {str(folder)!r} does not exist.")
+    @classmethod
+    def surveyed(cls, env: Mapping[str, str], **chosen: Any) -> "tuple[Settings, list[str]]":
+        """As `from_env`, but what cannot be used is left at its default, and told in sentences."""
+        values, problems = setting_values.read(env, chosen)
+        keys: dict[str, Any] = {}
+        for name, read in (("key", key.key_of), ("admin_key", key.admin_key_of)):
+            try:
+                keys[name] = read(env)
+            except ValueError as error:
+                problems.append(str(error))
+        address = values.pop("fal_url", None)
+        if "all" in values.get("toolsets", ()):
+            values["toolsets"] = (*TOOLSETS, *MORE_TOOLSETS)
+        given = {BY_NAME[name].field or name: value for name, value in values.items() if value != ()}
+        standard: dict[str, Any] = {"data": platformdirs.user_data_path("fal-mcp", appauthor=False), "previews": True}
         return cls(
-            key=_key(env),
-            admin_key=_clean_key("FAL_ADMIN_KEY", env.get("FAL_ADMIN_KEY", "").strip()),
-            hosts=Hosts.at(value("fal_url")) if value("fal_url") else Hosts(),
-            listed=_parts(value("list")) or default.listed,
-            read_only=_is_on(value("read_only"), False),
-            toolsets=_toolsets(_parts(value("toolsets"))) or default.toolsets,
-            pins=_parts(value("pin")) or default.pins,
-            only=_parts(value("only")) or default.only,
-            models=folder,
-            refresh_hours=_number("refresh_hours", value("refresh_hours"), default.refresh_hours, _MOST_HOURS),
-            data=Path(value("data_dir") or platformdirs.user_data_path("fal-mcp", appauthor=False)),
-            wait=_number("wait", value("wait"), default.wait, _LONGEST_WAIT),
-            task_grace=_number("task_grace", value("task_grace"), default.task_grace, _LONGEST_WAIT),
-            on_disconnect=_one_of("on_disconnect", value("on_disconnect") or "detach", ("detach", "cancel")),
-            allow_dirs=_folders(chosen.get("allow_dir") or env.get("FAL_MCP_ALLOW_DIR", "").split(os.pathsep)),
+            **{**standard, **given, **keys},
+            hosts=Hosts.at(address) if address else Hosts(),
             # It would act on the real fal whatever stands in for it here.
-            fal_cli=None if value("fal_url") else _fal_cli(),
+            fal_cli=None if address else _fal_cli(),
             variable=lambda name: env.get(name),
-            secret_env=tuple(chosen.get("secret_env") or ()) or _parts(env.get("FAL_MCP_SECRET_ENV")),
-            previews=_is_on(value("previews"), True),
-            output_dir=Path(value("output_dir")).expanduser() if value("output_dir") else None,
-            records_arguments=_is_on(value("record_arguments"), True),
-            max_cost=_money("max_cost", value("max_cost")),
-            session_budget=_money("session_budget", value("session_budget")),
-            daily_budget=_money("daily_budget", value("daily_budget")),
-            approve_over=_money("approve_over", value("approve_over")),
-            allow_unpriced=_is_on(value("allow_unpriced"), False),
-        )
-
-
-def _parts(value: str | None) -> tuple[str, ...]:
-    return tuple(part.strip() for part in (value or "").split(",") if part.strip())
-
-
-def _folders(given: Iterable[Any]) -> tuple[Path, ...]:
-    folders = tuple(Path(one).expanduser() for one in given if str(one).strip())
-    for folder in folders:
-        if not folder.is_dir():
-            raise ValueError(f"The folder {str(folder)!r} that may be read does not exist.")
-    return folders
-
-
-def _toolsets(names: tuple[str, ...]) -> tuple[str, ...]:
-    for name in names:
-        if name not in (*TOOLSETS, *MORE_TOOLSETS, "all"):
-            raise ValueError(f"There is no toolset {name!r}; there are {', '.join((*TOOLSETS, *MORE_TOOLSETS))}, all.")
-    return (*TOOLSETS, *MORE_TOOLSETS) if "all" in names else names
-
-
-def _number(name: str, value: Any, default: float, most: float) -> float:
-    if value is None:
-        return default
-    try:
-        number = float(value)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number <= most:
-        raise ValueError(f"The setting {name!r} is {value!r} and should be a number from 0 to {most:g}.")
-    return number
-
-
-def _money(name: str, value: Any) -> float | None:
-    return None if value is None else _number(name, value, 0.0, _MOST_MONEY)
+        ), problems
 
 
 def _fal_cli() -> tuple[str, ...] | None:
-    found = importlib.util.find_spec("fal")
+    spec = importlib.util.find_spec("fal")
     # A folder of this name has no origin. -P: nor is a fal.py that lies where it is started taken for it.
-    return (sys.executable, "-P", "-m", "fal") if found and found.origin else None
-
-
-def _is_on(value: Any, default: bool) -> bool:
-    if value is None or isinstance(value, bool):
-        return default if value is None else value
-    return str(value).strip().casefold() not in ("0", "false", "no", "off")
-
-
-def _one_of(name: str, value: Any, allowed: tuple[Any, ...]) -> Any:
-    if value not in allowed:
-        raise ValueError(f"The setting {name!r} is {value!r} and should be one of {', '.join(map(repr, allowed))}.")
-    return value
-
-
-def _key(env: Mapping[str, str]) -> str | None:
-    whole = env.get("FAL_KEY", "").strip()
-    if not whole and env.get("FAL_KEY_ID") and env.get("FAL_KEY_SECRET"):
-        whole = f"{env['FAL_KEY_ID'].strip()}:{env['FAL_KEY_SECRET'].strip()}"
-    return _clean_key("FAL_KEY", whole)
-
-
-def _clean_key(name: str, whole: str) -> str | None:
-    if not whole:
-        return None
-    # A key with a line break in it would end the header and begin another.
-    if not whole.isascii() or not whole.isprintable() or " " in whole:
-        raise ValueError(f"{name} contains a space or a character that no key has; copy it again.")
-    return whole
+    return (sys.executable, "-P", "-m", "fal") if spec and spec.origin else None

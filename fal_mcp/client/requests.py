@@ -14,6 +14,7 @@ from fal_mcp.errors import NotFound
 from fal_mcp.json_values import list_of, number_of, object_of, text_of
 
 _MOST = 100
+_MOST_PAGES = 20
 _ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 
 
@@ -34,7 +35,8 @@ class Requests:
         self._hosts = hosts
 
     async def since(self, endpoint_id: str, start: float) -> list[Past]:
-        """The newest requests of this endpoint since `start`, in seconds since 1970, with what they were given.
+        """The requests of this endpoint since `start`, in seconds since 1970, with what they were given, the newest
+        first; two thousand at most.
 
         Raises:
             NotAuthorised: there is no key.
@@ -46,12 +48,19 @@ class Requests:
             "limit": str(_MOST),
             "expand": "payloads",
         }
-        try:
-            response = await self._http.get(f"{self._hosts.api}/v1/models/requests/by-endpoint", params)
-        except NotFound:
-            return []
-        items = list_of((answers.json_object(response.content) or {}).get("items"))
-        return [past for item in items if (past := self._past(item))]
+        found: list[Past] = []
+        for _ in range(_MOST_PAGES):
+            try:
+                response = await self._http.get(f"{self._hosts.api}/v1/models/requests/by-endpoint", params)
+            except NotFound:
+                break
+            page = answers.json_object(response.content) or {}
+            found += [past for item in list_of(page.get("items")) if (past := self._past(item))]
+            cursor = text_of(page.get("next_cursor")) if page.get("has_more") is not False else None
+            if not cursor:
+                break
+            params["cursor"] = cursor
+        return found
 
     @property
     def can_be_billed(self) -> bool:

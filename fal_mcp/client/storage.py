@@ -112,7 +112,9 @@ class Storage:
         signed, url = await self._initiate("initiate-multipart", upload)
         return Parts(signed, url, {})
 
-    async def put_parts(self, upload: Upload, parts: Parts, tell: Tell, keep: Callable[[Parts], None]) -> str:
+    async def put_parts(
+        self, upload: Upload, parts: Parts, tell: Tell, keep: Callable[[Parts], Awaitable[None]]
+    ) -> str:
         """Send the parts that are missing, several at once, and put them together; the file's URL.
 
         `keep` is told after every part.
@@ -128,10 +130,12 @@ class Storage:
         # It may have been begun days ago. What was kept of it is overwritten, so that nobody tries it again.
         fresh = await self.begin_parts(upload)
         parts.upload_url, parts.file_url, parts.etags = fresh.upload_url, fresh.file_url, fresh.etags
-        keep(parts)
+        await keep(parts)
         return await self._put_parts(upload, parts, tell, keep)
 
-    async def _put_parts(self, upload: Upload, parts: Parts, tell: Tell, keep: Callable[[Parts], None]) -> str:
+    async def _put_parts(
+        self, upload: Upload, parts: Parts, tell: Tell, keep: Callable[[Parts], Awaitable[None]]
+    ) -> str:
         count = -(-upload.size // PART)
         sent = sum(_length(number, upload.size) for number in parts.etags)
         await tell(sent, upload.size)
@@ -146,7 +150,7 @@ class Storage:
                 try:
                     parts.etags[number] = await self._part(upload, parts, number)
                     sent += _length(number, upload.size)
-                    keep(parts)
+                    await keep(parts)
                 except FalError as error:
                     failed.append(error)
                     return

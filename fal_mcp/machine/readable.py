@@ -1,10 +1,9 @@
 """Which files of this machine may be read, and the reading of them. Knows nothing of fal.
 
-A path is resolved, checked, opened, and checked again on what was opened, so that a link put there in between leads
-nowhere. What is refused is refused in the same words whether it exists or not.
+A path is resolved and checked, and then walked to from its allowed folder without following any link, so that what was
+checked is what is opened. What is refused is refused in the same words whether it exists or not.
 """
 
-import fnmatch
 import os
 import re
 import stat
@@ -15,26 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from fal_mcp.addresses import parts_of
 from fal_mcp.errors import NotReadable
-from fal_mcp.text import one_line
+from fal_mcp.machine.broad_folders import is_broad, is_forbidden
+from fal_mcp.machine.secret_names import LOOKED_AT, holds_a_key, is_secret_name, may_hold_a_value
+from fal_mcp.text import cut, one_line
 
-_SECRET = (
-    *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore"),
-    *(
-        "*.kdbx",
-        "*.ppk",
-        "credentials*",
-        "secrets.*",
-        "*.env",
-        "auth0_token",
-        "known_hosts",
-        "authorized_keys",
-        "shadow",
-    ),
-)
-_NEVER = ("/proc", "/sys", "/dev", "/run", "/etc")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_ANYWHERE = "An https URL of the file works everywhere."
+_LONGEST_PATH = 4096
+_LONGEST_SHOWN = 400
+_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+_CAN_WALK = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +46,30 @@ def path_in(value: str) -> str | None:
     """
     text = value.strip()
     if text.casefold().startswith("file:"):
-        parts = urllib.parse.urlsplit(text)
-        place = urllib.parse.unquote(parts.path, errors="surrogateescape")
-        host = "" if parts.netloc in ("", "localhost") else f"//{parts.netloc}"
-        return host + (place[1:] if _DRIVE.match(place[1:]) else place)
+        return _path_of_url(text)
     if _DRIVE.match(text):
         return text
     return None if _SCHEME.match(text) or not text else text
 
 
-class Readable:
-    """The folders that may be read; a person may add to them while the server runs."""
+def _path_of_url(text: str) -> str:
+    parts = parts_of(text)
+    if parts is None:
+        # It names some other machine badly; a path that is refused like any other machine's.
+        return f"//{text}"
+    place = urllib.parse.unquote(parts.path, errors="surrogateescape")
+    host = "" if parts.netloc in ("", "localhost") else f"//{parts.netloc}"
+    return host + (place[1:] if _DRIVE.match(place[1:]) else place)
 
-    def __init__(self, folders: Iterable[Path] = (), *, may_ask: bool = False) -> None:
+
+class Readable:
+    """The folders that may be read; a person may add to them while the server runs. `own` are the server's folders and
+    files, which are never read, unless a folder in one of them was named."""
+
+    def __init__(self, folders: Iterable[Path] = (), *, may_ask: bool = False, own: Iterable[Path] = ()) -> None:
         self._folders = [_resolved(folder) for folder in folders]
+        self._own = [_resolved(place) for place in own]
+        self._takes_values = False
         self.may_ask = may_ask
 
     @property
@@ -79,10 +81,16 @@ class Readable:
         if (resolved := _resolved(folder)) not in self._folders:
             self._folders.append(resolved)
 
+    def for_a_secret(self) -> "Readable":
+        """The same folders, where a text file named after a secret may be read too, to be sent as one."""
+        same = Readable(may_ask=self.may_ask)
+        same._folders, same._own, same._takes_values = self._folders, self._own, True
+        return same
+
     def allows(self, path: str) -> bool:
         """Whether the path lies in an allowed folder, wherever its links lead."""
         try:
-            return self._is_inside(self._place(path))
+            return self._folder_with(self._place(path)) is not None
         except NotReadable:
             return False
 
@@ -93,7 +101,8 @@ class Readable:
         except NotReadable:
             return None
         parent = place.parent
-        return None if _is_never(place) or parent in (Path.home(), Path(parent.anchor)) else parent
+        is_own = any(place.is_relative_to(own) for own in self._own)
+        return None if is_own or self._is_never(place) or is_broad(parent) else parent
 
     @contextmanager
     def opened(self, path: str) -> Generator[LocalFile]:
@@ -103,18 +112,16 @@ class Readable:
             NotReadable: it is not in an allowed folder, or is none that is ever read, or is no file.
         """
         place = self._place(path)
-        if not self._is_inside(place):
-            raise refusal(path)
-        descriptor = _open(place, path)
+        folder = self._folder_with(place)
+        if folder is None:
+            raise self._refusal(path, place)
+        descriptor = _open(folder, place, path)
         about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode):
             os.close(descriptor)
             raise NotReadable(f"{_shown(path)} is not a file.", hint="Give the path of a file.")
         with os.fdopen(descriptor, "rb", buffering=0) as stream:
-            if not self._is_inside(_really(descriptor, place, about)):
-                raise refusal(path)
-            if about.st_size == 0:
-                raise NotReadable(f"{_shown(path)} is empty.", hint="Give a file with something in it.")
+            _check(stream, about, path)
             identity = f"{about.st_dev}:{about.st_ino}:{about.st_size}:{about.st_mtime_ns}"
             yield LocalFile(stream, place.name, about.st_size, identity)
 
@@ -128,29 +135,65 @@ class Readable:
             return self._place(path)
 
     def _place(self, path: str) -> Path:
-        if "\0" in path or path.startswith(("//", "\\\\")) or len(path) > 4096:
+        if "\0" in path or path.startswith(("//", "\\\\")) or len(path) > _LONGEST_PATH:
             raise refusal(path)
-        given = Path(path).expanduser() if path.startswith("~/") else Path(path)
-        if not given.is_absolute() and len(self._folders) != 1:
-            raise NotReadable(
-                f"{_shown(path)} is not an absolute path.", hint="Give the whole path, or an https URL of the file."
-            )
         try:
-            return _resolved(given if given.is_absolute() else self._folders[0] / given)
+            given = Path(path).expanduser() if path.startswith("~/") else Path(path)
+            if given.is_absolute():
+                return _resolved(given)
+            if len(self._folders) == 1:
+                return _resolved(self._folders[0] / given)
         except (OSError, RuntimeError, ValueError) as error:
             raise refusal(path) from error
+        hint = "Give the whole path, or an https URL of the file."
+        raise NotReadable(f"{_shown(path)} is not an absolute path.", hint=hint)
 
-    def _is_inside(self, place: Path) -> bool:
-        return not _is_never(place) and any(_is_below(place, folder) for folder in self._folders)
+    def _folder_with(self, place: Path) -> Path | None:
+        """The allowed folder that a resolved path may be read in."""
+        if self._is_never(place):
+            return None
+        folders = (folder for folder in self._folders if _is_below(place, folder))
+        return next((folder for folder in folders if not self._is_own(place, folder)), None)
+
+    def _is_own(self, place: Path, folder: Path) -> bool:
+        return any(place.is_relative_to(own) and not folder.is_relative_to(own) for own in self._own)
+
+    def _is_never(self, place: Path) -> bool:
+        # On Windows a colon names a hidden stream of a file.
+        return is_forbidden(place) or self._is_a_key(place.name) or (os.name == "nt" and ":" in place.name)
+
+    def _is_a_key(self, name: str) -> bool:
+        return is_secret_name(name) and not (self._takes_values and may_hold_a_value(name))
+
+    def _refusal(self, path: str, place: Path) -> NotReadable:
+        """What allows its folder; for a key in an allowed folder, that it is one. It need not exist."""
+        refused = refusal(path)
+        if self._is_a_key(place.name) and any(_is_below(place, folder) for folder in self._folders):
+            refused.hint = "Its name is one that keys and passwords have, and such files are never read. " + _ANYWHERE
+        return refused
 
 
 def refusal(path: str) -> NotReadable:
     """The one answer for everything that may not be read, whether it exists or not."""
     return NotReadable(
         f"{_shown(path)} may not be read by this server.",
-        hint="The server's --allow-dir names the folders that may be; dotfiles and keys never are. An https URL of the "
-        "file works everywhere.",
+        hint="The server's --allow-dir names the folders that may be; dotfiles and keys never are. "
+        f'To allow one, add to the server\'s "args" where it is configured: {_args_line(path)}. {_ANYWHERE}',
     )
+
+
+def escaped(folder: Path, longest: int = _LONGEST_SHOWN) -> str:
+    """A path as a person should see it in a question: nothing in it breaks the line or hides, and its end is there."""
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(folder))
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[:half]}…{text[-half:]}"
+
+
+def _args_line(path: str) -> str:
+    parent = os.path.dirname(path)
+    plain = path.isprintable() and parent.count("/") >= 2 and "/." not in path and len(parent) < 200
+    folder = parent if plain else "/path/to/your/pictures"
+    return f'"--allow-dir", "{folder}"'
 
 
 def _resolved(path: Path) -> Path:
@@ -163,33 +206,49 @@ def _is_below(place: Path, folder: Path) -> bool:
     return not any(part.startswith(".") for part in place.relative_to(folder).parts)
 
 
-def _is_never(place: Path) -> bool:
-    text, name = str(place), place.name.casefold()
-    if any(text == root or text.startswith(f"{root}/") for root in _NEVER):
-        return True
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in _SECRET)
-
-
-def _open(place: Path, path: str) -> int:
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+def _open(folder: Path, place: Path, path: str) -> int:
     try:
-        return os.open(place, flags | getattr(os, "O_BINARY", 0))
+        return _walked(folder, place.relative_to(folder).parts) if _CAN_WALK else _opened_by_name(place)
     except FileNotFoundError as error:
         raise NotReadable(f"There is no file {_shown(path)}.", hint="Check the path.") from error
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise NotReadable(f"{_shown(path)} cannot be opened.", hint="Check that it is a file you may read.") from error
 
 
-def _really(descriptor: int, place: Path, about: os.stat_result) -> Path:
-    """Where the open file is by now: its folder may have become a link between the check and the opening."""
-    link = f"/proc/self/fd/{descriptor}"
-    if os.path.exists(link):
-        return Path(os.readlink(link))
-    now = os.stat(place, follow_symlinks=False)
-    if (now.st_dev, now.st_ino) != (about.st_dev, about.st_ino):
-        raise refusal(str(place))
-    return _resolved(place)
+def _walked(folder: Path, parts: tuple[str, ...]) -> int:
+    """The last of `parts`, opened from folder to folder: one that became a link since it was resolved leads nowhere."""
+    here = os.open(folder, _FLAGS | os.O_DIRECTORY)
+    for number, part in enumerate(parts, 1):
+        is_last = number == len(parts)
+        try:
+            following = os.open(part, _FLAGS | (0 if is_last else os.O_DIRECTORY), dir_fd=here)
+        finally:
+            os.close(here)
+        here = following
+    return here
+
+
+def _opened_by_name(place: Path) -> int:
+    """Where folders cannot be opened: the file by its name, and its name looked up once more."""
+    descriptor = os.open(place, _FLAGS | getattr(os, "O_BINARY", 0))
+    about, now = os.fstat(descriptor), os.stat(place, follow_symlinks=False)
+    if (now.st_dev, now.st_ino) != (about.st_dev, about.st_ino) or _resolved(place) != place:
+        os.close(descriptor)
+        raise OSError("It is another file now.")
+    return descriptor
+
+
+def _check(stream: BinaryIO, about: os.stat_result, path: str) -> None:
+    if about.st_size == 0:
+        raise NotReadable(f"{_shown(path)} is empty.", hint="Give a file with something in it.")
+    try:
+        head = stream.read(LOOKED_AT) or b""
+        stream.seek(0)
+    except OSError as error:
+        raise NotReadable(f"{_shown(path)} cannot be read.", hint="Check the disk it is on.") from error
+    if holds_a_key(head):
+        raise refusal(path)
 
 
 def _shown(path: str) -> str:
-    return repr(one_line(path, 200))
+    return repr(cut(one_line(path, 200), 200))

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection
 
 from fal_mcp.errors import NotReadable
 
-_OWN = frozenset({"FAL_KEY", "FAL_ADMIN_KEY", "FAL_KEY_ID", "FAL_KEY_SECRET"})
-"""This server's keys. In capitals: Windows does not tell them from small letters."""
+_OWN = ("FAL_KEY", "FAL_ADMIN_KEY", "FAL_MCP_")
+"""How this server's own names begin. In capitals: Windows does not tell them from small letters."""
 
 
 class Variables:
@@ -31,7 +31,7 @@ class Variables:
         Raises:
             NotReadable: it is one that may not be read, set or not, or it is not set.
         """
-        if name.upper() in _OWN or (self._names is not None and name not in self._names):
+        if name.strip().upper().startswith(_OWN) or (self._names is not None and name not in self._names):
             raise NotReadable(
                 f"The variable {name!r} may not be read by this server.",
                 hint="Its --secret-env names those that may be; its own keys never are.",

@@ -2,10 +2,9 @@
 URLs. Free text is never touched, though it looks like a path."""
 
 import hashlib
-import io
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import anyio
@@ -13,16 +12,16 @@ import anyio.to_thread
 
 from fal_mcp.catalog.endpoint import Endpoint, FileArgument
 from fal_mcp.client.storage import LARGE, Upload
-from fal_mcp.errors import FalError, Fault, InvalidInput, NotReadable
+from fal_mcp.errors import FalError, Fault, InvalidInput, NotReadable, UploadClosed
 from fal_mcp.machine import file_kind
-from fal_mcp.machine.readable import LocalFile, path_in, refusal
+from fal_mcp.machine.readable import LocalFile, escaped, path_in, refusal
 from fal_mcp.openapi.schema import Schema, branches
 from fal_mcp.outputs import media
 from fal_mcp.outputs.outcome import Media
+from fal_mcp.runs import file_checks
 from fal_mcp.runs.call import Call, CannotAsk
 from fal_mcp.text import one_line
 
-_HEAD = 8192
 _AT_ONCE = 4
 _JOB_FILE = "fal://jobs/"
 _FOLDER = {
@@ -30,7 +29,6 @@ _FOLDER = {
     "properties": {"allow": {"type": "boolean", "title": "Allow", "description": "Whether the folder may be read."}},
     "required": ["allow"],
 }
-_KINDS = {"image": ("image/",), "video": ("video/",), "audio": ("audio/", "video/")}
 Path = tuple[str | int, ...]
 
 
@@ -53,29 +51,58 @@ def find(endpoint: Endpoint, arguments: Mapping[str, Any]) -> list[Found]:
     ]
 
 
-async def put_up(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call) -> dict[str, Any]:
-    """`arguments` with every local file, and every file of an earlier job, as a URL that fal can read.
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The files of a call that are not on the network yet, each looked at and none sent."""
+
+    files: tuple[Found, ...] = ()
+    identities: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What each local file was when it was looked at, by its value: another may not take its place since."""
+    doubts: tuple[str, ...] = ()
+    """What may be wrong with one, in sentences; worth saying and no reason to refuse."""
+
+
+async def check(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call) -> Checked:
+    """Look at every file that would be put up, and ask about its folder where that is open. Nothing is sent, so that
+    what it costs can be asked about before a file leaves the machine.
 
     Raises:
-        InvalidInput: files are not what the arguments take; every fault is named, and nothing was sent.
+        InvalidInput: files are not what the arguments take; every fault is named.
         NotReadable: one may not be read.
-        FalError: one could not be uploaded.
     """
-    found = [one for one in find(endpoint, arguments) if not _is_remote(one.value)]
-    if not found:
-        return dict(arguments)
-    await _allowed(found, call)
-    faults = [fault for one in found if (fault := await anyio.to_thread.run_sync(_fault, one, call))]
-    if faults:
+    files = [item for item in find(endpoint, arguments) if not _is_remote(item.value)]
+    await _allowed(files, call)
+    looked = [await anyio.to_thread.run_sync(_looked_at, item, call) for item in files]
+    if faults := tuple(look.fault for look in looked if look.fault):
         raise InvalidInput(
             f"Files of {endpoint.endpoint_id!r} were refused here, before anything was sent or paid:",
             hint="Give other files and call again.",
-            faults=tuple(faults),
+            faults=faults,
         )
-    urls = await _urls(found, call)
+    identities = {item.value: look.identity for item, look in zip(files, looked, strict=True) if look.identity}
+    return Checked(tuple(files), identities, tuple(look.doubt for look in looked if look.doubt))
+
+
+async def put_up(
+    endpoint: Endpoint, arguments: Mapping[str, Any], call: Call, checked: Checked | None = None
+) -> dict[str, Any]:
+    """`arguments` with every local file, and every file of an earlier job, as a URL that fal can read. `checked` is
+    what `check` gave for these very arguments; without it they are checked first.
+
+    Raises:
+        InvalidInput, NotReadable: as `check`; or a file is another than was checked.
+        FalError: one could not be uploaded.
+    """
+    if checked is None:
+        checked = await check(endpoint, arguments, call)
+    if not checked.files:
+        return dict(arguments)
+    for doubt in checked.doubts:
+        await call.say(doubt)
+    urls = await _urls(checked, call)
     changed = json.loads(json.dumps(dict(arguments)))
-    for one in found:
-        _put_back(changed, one.path, urls[one.value])
+    for item in checked.files:
+        _put_back(changed, item.path, urls[item.value])
     return changed
 
 
@@ -83,27 +110,30 @@ async def upload(
     file: LocalFile, content_type: str, call: Call, *, lifetime: int | None = None, access: str | None = None
 ) -> str:
     """Put an open file on fal's CDN, unless this very file is there already; its URL."""
-    storage, ledger = call.fal().storage, call.jobs.ledger
+    storage, uploads = call.fal().storage, call.jobs.ledger.uploads
     identity = await anyio.to_thread.run_sync(_identity, file)
     is_plain = lifetime is None and access is None
-    if is_plain and (known := ledger.uploaded(identity)):
+    if is_plain and (known := await uploads.address_of(call.owner, identity)):
         return known
     item = Upload(file.stream, file.size, file.name, content_type, lifetime, access)
     tell = teller(file.name, call)
     if file.size < LARGE:
         url = await storage.put(item, tell)
     else:
-        parts = ledger.parts_of(identity) or await storage.begin_parts(item)
-        url = await storage.put_parts(item, parts, tell, lambda now: ledger.keep_parts(identity, now))
+        parts = await uploads.parts_of(call.owner, identity) or await storage.begin_parts(item)
+        try:
+            url = await storage.put_parts(
+                item, parts, tell, lambda now: uploads.remember_parts(call.owner, identity, now)
+            )
+        except UploadClosed:
+            await uploads.forget_parts(call.owner, identity)
+            raise
     if is_plain:
-        ledger.keep_upload(identity, url, None)
+        await uploads.remember(call.owner, identity, url, None)
     return url
 
 
-def head_of(file: LocalFile) -> bytes:
-    """The beginning of an open file."""
-    file.stream.seek(0)
-    return file.stream.read(_HEAD)
+head_of = file_checks.head_of
 
 
 async def may_read(path: str, call: Call) -> None:
@@ -118,7 +148,7 @@ async def may_read(path: str, call: Call) -> None:
     if folder is None or not call.readable.may_ask:
         raise refusal(path)
     try:
-        answer = await call.ask(f"May fal-mcp read files in the folder {one_line(str(folder), 300)}?", _FOLDER)
+        answer = await call.ask(f"May fal-mcp read files in the folder {escaped(folder)}?", _FOLDER)
     except CannotAsk as error:
         raise refusal(path) from error
     if answer is None or answer.get("allow") is not True:
@@ -136,7 +166,7 @@ async def _allowed(found: list[Found], call: Call) -> None:
                 raise NotReadable(f"{_shown(one.path)}: {error.message}", hint=error.hint) from error
 
 
-async def _urls(found: list[Found], call: Call) -> dict[str, str]:
+async def _urls(checked: Checked, call: Call) -> dict[str, str]:
     urls: dict[str, str] = {}
     failed: list[FalError] = []
     limiter = anyio.CapacityLimiter(_AT_ONCE)
@@ -144,24 +174,26 @@ async def _urls(found: list[Found], call: Call) -> dict[str, str]:
     async def one(item: Found) -> None:
         async with limiter:
             try:
-                urls[item.value] = await _url(item, call)
+                urls[item.value] = await _url(item, checked.identities.get(item.value), call)
             except FalError as error:
                 failed.append(error)
 
     async with anyio.create_task_group() as tasks:
-        for item in {item.value: item for item in found}.values():
+        for item in {item.value: item for item in checked.files}.values():
             tasks.start_soon(one, item)
     if failed:
         raise failed[0]
     return urls
 
 
-async def _url(found: Found, call: Call) -> str:
-    if item := await of_job(found.value, call, f"{_shown(found.path)}: "):
-        return item.url
-    path = _local_path(found)
+async def _url(item: Found, identity: str | None, call: Call) -> str:
+    if earlier := await of_job(item.value, call, f"{_shown(item.path)}: "):
+        return earlier.url
+    path = _local_path(item)
     assert path is not None
     with call.readable.opened(path) as file:
+        if identity is not None and file.identity != identity:
+            raise NotReadable(f"{_shown(item.path)}: the file was changed since it was checked.", hint="Call again.")
         head = await anyio.to_thread.run_sync(head_of, file)
         return await upload(file, file_kind.sniffed(head, file.name), call)
 
@@ -176,7 +208,7 @@ async def of_job(reference: str, call: Call, where: str = "") -> Media | None:
     if not reference.startswith(_JOB_FILE):
         return None
     job_id, _, number = reference.removeprefix(_JOB_FILE).partition("/files/")
-    output = await call.jobs.output(call.jobs.get(job_id, call.owner))
+    output = await call.jobs.output(await call.jobs.get(job_id, call.owner))
     files = media.find(output)
     if not number.isdecimal() or not 1 <= int(number) <= len(files):
         raise InvalidInput(
@@ -197,82 +229,26 @@ def _is_remote(value: str) -> bool:
     )
 
 
-def _fault(found: Found, call: Call) -> Fault | None:
-    """What is wrong with a local file, found from its first bytes and the schema's own bounds."""
-    path = _local_path(found)
+@dataclass(frozen=True, slots=True)
+class _Look:
+    fault: Fault | None = None
+    doubt: str | None = None
+    identity: str | None = None
+
+
+def _looked_at(item: Found, call: Call) -> _Look:
+    """A local file beside what its argument takes; nothing of a file that an earlier job made."""
+    path = _local_path(item)
     if path is None:
-        return None
+        return _Look()
+    where = _shown(item.path)
     try:
         with call.readable.opened(path) as file:
-            head = head_of(file)
-            said = _size_fault(file, found.part) or _kind_fault(file, head, found.argument) or _pixel_fault(file, found)
+            wrong = file_checks.fault(file, item.argument, item.part)
+            doubt = file_checks.doubt(file, item.argument)
+            return _Look(Fault(where, wrong) if wrong else None, f"{where}: {doubt}" if doubt else None, file.identity)
     except NotReadable as error:
-        said = error.message
-    return Fault(_shown(found.path), said) if said else None
-
-
-def _size_fault(file: LocalFile, part: Schema) -> str | None:
-    about = cast(Schema, part.get("x-fal") or {})
-    most = about.get("max_file_size") or part.get("max_file_size")
-    if isinstance(most, (int, float)) and file.size > most:
-        return f"{file.name!r} has {file.size:,} bytes; at most {int(most):,} are allowed."
-    return None
-
-
-def _kind_fault(file: LocalFile, head: bytes, argument: FileArgument) -> str | None:
-    wanted = _KINDS.get(argument.kind)
-    kind = file_kind.sniffed(head, file.name)
-    if wanted is None or kind.startswith(wanted) or kind == "application/octet-stream":
-        return None
-    return f"{file.name!r} is {kind}, and this takes a file of the kind {argument.kind!r}."
-
-
-def _pixel_fault(file: LocalFile, found: Found) -> str | None:
-    """A picture against the bounds that the document states."""
-    bounds: Schema = {**found.part, **cast(Schema, found.part.get("x-fal") or {})}
-    names = ("min_width", "max_width", "min_height", "max_height")
-    known = {name: bounds[name] for name in names if isinstance(bounds.get(name), (int, float))}
-    if not known:
-        return None
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        file.stream.seek(0)
-        with Image.open(io.BufferedReader(cast(Any, _Unclosed(file.stream)))) as picture:
-            width, height = picture.size
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
-        return None
-    for name, bound in known.items():
-        value = width if name.endswith("width") else height
-        if value < bound if name.startswith("min") else value > bound:
-            least = "at least" if name.startswith("min") else "at most"
-            return f"{file.name!r} is {width}x{height} pixels; its {name[4:]} must be {least} {int(bound)}."
-    return None
-
-
-class _Unclosed(io.RawIOBase):
-    """A view of an open file that a reader may close without closing the file."""
-
-    def __init__(self, stream: Any) -> None:
-        super().__init__()
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        content = self._stream.read(len(buffer))
-        buffer[: len(content)] = content
-        return len(content)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return int(self._stream.seek(offset, whence))
-
-    def tell(self) -> int:
-        return int(self._stream.tell())
+        return _Look(Fault(where, error.message))
 
 
 def _identity(file: LocalFile) -> str:

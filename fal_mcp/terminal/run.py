@@ -15,7 +15,6 @@ from fal_mcp.config import Settings
 from fal_mcp.errors import FalError
 from fal_mcp.jobs.progress import Report
 from fal_mcp.outputs.outcome import Outcome
-from fal_mcp.runs.call import Call
 from fal_mcp.server.shared import Shared
 from fal_mcp.text import one_line
 from fal_mcp.tools.tool import Tool
@@ -23,7 +22,6 @@ from fal_mcp.tools.tool import Tool
 FAILED, WRONG = 1, 2
 _AS_LONG_AS_IT_TAKES = 24 * 3600.0
 _LONGEST_LINE = 60
-_OWNER = "local"
 
 
 def arguments_of(pairs: list[str]) -> dict[str, Any]:
@@ -74,7 +72,7 @@ async def run(settings: Settings, endpoint_id: str, runs: list[dict[str, Any]], 
             return WRONG if error.faults else FAILED
         if outcome.data.get("output_parts"):
             # Nobody's context is at stake here: the whole of it.
-            job = shared.jobs.get(str(outcome.data["job_id"]), _OWNER)
+            job = await shared.jobs.get(str(outcome.data["job_id"]), shared.owner)
             outcome = replace(outcome, data={**outcome.data, "output": await shared.jobs.output(job)})
     _show(outcome, as_json)
     return FAILED if outcome.data.get("status") not in ("completed", "in_progress") else 0
@@ -104,23 +102,14 @@ async def _watched(shared: Shared, tool: Tool, given: dict[str, Any], console: C
             bar.start()
             return dict.fromkeys(schema["properties"], True) if said else None
 
-        call = Call(
-            fal=lambda: shared.fal,
-            catalog=shared.tools.catalog,
-            jobs=shared.jobs,
-            tell=tell,
-            ask=ask,
-            wait=_AS_LONG_AS_IT_TAKES,
-            prices=shared.prices,
-            readable=shared.readable,
-            output=shared.output,
-            kept=shared.kept,
-            secrets=shared.settings.secrets_folder,
-        )
+        call = shared.call(tell=tell, ask=ask, wait=_AS_LONG_AS_IT_TAKES, shows_previews=False)
         prepared = tool.prepare(given)
         if prepared.faults:
             raise FalError("The arguments were refused here, before anything was sent or paid:", faults=prepared.faults)
-        return await tool.run(prepared.arguments, call)
+        outcome = await tool.run(prepared.arguments, call)
+        # It is on its way to the screen: the same command again is a wish for another.
+        shared.jobs.answering(call.asked_for, call.call_id)
+        return outcome
 
 
 def _show(outcome: Outcome, as_json: bool) -> None:

@@ -16,10 +16,11 @@ import anyio
 import anyio.to_thread
 from pydantic import Field
 
+from fal_mcp.addresses import parts_of
+from fal_mcp.client.public_url import fetched
 from fal_mcp.errors import InvalidInput, NotWritable
 from fal_mcp.machine import file_kind
 from fal_mcp.machine.output_folder import slug
-from fal_mcp.machine.public_url import fetched
 from fal_mcp.machine.readable import LocalFile, path_in
 from fal_mcp.outputs import saving
 from fal_mcp.outputs.outcome import Media, Outcome
@@ -130,7 +131,7 @@ def tools() -> list[Tool]:
             name="sign_file_url",
             title="Share a restricted file for a while",
             description="An address that shows a restricted file to whoever has it, for up to a week.",
-            effect="reads",
+            effect="writes",
             key="user",
         ),
         from_function.tool(
@@ -149,16 +150,18 @@ async def _download(arguments: DownloadArguments, call: Call) -> Outcome:
     if call.output is None:
         raise NotWritable("This server saves no files: it has no --output-dir.")
     item = await input_files.of_job(arguments.file, call) or Media(arguments.file, "file")
-    if not item.url.startswith("data:") and not call.fal().media.is_fals(item.url):
+    if not item.url.startswith("data:") and not (parts_of(item.url) and call.fal().media.is_fals(item.url)):
         raise InvalidInput(
             f"{one_line(arguments.file, 120)!r} is not on fal's hosts, and is not fetched.",
             hint="Give a URL that a run answered with.",
         )
     name = "file" if item.url.startswith("data:") else unquote(item.url.split("?")[0].rsplit("/", 1)[-1])
     stem = slug(name.rsplit(".", 1)[0]) or "file"
-    path = await saving.save(item, call.fal(), call.output, call.output.place(arguments.save_to), stem)
+    path, said = await saving.save(item, call.fal(), call.output, call.output.place(arguments.save_to), stem)
     size = (await anyio.Path(path).stat()).st_size
-    return Outcome(data={"path": str(path), "size": size}, note=f"Saved as {path} ({size:,} bytes).", is_plain=True)
+    odd = f" It is {said}." if said else ""
+    data = {"path": str(path), "size": size, **({"notes": [odd.strip()]} if odd else {})}
+    return Outcome(data=data, note=f"Saved as {path} ({size:,} bytes).{odd}", is_plain=True)
 
 
 async def _access(arguments: AccessArguments, call: Call) -> Outcome:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fal_mcp.client.public_url import fetched, is_public
 from fal_mcp.errors import RequestRejected, Unreachable
-from fal_mcp.machine.public_url import fetched, is_public
 
 FORBIDDEN = [
     *(
@@ -42,6 +42,8 @@ FORBIDDEN = [
         "https://[2002:7f00:1::]/",
         "https://192.0.2.1/",
     ),
+    *("https://[x/", "https://[::1/x", "https://example.com:99999/a", "https://example.com:x/", "https://a\x00b/"),
+    *(f"https://{'a' * 300}.com/", "https://\u2100/", "https://[::1]:/a", "https://1.1.1.1:0x50/", "https://..", ""),
 ]
 
 

@@ -17,14 +17,16 @@ from mcp.client import Client
 from PIL import Image
 
 from fal_mcp.catalog.catalog import Catalog
+from fal_mcp.catalog.endpoint import FileArgument
 from fal_mcp.catalog.source import Folder
 from fal_mcp.client.fal import Fal
 from fal_mcp.client.storage import PART, Upload
 from fal_mcp.config import Hosts, Settings
 from fal_mcp.emulator import Emulator, serve
-from fal_mcp.errors import FalError
+from fal_mcp.errors import FalError, NotReadable
+from fal_mcp.machine.readable import Readable
 from fal_mcp.openapi.example import example
-from fal_mcp.runs import input_files
+from fal_mcp.runs import file_checks, input_files
 from fal_mcp.server import app
 from tests.conftest import KEY, kept
 
@@ -103,7 +105,7 @@ async def test_a_file_of_an_earlier_job_and_an_address_are_passed_on(fal: Emulat
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("notes.txt", "takes a file of the kind 'image'"), ("empty.png", "is empty"), ("no.png", "no file")],
+    [("empty.png", "is empty"), ("no.png", "no file")],
 )
 async def test_a_file_is_checked_before_it_costs_anything(
     fal: Emulator, host: Host, folder: Path, name: str, says: str
@@ -113,6 +115,56 @@ async def test_a_file_is_checked_before_it_costs_anything(
             result = await client.call_tool(TOOL, {"prompt": "x", "image_url": str(folder / name)})
     assert result.is_error and says in text(result) and "$.image_url" in text(result)
     assert fal.jobs == {} and uploads(fal) == 0
+
+
+async def test_a_kind_that_only_the_arguments_name_suggests_is_doubted_and_goes_up(
+    fal: Emulator, host: Host, folder: Path
+):
+    """fal's own examples give a .gif as `video_url`: a name is no proof of what a model takes."""
+    heard: list[str] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        heard.append(message or "")
+
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            arguments = {"prompt": "x", "image_url": str(folder / "notes.txt")}
+            result = await client.call_tool(TOOL, arguments, progress_callback=hear)
+    assert not result.is_error and uploads(fal) == 1
+    assert any("takes a file of the kind 'image'" in line for line in heard)
+
+
+KINDS = [("image", "notes.txt"), ("video", "a.png"), ("audio", "a.png"), ("image", "a.ts")]
+
+
+@pytest.mark.parametrize(("kind", "name"), KINDS)
+def test_a_kind_that_fal_marks_is_held_to_and_a_guessed_one_is_not(folder: Path, kind: str, name: str):
+    (folder / "a.ts").write_bytes(b"G" * 400)
+    with Readable([folder]).opened(str(folder / name)) as file:
+        guessed, marked = FileArgument(("x",), kind), FileArgument(("x",), kind, accepts=file_checks.KINDS[kind])
+        assert file_checks.fault(file, guessed, {}) is None and file_checks.doubt(file, guessed)
+        assert file_checks.fault(file, marked, {}) and file_checks.doubt(file, marked) is None
+
+
+async def test_a_check_sends_nothing_and_what_was_checked_is_what_goes_up(
+    fal: Emulator, settings: Settings, folder: Path, tmp_path: Path
+):
+    """So that money can be asked about in between; a file that was swapped meanwhile does not go up."""
+    server = app.build(replace(settings, data=tmp_path / "data", allow_dirs=(folder,)))
+    with anyio.fail_after(BOUND):
+        async with server.shared as shared:
+            endpoint, call = shared.tools.catalog.get(KONTEXT), shared.unheard()
+            call = replace(call, readable=shared.readable)
+            assert endpoint is not None
+            arguments = {"prompt": "x", "image_url": str(folder / "a.png")}
+            checked = await input_files.check(endpoint, arguments, call)
+            assert uploads(fal) == 0 and len(checked.files) == 1
+            ready = await input_files.put_up(endpoint, arguments, call, checked)
+            assert uploads(fal) == 1 and ready["image_url"].startswith("http")
+            (folder / "b.jpg").replace(folder / "a.png")
+            with pytest.raises(NotReadable, match="changed since"):
+                await input_files.put_up(endpoint, arguments, call, checked)
+    assert uploads(fal) == 1
 
 
 async def test_a_picture_is_held_against_the_models_bounds(fal: Emulator, host: Host, folder: Path):
@@ -191,6 +243,40 @@ async def test_who_may_see_a_file_and_what_becomes_of_new_ones(fal: Emulator, ho
     assert settings.structured_content["initial_acl"]["default"] == "forbid"
 
 
+async def test_an_address_that_opens_a_restricted_file_is_no_reading(fal: Emulator, host: Host):
+    with anyio.fail_after(BOUND):
+        async with host(read_only=True) as client:
+            result = await client.call_tool("sign_file_url", {"url": "https://v3.fal.media/files/b/0/a.png"})
+    assert result.is_error and not any("sign" in call.path for call in fal.calls)
+
+
+MALFORMED = [
+    "file://[x",
+    "https://[x/",
+    "https://example.com:99999/a",
+    "https://[::1",
+    "file://localhost:x/y",
+    "/a\0b.png",
+]
+
+
+@pytest.mark.parametrize("value", MALFORMED)
+async def test_a_malformed_address_is_refused_at_every_door(fal: Emulator, host: Host, tmp_path: Path, value: str):
+    uses: list[tuple[str, dict[str, Any]]] = [
+        ("upload_file", {"path": value}),
+        ("upload_file", {"url": value}),
+        ("download_file", {"file": value}),
+        (TOOL, {"prompt": "x", "image_url": value}),
+    ]
+    with anyio.fail_after(BOUND):
+        async with host(output_dir=tmp_path / "out") as client:
+            for name, arguments in uses:
+                result = await client.call_tool(name, arguments)
+                assert "inside this server" not in text(result) and "A job may be running" not in text(result)
+                assert result.is_error or name == TOOL
+    assert uploads(fal) == 0
+
+
 async def nobody(sent: int, size: int) -> None:
     return
 
@@ -201,15 +287,18 @@ async def test_an_upload_in_parts_that_was_broken_off_sends_only_what_is_missing
     async with Fal(settings) as client:
         parts = await client.storage.begin_parts(upload)
 
-        def stop(now: Any) -> None:
+        async def stop(now: Any) -> None:
             if len(now.etags) == 2:
                 raise FalError("killed")
+
+        async def go_on(now: Any) -> None:
+            return
 
         with pytest.raises((FalError, ExceptionGroup)):
             await client.storage.put_parts(upload, parts, nobody, stop)
         done = set(parts.etags)
         before = len(fal.calls)
-        url = await client.storage.put_parts(upload, parts, nobody, lambda now: None)
+        url = await client.storage.put_parts(upload, parts, nobody, go_on)
     sent = {call.path.rsplit("/", 1)[-1] for call in fal.calls[before:] if call.method == "PUT"}
     assert sent == {str(number) for number in range(1, 5) if number not in done} and len(done) >= 2
     assert hashlib.sha256(stored(fal, url)).digest() == hashlib.sha256(content).digest()

@@ -3,6 +3,8 @@
 Fact sheet §8.
 """
 
+from dataclasses import replace
+
 import anyio.to_thread
 from pydantic import Field
 
@@ -130,6 +132,8 @@ async def _in_file(given: str, call: Call) -> str:
     path = path_in(given)
     if path is None:
         raise InvalidInput(f"{one_line(given, 120)!r} is not a path.", hint="Give the path of a file.")
+    # A file that holds a secret's value is named after it, more often than not.
+    call = replace(call, readable=call.readable.for_a_secret())
     await input_files.may_read(path, call)
     with call.readable.opened(path) as file:
         content = await anyio.to_thread.run_sync(file.stream.read, _LONGEST + 3)

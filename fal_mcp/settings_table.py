@@ -1,0 +1,235 @@
+"""Every setting, declared once: its name, kind, bounds, default, help, and the commands that take it as an option.
+
+From here come the command line's options, the variables, what is wrong with a value, and the documentation.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["text", "words", "switch", "number", "money", "choice", "folder", "folders", "names", "address"]
+PREFIX = "FAL_MCP_"
+TOOLSETS = ("models", "jobs", "storage", "usage")
+"""Which toolsets there are unless told otherwise."""
+MORE_TOOLSETS = (
+    *(
+        "realtime",
+        "requests",
+        "serverless",
+        "compute",
+        "keys",
+        "account",
+        "organization",
+        "workflows",
+        "assets",
+        "docs",
+    ),
+)
+_MOST_HOURS = 24 * 30
+_LONGEST_WAIT = 3600.0
+_LARGEST_PAGE = 100_000
+_MOST_MONEY = 1_000_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting. `default` is how the help says it; `most` is a number's upper bound, 0 its lower one."""
+
+    name: str
+    kind: Kind
+    help: str
+    default: str = ""
+    most: float = 0.0
+    choices: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ("serve",)
+    """The commands that take it as an option; by its variable it holds for all."""
+    must_exist: bool = False
+    field: str = ""
+    """Its name in `Settings`, where that is another."""
+
+    @property
+    def option(self) -> str:
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def variable(self) -> str:
+        return f"{PREFIX}{self.name.removeprefix('fal_').upper()}"
+
+
+TABLE: tuple[Setting, ...] = (
+    Setting(
+        "list",
+        "words",
+        "Model tools to list: search (none), pinned, all, or categories and globs over ids.",
+        default="pinned",
+        field="listed",
+    ),
+    Setting(
+        "pin",
+        "words",
+        "Which models are pinned: globs over ids.",
+        default="one or two for each task",
+        field="pins",
+    ),
+    Setting(
+        "only",
+        "words",
+        "Which models may be run at all: globs over ids.",
+        default="*",
+        commands=("serve", "run"),
+    ),
+    Setting(
+        "toolsets",
+        "words",
+        "Which toolsets there are besides the models, or all.",
+        default=",".join(TOOLSETS),
+        choices=(*TOOLSETS, *MORE_TOOLSETS, "all"),
+    ),
+    Setting(
+        "read_only",
+        "switch",
+        "Leave out and refuse everything but what only reads.",
+        default="off",
+        commands=("serve", "run", "jobs"),
+    ),
+    Setting(
+        "page_size",
+        "number",
+        "Tools on one page of the list, for hosts that read no more than the first; 0 is all on one.",
+        default="100",
+        most=_LARGEST_PAGE,
+    ),
+    Setting(
+        "max_cost",
+        "money",
+        "The most that one call may cost, in USD.",
+        default="no limit",
+        most=_MOST_MONEY,
+        commands=("serve", "run"),
+    ),
+    Setting(
+        "session_budget",
+        "money",
+        "The most that this server may spend until it ends, in USD.",
+        default="no limit",
+        most=_MOST_MONEY,
+    ),
+    Setting(
+        "daily_budget",
+        "money",
+        "The most that may be spent on one UTC day, in USD.",
+        default="no limit",
+        most=_MOST_MONEY,
+        commands=("serve", "run"),
+    ),
+    Setting(
+        "approve_over",
+        "money",
+        "Ask the user about what costs more than this, in USD.",
+        default="never ask",
+        most=_MOST_MONEY,
+        commands=("serve", "run"),
+    ),
+    Setting(
+        "allow_unpriced",
+        "switch",
+        "Let through what cannot be priced although a limit is set.",
+        default="off",
+        commands=("serve", "run"),
+    ),
+    Setting(
+        "allow_dir",
+        "folders",
+        "A folder whose files may be read; repeatable.",
+        default="the current one, and over HTTP none",
+        commands=("serve", "run"),
+        must_exist=True,
+        field="allow_dirs",
+    ),
+    Setting(
+        "output_dir",
+        "folder",
+        "A folder that what comes out is saved in.",
+        default="none; for run the current one",
+        commands=("serve", "run", "jobs"),
+    ),
+    Setting(
+        "secret_env",
+        "names",
+        "A variable whose value set_secret may send to fal; repeatable.",
+        default="any but this server's own, and over HTTP none",
+    ),
+    Setting(
+        "previews",
+        "switch",
+        "Whether the model sees small pictures of what came out.",
+        default="on",
+    ),
+    Setting(
+        "wait",
+        "number",
+        "Seconds that a call waits for its job before it answers with the job's id.",
+        default="50",
+        most=_LONGEST_WAIT,
+    ),
+    Setting(
+        "task_grace",
+        "number",
+        "The same for a client that takes MCP tasks: after that it gets a task.",
+        default="12",
+        most=_LONGEST_WAIT,
+        commands=(),
+    ),
+    Setting(
+        "on_disconnect",
+        "choice",
+        "What becomes of a running job whose call breaks off.",
+        default="detach",
+        choices=("detach", "cancel"),
+    ),
+    Setting(
+        "data_dir",
+        "folder",
+        "Where the ledger of paid work is kept.",
+        default="the user's data folder",
+        commands=("serve", "run", "jobs", "look"),
+        field="data",
+    ),
+    Setting(
+        "record_arguments",
+        "switch",
+        "Whether the ledger keeps what models were given.",
+        default="on",
+        commands=("serve", "run"),
+        field="records_arguments",
+    ),
+    Setting(
+        "refresh_hours",
+        "number",
+        "How often fal's catalog is fetched anew, in hours; 0 is never.",
+        default="6",
+        most=_MOST_HOURS,
+    ),
+    Setting(
+        "models",
+        "folder",
+        "A folder of model documents in place of fal's live catalog.",
+        default="none",
+        commands=("serve", "run", "models", "emulate", "look"),
+        must_exist=True,
+    ),
+    Setting(
+        "fal_url",
+        "address",
+        "A stand-in for fal, with one path prefix per fal host below this URL.",
+        default="fal itself",
+        commands=("serve", "run", "jobs", "models", "look", "fal"),
+        field="hosts",
+    ),
+)
+BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in TABLE}
+
+
+def taken_by(command: str) -> tuple[Setting, ...]:
+    """The settings that a command takes as options."""
+    return tuple(setting for setting in TABLE if command in setting.commands)
