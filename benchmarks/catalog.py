@@ -19,8 +19,8 @@ from fal_mcp import bundled
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.catalog.source import Folder
 from fal_mcp.config import Hosts, Settings
+from fal_mcp.engine import Engine
 from fal_mcp.server import app, calls
-from fal_mcp.server.shared import Shared
 from fal_mcp.toolsets.selection import Selection
 from fal_mcp.toolsets.toolbox import Toolbox
 
@@ -129,7 +129,7 @@ async def refreshing(models: Path) -> list[Figure]:
     ]
 
 
-async def _refresh(shared: Shared) -> tuple[float, float, int]:
+async def _refresh(engine: Engine) -> tuple[float, float, int]:
     gaps: list[float] = []
 
     async def watch() -> None:
@@ -140,16 +140,16 @@ async def _refresh(shared: Shared) -> tuple[float, float, int]:
             gaps.append(now - last)
             last = now
 
-    async with shared, anyio.create_task_group() as tasks:
-        shared.tools.names()
-        _ = shared.fal
+    async with engine, anyio.create_task_group() as tasks:
+        engine.tools.names()
+        _ = engine.fal
         tasks.start_soon(watch)
         await anyio.sleep(0.05)
         gaps.clear()
         began = time.perf_counter()
-        await shared.refresh()
+        await engine.refresh()
         seconds = time.perf_counter() - began
-        count = len(shared.tools.catalog)
+        count = len(engine.tools.catalog)
         tasks.cancel_scope.cancel()
     return seconds, max(gaps), count
 
