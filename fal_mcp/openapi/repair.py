@@ -78,7 +78,7 @@ def _value(part: Schema, value: Any, root: Schema, depth: int = 0) -> tuple[Any,
 
 def _inside(part: Schema, value: Any, root: Schema, depth: int) -> tuple[Any, str]:
     """`value` with what is inside it put right: the numbers of a size, the fields of each item of a list."""
-    if depth > _DEEPEST or not isinstance(value, dict | list) or len(cast(Any, value)) > _MOST_ITEMS:
+    if depth > _DEEPEST or not isinstance(value, dict | list) or len(cast(list[Any], value)) > _MOST_ITEMS:
         return value, ""
     notes: dict[str, None] = {}
     if isinstance(value, list):
