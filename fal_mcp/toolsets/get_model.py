@@ -19,6 +19,7 @@ from fal_mcp.toolsets.search_models import instead, is_deprecated, price_of
 
 _VALUES_A_PAGE = 200
 _LONGEST_SCHEMA = 24_000
+_MOST_ODDITIES = 3
 _LONGEST_ABOUT = 600
 _MOST_OUTPUTS = 400
 
@@ -97,6 +98,7 @@ def _notes(models: Models, endpoint: Endpoint) -> list[str]:
         "It trains a model; it does not generate." if endpoint.is_training else "",
         "It can be streamed." if endpoint.metadata.get("stream_url") else "",
         f"Deprecated{instead(models, endpoint.endpoint_id)}." if is_deprecated(endpoint) else "",
+        *(f"Of fal's document: {one_line(oddity, 200)}" for oddity in endpoint.oddities[:_MOST_ODDITIES]),
     ]
     return [note for note in notes if note]
 
