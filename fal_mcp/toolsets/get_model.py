@@ -9,6 +9,7 @@ from pydantic import Field
 from fal_mcp.catalog.endpoint import Endpoint, tool_name
 from fal_mcp.catalog.price import quote
 from fal_mcp.errors import InvalidInput, NotFound
+from fal_mcp.json_values import object_of
 from fal_mcp.openapi import listed_schema
 from fal_mcp.openapi.example import filled
 from fal_mcp.openapi.schema import Schema, branches
@@ -89,7 +90,7 @@ def _text(endpoint: Endpoint, card: Mapping[str, Any]) -> str:
 
 
 def _of_example(card: Mapping[str, Any]) -> str:
-    said = (card["price"] or {}).get("example")
+    said = object_of(card["price"]).get("example")
     return f"; the example: {said}" if said else ""
 
 

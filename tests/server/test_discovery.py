@@ -220,6 +220,19 @@ async def test_an_unknown_id_gives_the_nearest(host: Serve):
     assert result.is_error and "fal-ai/flux/dev" in text(result)
 
 
+async def test_an_unknown_tool_says_what_to_do_instead(tmp_path: Path, host: Serve):
+    """The reason where its document is at fault, the nearest names, and always the tool that finds models."""
+    put(tmp_path, "fal-ai/broken", "{not json")
+    put(tmp_path, "fal-ai/works", document("fal-ai/works", {"type": "object", "properties": {}}))
+    async with host(models=tmp_path, pins=()) as client:
+        with pytest.raises(MCPError, match="cannot be used. The file is not JSON"):
+            await client.call_tool("fal-ai_broken", {})
+        with pytest.raises(MCPError, match=r"Did you mean 'fal-ai_works'.*search_models"):
+            await client.call_tool("fal-ai_work", {})
+        with pytest.raises(MCPError, match="search_models finds models"):
+            await client.call_tool("make_coffee", {})
+
+
 async def test_run_model_refuses_with_an_example_and_repairs_what_is_certain(fal: Emulator, host: Serve):
     with anyio.fail_after(BOUND):
         async with host() as client:
