@@ -225,7 +225,7 @@ async def test_an_unknown_tool_says_what_to_do_instead(tmp_path: Path, host: Ser
     put(tmp_path, "fal-ai/broken", "{not json")
     put(tmp_path, "fal-ai/works", document("fal-ai/works", {"type": "object", "properties": {}}))
     async with host(models=tmp_path, pins=()) as client:
-        with pytest.raises(MCPError, match="cannot be used. The file is not JSON"):
+        with pytest.raises(MCPError, match=r"cannot be used\. The file is not JSON"):
             await client.call_tool("fal-ai_broken", {})
         with pytest.raises(MCPError, match=r"Did you mean 'fal-ai_works'.*search_models"):
             await client.call_tool("fal-ai_work", {})
