@@ -123,7 +123,8 @@ async def _list_tools(ctx: Any, params: types.PaginatedRequestParams | None) -> 
     from fal_mcp.server import calls
 
     shared: Shared = ctx.lifespan_context
-    return calls.list_tools(shared.tools, params.cursor if params else None, shared.selection_of(ctx.request))
+    selection, size = shared.selection_of(ctx.request), int(shared.settings.page_size)
+    return calls.list_tools(shared.tools, params.cursor if params else None, selection, size)
 
 
 async def _call_tool(ctx: Any, params: types.CallToolRequestParams) -> Any:
