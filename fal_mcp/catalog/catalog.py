@@ -89,6 +89,11 @@ class Catalog:
         self.get(endpoint_id)
         return self._problems.get(endpoint_id)
 
+    def problem_of_tool(self, name: str) -> str | None:
+        """Why there is no tool of this name although there is a document; None where there is a tool, or neither."""
+        endpoint_id = self._names.get(name)
+        return self.problems_of(endpoint_id) if endpoint_id else None
+
     def near(self, name: str) -> list[str]:
         """At most three tool names that `name` may have meant, the nearest first."""
         return difflib.get_close_matches(tool_name(name[:200]), self._names, n=3, cutoff=0.6)

@@ -34,9 +34,10 @@ class FileArgument:
 
     path: tuple[str, ...]
     kind: str
-    """`image`, `video`, `audio`, `archive`, `3d` or `file`."""
-    is_marked: bool = False
-    """Whether fal marks the kind; else the argument's name suggests it, which is worth a warning and no refusal."""
+    """`image`, `video`, `audio`, `archive`, `3d` or `file`: what its name makes one think."""
+    accepts: tuple[str, ...] = ()
+    """The beginnings of the media types it takes, as far as the document shows or states them; empty where nothing may
+    be refused for being of another kind."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,8 @@ def read(query: str, is_english: IsEnglish) -> Request:
     said = tuple(_english(spelled_out(plain(query[:LONGEST])), is_english)[:_MOST_WORDS])
     made = _made(said)
     given = _given(said)
-    if not made and given == {"video"}:
-        made = given  # what is done to a video mostly gives a video
+    if not made and given in ({"video"}, {"audio"}):
+        made = given  # what is done to a video mostly gives a video, and to a song a song
     return Request(said, frozenset(given - made or given or ({"text"} if made else ())), frozenset(made))
 
 
@@ -55,7 +55,7 @@ def _english(text: str, is_english: IsEnglish) -> list[str]:
     pieces: list[str] = []
     for run in languages.runs(text):
         spaceless = languages.is_spaceless(run[0])
-        pieces.extend(languages.segments(run, language) if spaceless else [run.strip(".,!?¿¡:;\"()،؟।")])
+        pieces.extend(languages.segments(run, language) if spaceless else [run.strip('.,!?¿¡:;"()،؟।')])
     return words(" ".join(language.english(pieces)))
 
 
@@ -101,7 +101,9 @@ def _turns(said: tuple[str, ...]) -> list[int]:
     """Where one medium becomes another; "adapt it to my clips" is none."""
     known = vocabulary()
     after = (*said[1:], "")
-    return [at for at, word in enumerate(said) if word in known.into and (word == "into" or after[at] not in known.given)]
+    return [
+        at for at, word in enumerate(said) if word in known.into and (word == "into" or after[at] not in known.given)
+    ]
 
 
 def _turned(said: tuple[str, ...]) -> list[str]:

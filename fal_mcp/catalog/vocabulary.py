@@ -5,15 +5,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-KINDS = {
-    **dict.fromkeys("image picture photo photograph drawing painting portrait selfie snapshot sketch".split(), "image"),
-    **dict.fromkeys("video movie film footage clip".split(), "video"),
-    **dict.fromkeys("audio speech voice sound music song mp3 recording noise melody".split(), "audio"),
-    **dict.fromkeys("text words lyrics script sentence letter article transcript description".split(), "text"),
-    **dict.fromkeys("3d mesh glb".split(), "3d"),
-}
-"""What people call each medium."""
-
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
@@ -25,6 +16,8 @@ class Vocabulary:
     known: frozenset[str]
     foreign: frozenset[str]
     ours: frozenset[str]
+    trains: frozenset[str]
+    kinds: dict[str, str]
     asks: frozenset[str]
     given: frozenset[str]
     made: frozenset[str]
@@ -41,9 +34,11 @@ def vocabulary() -> Vocabulary:
     for first, *others in map(str.split, content.pop("same")):
         for word in others:
             same[word] = (*same.get(word, ()), first)
-    return Vocabulary(same=same, **{name: frozenset(text.split()) for name, text in content.items()})
+    kinds = {word: kind for kind, text in content.pop("kinds").items() for word in text.split()}
+    return Vocabulary(same=same, kinds=kinds, **{name: frozenset(text.split()) for name, text in content.items()})
 
 
 def kind_of(word: str) -> str | None:
     """The medium that a word names, one or many of it."""
-    return KINDS.get(word) or KINDS.get(word.removesuffix("s"))
+    kinds = vocabulary().kinds
+    return kinds.get(word) or kinds.get(word.removesuffix("s"))

@@ -22,6 +22,7 @@ from fal_mcp.client.storage import Storage
 from fal_mcp.client.stream import Stream
 from fal_mcp.client.webhooks import Webhooks
 from fal_mcp.config import Settings
+from fal_mcp.text import hide
 
 if TYPE_CHECKING:
     from fal_mcp.client.realtime import Realtime
@@ -34,6 +35,8 @@ class Fal:
         self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None, clock: Clock | None = None
     ) -> None:
         self._hosts = settings.hosts
+        hide(settings.key)
+        hide(settings.admin_key)
         self._http = Http(settings.hosts, settings.key, transport, settings.admin_key, clock, settings.wait)
         self.queue = Queue(self._http, settings.hosts)
         self.run = Run(self._http, settings.hosts)

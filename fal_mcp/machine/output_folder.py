@@ -19,6 +19,8 @@ from fal_mcp.machine import program_files
 _KEPT = re.compile(r"[^a-z0-9]+")
 _LONGEST = 60
 _LONGEST_STEM = 150
+_LONGEST_PATH = 800
+_DEEPEST = 20
 _RESERVED = frozenset(
     ["con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))]
 )
@@ -59,7 +61,10 @@ class OutputFolder:
             os.fsencode(target)
         except (ValueError, OSError):
             raise NotWritable(f"{shown} is not inside the server's output folder.") from None
-        if any(map(program_files.is_folder, target.relative_to(self.folder).parts)):
+        parts = target.relative_to(self.folder).parts
+        if len(parts) > _DEEPEST or len(str(target)) > _LONGEST_PATH:
+            raise NotWritable(f"{shown} is deeper or longer than a folder's name may be here.")
+        if any(map(program_files.is_folder, parts)):
             raise NotWritable(
                 f"{shown} is a folder in which programs look for instructions, and nothing is saved there.",
                 hint="Name another folder: one without a leading dot.",

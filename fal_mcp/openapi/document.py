@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from fal_mcp.json_values import object_of
+from fal_mcp.openapi import shown
 from fal_mcp.openapi.normalise import bundle
 from fal_mcp.openapi.schema import MAX_CHARACTERS, Schema, UnusableSchema
 from fal_mcp.openapi.validate import check
@@ -26,6 +27,8 @@ class Document:
     output_schema: Schema
     markers: Schema
     """The input's properties as fal wrote them, with the UI markers that tell which are files."""
+    shown: Mapping[shown.Path, tuple[str, ...]]
+    """The texts that it shows for a place in the arguments."""
     oddities: tuple[str, ...] = ()
     """What in it could not be taken as it is, a sentence each."""
 
@@ -58,12 +61,15 @@ def _read(document: Any) -> Document:
     body = _at(whole, "paths", f"/{endpoint_id}", "post", "requestBody", "content", "application/json", "schema")
     oddities: list[str] = []
     schema = _input(bundle(body, components, oddities), oddities)
+    examples = shown.texts(body, components)
+    shown.let_in(schema, examples)
     return Document(
         endpoint_id=endpoint_id,
         metadata=metadata,
         input_schema=schema,
         output_schema=_output(whole, endpoint_id, components, oddities),
         markers=_markers(object_of(body), components),
+        shown=examples,
         oddities=tuple(oddities),
     )
 

@@ -101,6 +101,8 @@ def _readings(part: Schema, value: Any, root: Schema) -> Iterator[tuple[Any, str
     kinds = {branch.get("type") for branch in branches(part, root)}
     if isinstance(value, str):
         yield from _of_text(value, kinds)
+        if re.fullmatch(r"(?:https?|data|fal|file):\S+", value.strip()) and _takes_file(part, root):
+            yield {"url": value.strip()}, "an address was read as the file at it"
         for allowed in _enums(part, root):
             if isinstance(allowed, str) and allowed.casefold() == value.strip().casefold():
                 yield allowed, f"{one_line(value, 40)!r} was read as {allowed!r}"
@@ -131,6 +133,12 @@ def _of_text(value: str, kinds: set[Any]) -> Iterator[tuple[Any, str]]:
     # A sentence is no item of a list that somebody forgot to make.
     if "array" in kinds and re.fullmatch(r"[^\s\[{][^\s]*", text):
         yield [text], "one value was read as a list of one"
+
+
+def _takes_file(part: Schema, root: Schema) -> bool:
+    """Whether a file may go in as an object with its address: fal's `File` and `Image`."""
+    objects = [branch for branch in branches(part, root) if "url" in branch.get("properties", {})]
+    return any(branch.get("required", ["url"]) == ["url"] for branch in objects)
 
 
 def _enums(part: Schema, root: Schema) -> list[Any]:

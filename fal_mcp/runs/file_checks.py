@@ -1,6 +1,7 @@
 """Whether a local file is what an argument takes: its size, its kind and its pixels, from its first bytes alone.
 
-A kind that only a name suggests is worth a warning; a kind that fal marks, a size and pixels are worth a refusal.
+A kind that only a name suggests is worth a warning; a kind that the document shows, a size and pixels are worth a
+refusal.
 """
 
 import io
@@ -17,7 +18,7 @@ from fal_mcp.text import one_line
 
 HEAD = 8192
 """Bytes that say what a file is."""
-_KINDS = {"image": ("image/",), "video": ("video/", "image/gif", "image/webp"), "audio": ("audio/", "video/")}
+KINDS = {"image": ("image/",), "video": ("video/", "image/gif", "image/webp"), "audio": ("audio/", "video/")}
 _PIXEL_BOUNDS = ("min_width", "max_width", "min_height", "max_height")
 
 
@@ -29,12 +30,12 @@ def head_of(file: LocalFile) -> bytes:
 
 def fault(file: LocalFile, argument: FileArgument, part: Schema) -> str | None:
     """Why the argument does not take the file; None where nothing is certain to be wrong."""
-    return _size_fault(file, part) or (_kind(file, argument) if argument.is_marked else None) or _pixels(file, part)
+    return _size_fault(file, part) or _kind(file, argument, argument.accepts) or _pixels(file, part)
 
 
 def doubt(file: LocalFile, argument: FileArgument) -> str | None:
     """What may be wrong with the file's kind, where only the argument's name says what it takes."""
-    return None if argument.is_marked else _kind(file, argument)
+    return None if argument.accepts else _kind(file, argument, KINDS.get(argument.kind, ()))
 
 
 def _size_fault(file: LocalFile, part: Schema) -> str | None:
@@ -45,10 +46,9 @@ def _size_fault(file: LocalFile, part: Schema) -> str | None:
     return None
 
 
-def _kind(file: LocalFile, argument: FileArgument) -> str | None:
-    wanted = _KINDS.get(argument.kind)
+def _kind(file: LocalFile, argument: FileArgument, wanted: tuple[str, ...]) -> str | None:
     kind = file_kind.sniffed(head_of(file), file.name)
-    if wanted is None or kind.startswith(wanted) or kind == "application/octet-stream":
+    if not wanted or kind.startswith(wanted) or kind == "application/octet-stream":
         return None
     return f"{_name(file)} is {kind}, and this takes a file of the kind {argument.kind!r}."
 

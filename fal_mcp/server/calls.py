@@ -30,8 +30,6 @@ from fal_mcp.tools.tool import Tool
 from fal_mcp.toolsets.selection import Selection
 from fal_mcp.toolsets.toolbox import Toolbox
 
-PAGE = 100
-"""Tools on one page: some ten milliseconds of work, so that running jobs go on being reported."""
 _INVALID_PARAMS = -32602
 _AS_LONG_AS_IT_TAKES = 24 * 3600.0
 
@@ -202,24 +200,31 @@ def _teller(ctx: Any, run: Run | None) -> Any:
 
 
 def _unknown(name: str, catalog: Catalog) -> str:
+    if reason := catalog.problem_of_tool(name):
+        return f"There is no tool {one_line(name, 100)!r}: fal's document of it cannot be used. {one_line(reason, 300)}"
     near = catalog.near(name)
     meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-    return f"Unknown tool: {one_line(name, 100)!r}.{meant}"
+    return f"Unknown tool: {one_line(name, 100)!r}.{meant} search_models finds models by what they do."
 
 
-def list_tools(tools: Toolbox, cursor: str | None, selection: Selection | None = None) -> dict[str, Any]:
-    """One page of the list, in an order that only a change of the catalog changes.
+def list_tools(
+    tools: Toolbox, cursor: str | None, selection: Selection | None = None, page_size: int = 0
+) -> dict[str, Any]:
+    """One page of the list, in an order that only a change of the catalog changes; a size of 0 is all of it.
+
+    A hundred tools are some ten milliseconds of work, so that running jobs go on being reported.
 
     Raises:
         MCPError: the cursor is not one of this list's.
     """
     names = tools.names(selection)
+    size = page_size or len(names)
     revision = hashlib.sha256("\n".join([tools.catalog.revision, *names]).encode()).hexdigest()[:12]
     start = _start(cursor, revision)
-    page = tools.page(names[start : start + PAGE], listed)
+    page = tools.page(names[start : start + size], listed)
     answer: dict[str, Any] = {"resultType": "complete", "tools": page}
-    if start + PAGE < len(names):
-        answer["nextCursor"] = base64.urlsafe_b64encode(f"{revision}:{start + PAGE}".encode()).decode()
+    if start + size < len(names):
+        answer["nextCursor"] = base64.urlsafe_b64encode(f"{revision}:{start + size}".encode()).decode()
     return answer
 
 

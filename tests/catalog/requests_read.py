@@ -102,13 +102,16 @@ def _holds(part: str, catalog: Catalog, endpoint_id: str) -> bool:
 
 
 def _text(about: Mapping[str, object], endpoint_id: str) -> str:
-    return " ".join(
-        str(about.get(name) or "") for name in ("display_name", "description", "tags", "group")
-    ).casefold() + endpoint_id
+    return (
+        " ".join(str(about.get(name) or "") for name in ("display_name", "description", "tags", "group")).casefold()
+        + endpoint_id
+    )
 
 
 def _answers() -> dict[str, tuple[str, ...]]:
-    return {name.strip(): tuple(rules.split()) for name, _, rules in (line.partition("=") for line in _lines("answers"))}
+    return {
+        name.strip(): tuple(rules.split()) for name, _, rules in (line.partition("=") for line in _lines("answers"))
+    }
 
 
 def _lines(name: str) -> list[str]:

@@ -231,7 +231,7 @@ async def test_upload_image_to_image_with_webhook(fal: Emulator, host: Host, fol
             _, uploaded = await it.call("upload_file", path=given["file"])
             found, _ = await it.call("search_models", query="edit a picture as told in words")
             lines = [line.split(" | ") for line in found.splitlines()]
-            endpoint_id = next(line[0] for line in lines if "USD" in line[3] and "image_url" in line[4])
+            endpoint_id = next(line[0] for line in lines if "$" in line[3] and "image_url" in line[4])
             chosen = {
                 "endpoint_id": endpoint_id,
                 "arguments": {"prompt": given["prompt"], "image_url": uploaded["url"]},

@@ -141,7 +141,7 @@ KINDS = [("image", "notes.txt"), ("video", "a.png"), ("audio", "a.png"), ("image
 def test_a_kind_that_fal_marks_is_held_to_and_a_guessed_one_is_not(folder: Path, kind: str, name: str):
     (folder / "a.ts").write_bytes(b"G" * 400)
     with Readable([folder]).opened(str(folder / name)) as file:
-        guessed, marked = FileArgument(("x",), kind), FileArgument(("x",), kind, is_marked=True)
+        guessed, marked = FileArgument(("x",), kind), FileArgument(("x",), kind, accepts=file_checks.KINDS[kind])
         assert file_checks.fault(file, guessed, {}) is None and file_checks.doubt(file, guessed)
         assert file_checks.fault(file, marked, {}) and file_checks.doubt(file, marked) is None
 
