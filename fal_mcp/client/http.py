@@ -295,7 +295,7 @@ class Http:
         try:
             response = await self._answered(request)
         except Unreachable as error:
-            raise _lost(error, changes) from error
+            raise _lost(error, changes and isinstance(error, MaybeReceived)) from error
         try:
             if not response.is_success:
                 raise self._judged(await self._whole(response, body.SMALL), judge)
@@ -366,7 +366,9 @@ class Http:
         if self._client is None:
             headers = {"user-agent": f"fal-mcp/{__version__}", "accept": "application/json"}
             headers["accept-encoding"] = body.ACCEPTED
-            self._client = made_client(self._transport, _TIMEOUT, headers, self.tls)
+            # What takes the network's place needs nobody's certificates.
+            tls = self.tls if self._transport is None else None
+            self._client = made_client(self._transport, _TIMEOUT, headers, tls)
         return self._client
 
     def _headers(self, url: str, key: Key, more: Mapping[str, str] | None, is_json: bool) -> dict[str, str]:
