@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "emulator": {"bundled", "machine"},
     "demo": {"emulator", "bundled"},
-    "cli": {"terminal", "server", "toolsets", "jobs", "catalog", "config", "bundled", "demo", "emulator"},
+    "cli": {"terminal", "server", "toolsets", "jobs", "catalog", "config", "bundled", "demo", "emulator", "errors"},
     "entry": {"cli", "server"},
     "__main__": {"entry"},
     "__init__": set(),
