@@ -83,7 +83,7 @@ class _Filler:
                 return None
 
     def missing(self, arguments: Mapping[str, Any]) -> list[str]:
-        """The names of what the model needs besides: words where it makes something of words, a file of what goes in."""
+        """The names of what the model needs besides: words where it makes something of them, a file of what goes in."""
         properties: Schema = self.root.get("properties", {})
         kinds = set(_kinds(arguments, ""))
         given = self.purpose.given

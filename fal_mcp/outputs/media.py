@@ -7,7 +7,7 @@ video. No model of fal's declares a bare address as its output, and some answer 
 import math
 import mimetypes
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -19,6 +19,8 @@ from fal_mcp.text import one_line, visible
 
 MOST_FILES = 200
 """Files of one result that are told, shown and saved."""
+_ROOM = 100_000
+"""Characters of their addresses together."""
 _MOST_FOUND = 100_000
 _LONGEST_ADDRESS = 4000
 _LONGEST_NAME = 200
@@ -53,6 +55,16 @@ def find(output: Any) -> tuple[Media, ...]:
             if len(found) == _MOST_FOUND:
                 break
     return tuple(found.values())
+
+
+def told(found: Sequence[Media]) -> tuple[Media, ...]:
+    """Those of the files that an answer tells, shows and saves: the first, as many as it has room for."""
+    room = _ROOM
+    for number, item in enumerate(found[:MOST_FILES]):
+        room -= 0 if item.url.startswith("data:") else len(item.url)
+        if room < 0:
+            return tuple(found[:number])
+    return tuple(found[:MOST_FILES])
 
 
 def address_of(text: str) -> str | None:

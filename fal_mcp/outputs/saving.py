@@ -22,15 +22,26 @@ _LARGEST = 20 * 1024**3
 _LARGEST_DRAWING = 20_000_000
 _WORDS = ("prompt", "text", "query", "lyrics")
 _LONGEST_SEED = 20
+_MOST_NUMBERS = 10
 Take = Callable[[bytes], Awaitable[None]]
 
 
 @dataclass(slots=True)
 class Saved:
-    """Where files are now, by their references or URLs, and a sentence on each that is not as one would think."""
+    """Where files are now, by their references or URLs, and which of them are not as one would think."""
 
     paths: dict[str, str] = field(default_factory=dict[str, str])
-    notes: list[str] = field(default_factory=list[str])
+    oddities: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    """The numbers of files, by what is to be said of each."""
+
+    def say(self, number: int, what: str) -> None:
+        """Say `what` of a file, once for all of which it is to be said."""
+        self.oddities.setdefault(what, []).append(number)
+
+    @property
+    def notes(self) -> list[str]:
+        """A sentence on each oddity, with the files that have it."""
+        return [f"{_numbered(numbers)}: {what}." for what, numbers in self.oddities.items()]
 
 
 async def save_all(
@@ -57,14 +68,15 @@ async def save_all(
             try:
                 target, said = await save(item, fal, folder, place, f"{stem}-{number}")
             except FalError as error:
-                saved.notes.append(f"File {number} could not be saved: {error.message}")
+                saved.say(number, f"could not be saved ({error.message.rstrip('.')})")
                 continue
             saved.paths[name.url] = str(target)
             if said:
-                saved.notes.append(f"File {number} {said}.")
-            await _noted(folder, target, _about(job, output, name), saved)
+                saved.say(number, said)
+            if trouble := await _noted(folder, target, _about(job, output, name)):
+                saved.say(number, trouble)
         elif not is_only_bytes:
-            saved.notes.append(f"File {number} is not on fal's hosts and was not saved.")
+            saved.say(number, "not on fal's hosts and not saved")
     return saved
 
 
@@ -83,7 +95,7 @@ def is_there(path: str) -> bool:
 
 async def save(item: Media, fal: Fal, folder: OutputFolder, place: Path, stem: str) -> tuple[Path, str]:
     """Save one file under the first free name that begins with `stem`, its ending by what it is; and what is odd of
-    it, to be said after its name.
+    it, in a few words.
 
     Raises:
         NotWritable: it cannot be written, or is larger than 20 GiB.
@@ -104,9 +116,9 @@ async def save(item: Media, fal: Fal, folder: OutputFolder, place: Path, stem: s
 
 def _oddity(head: bytes, item: Media) -> str:
     if not head:
-        return "is empty: it has no bytes"
+        return "empty, without any bytes"
     if endings.is_page(head) and "html" not in (item.content_type or ""):
-        return f"is a web page and not what it is said to be ({item.content_type or item.kind})"
+        return f"a web page, and not what it is said to be ({item.content_type or item.kind})"
     return ""
 
 
@@ -177,11 +189,20 @@ def _quiet(ending: str, file: Path) -> str:
     return ".txt" if is_long or endings.is_active(file.read_bytes()) else ending
 
 
-async def _noted(folder: OutputFolder, target: Path, about: Mapping[str, Any], saved: Saved) -> None:
+async def _noted(folder: OutputFolder, target: Path, about: Mapping[str, Any]) -> str:
+    """What went wrong with the note beside a file."""
     try:
         await anyio.to_thread.run_sync(folder.note, target, dumped(about, indent=1))
     except NotWritable as error:
-        saved.notes.append(error.message)
+        return f"saved, and its note could not be written ({error.message.rstrip('.')})"
+    return ""
+
+
+def _numbered(numbers: list[int]) -> str:
+    shown = [str(number) for number in numbers[:_MOST_NUMBERS]]
+    if len(numbers) > len(shown):
+        shown.append(f"{len(numbers) - len(shown)} more")
+    return f"Files {', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else f"File {shown[0]}"
 
 
 def _about(job: Job, output: Mapping[str, Any], item: Media) -> dict[str, Any]:

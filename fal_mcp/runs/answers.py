@@ -42,7 +42,7 @@ async def outcome(job: Job, call: Call, *, save_to: str | None = None) -> Outcom
         return _pending(job, call)
     output = await call.jobs.output(job)
     found = await shortening.aside(output, media.find, output)
-    files = found[: media.MOST_FILES]
+    files = media.told(found)
     saved = await _saved(files, job, output, call, save_to)
     short, parts = await shortening.aside(output, _within_budget, output, found, job.job_id, saved.paths)
     shown = await previews.of(files, call.fal()) if call.shows_previews else previews.Seen()
@@ -132,7 +132,7 @@ def _within_budget(
     output: dict[str, Any], found: tuple[Media, ...], job_id: str, saved: Mapping[str, str]
 ) -> tuple[Any, int]:
     """The output as it is told, and in how many parts all of it can be had; 0 where this is all of it."""
-    short, is_cut = shortening.shortened(shortening.with_labels(output, found[: media.MOST_FILES]))
+    short, is_cut = shortening.shortened(shortening.with_labels(output, media.told(found)))
     is_only_here = any(before.url != after.url and after.url not in saved for before, after in _renamed(found, job_id))
     if not is_cut and not is_only_here:
         return short, 0

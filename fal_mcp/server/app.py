@@ -30,8 +30,8 @@ _HINT = CacheHint(ttl_ms=_FRESH_FOR, scope="public")
 INSTRUCTIONS = """\
 Use these tools to make or change images, video, speech, music, sound and 3D, or to transcribe and describe media, \
 with any of fal's models. A few models have a tool in the list; every other one is found with search_models, read \
-about with get_model, and run by its own tool name or with run_model. Ask search_models in English for the task, medium \
-in and medium out ("image to video", "text to speech"), with a family if one is wanted and limits as arguments.
+about with get_model, and run by its own tool name or with run_model. Ask search_models in English for the task, \
+medium in and medium out ("image to video", "text to speech"), with a family if one is wanted, limits as arguments.
 Runs cost the user money. The price is in a tool's description and in search_models' lines; do not repeat a run that \
 answered. Arguments are checked before anything is sent, and a refusal names each fault. Leave optional arguments out \
 unless you need them. File arguments take https URLs, paths of files this server may read, and \

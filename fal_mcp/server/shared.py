@@ -212,14 +212,22 @@ class Shared:
         from fal_mcp import refresh
 
         # A page of the catalog is so many objects that the collector would look through everything alive, for 70 ms,
-        # several times over. What is alive now stays: it need not look there.
+        # several times over. What is alive now stays as long as that takes: it need not look there.
         gc.freeze()
-        done = await refresh.refresh(self.fal, self.settings.catalog_folder, prices=self.settings.key is not None)
-        if not done.changed:
-            return
+        try:
+            done = await refresh.refresh(self.fal, self.settings.catalog_folder, prices=self.settings.key is not None)
+            if not done.changed:
+                return
+            await self._take_newest(done.changed)
+        finally:
+            gc.unfreeze()
+        # The tools before it hold each other, and with them an open file: nothing else lets go of those.
+        await anyio.to_thread.run_sync(gc.collect)
+
+    async def _take_newest(self, changed: frozenset[str]) -> None:
         before = self.tools
         self._tools = await anyio.to_thread.run_sync(self._prepared)
-        if self._lists_differ(before, self._tools, done.changed):
+        if self._lists_differ(before, self._tools, changed):
             await self._tools_changed()
 
     def _lists_differ(self, before: "Toolbox", after: "Toolbox", changed: frozenset[str]) -> bool:

@@ -79,7 +79,7 @@ def _text(endpoint: Endpoint, card: Mapping[str, Any]) -> str:
 
 
 def _arguments(endpoint: Endpoint) -> Schema:
-    """The rules of every argument; of a schema too long to be read, those of the required ones and the others' names."""
+    """The rules of every argument; where that is too long to be read, those of the required and the others' names."""
     short = listed_schema.lean(endpoint.input_schema)
     if len(json.dumps(short, ensure_ascii=False)) <= _LONGEST_SCHEMA:
         return short

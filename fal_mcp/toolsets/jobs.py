@@ -204,13 +204,17 @@ def _line(job: Job) -> str:
     about = "" if job.billed is not None else "about "
     cost = f"{about}{job.cost:.4g} USD" if job.cost is not None else "cost not known"
     lost = f": {one_line(str(job.error.get('message')), 120)}" if job.error else ""
-    return f"{job.job_id} | {job.endpoint_id} | {job.state}{lost} | {since} ago | {cost}"
+    asked = answers.about_arguments(job.arguments)
+    return " | ".join(
+        [job.job_id, job.endpoint_id, f"{job.state}{lost}", f"{since} ago", cost, *([asked] if asked else [])]
+    )
 
 
 def _row(job: Job) -> dict[str, Any]:
     return {
         "job_id": job.job_id,
         "endpoint_id": job.endpoint_id,
+        "about": answers.about_arguments(job.arguments),
         "state": job.state,
         "created": round(job.created, 3),
         "usd": job.cost,

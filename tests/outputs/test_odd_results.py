@@ -109,11 +109,10 @@ async def test_each_odd_value_at_each_place_is_delivered_at_every_door(fal: Emul
                 assert strict(read.text)["output"]["seed"] == 7, name
 
 
-@pytest.mark.parametrize(
-    "output",
-    [{}, {"images": []}, {"images": None}, {"text": ""}, {"images": [{}]}],
-    ids=lambda output: json.dumps(output),
-)
+EMPTY: list[Any] = [{}, {"images": []}, {"images": None}, {"text": ""}, {"images": [{}]}]
+
+
+@pytest.mark.parametrize("output", EMPTY, ids=json.dumps)
 async def test_an_empty_result_is_said_to_be_empty(fal: Emulator, host: Host, output: Any):
     fal.script(ENDPOINT, Script(result=Reply(body=odd_values.wire(output))))
     with anyio.fail_after(BOUND):

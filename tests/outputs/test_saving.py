@@ -221,19 +221,19 @@ async def test_what_is_odd_of_a_file_is_said_and_the_others_are_saved(fal: Emula
         async with host(output_dir=tmp_path / "out", previews=True) as client:
             urls = await served(client, fal, contents)
             gone = urls["good.png"].replace("good", "gone")
-            given_urls = [*urls.values(), gone, "https://storage.googleapis.com/x/a.png"]
+            given_urls = [*urls.values(), gone, *(f"https://storage.googleapis.com/x/{n}.png" for n in "ab")]
             fal.script(ENDPOINT, Script(output={"images": [{"url": url} for url in given_urls]}))
             ran = await client.call_tool(TOOL, {"prompt": "x"})
     assert not ran.is_error
     notes = ran.structured_content["notes"]
     for sentence in (
-        "File 1 is empty",
-        "File 2 is a web page",
-        "File 4 could not be saved",
-        "File 5 is not on fal's hosts and was not saved",
+        "File 1: empty",
+        "File 2: a web page",
+        "File 4: could not be saved",
+        "Files 5 and 6: not on fal's hosts and not saved",
     ):
         assert sentence in text(ran) and any(sentence in note for note in notes)
-    assert ["path" in file for file in ran.structured_content["files"]] == [True, True, True, False, False]
+    assert ["path" in file for file in ran.structured_content["files"]] == [True, True, True, False, False, False]
     assert Path(ran.structured_content["files"][1]["path"]).suffix == ".txt"
 
 
@@ -257,3 +257,14 @@ async def test_a_disk_that_will_not_costs_no_result(fal: Emulator, host: Host, t
     assert not ran.is_error and not odd.is_error
     assert "seed: 7" in text(ran) and "could not be saved" in text(odd)
     assert ("could not be saved" in text(ran)) == (trouble != "removed")
+
+
+async def test_many_files_with_one_trouble_are_one_sentence(fal: Emulator, host: Host, tmp_path: Path):
+    urls = [f"https://elsewhere.example/{'x' * 3000}/{number}.png" for number in range(150)]
+    fal.script(ENDPOINT, Script(output={"images": [{"url": url} for url in urls], "seed": 7}))
+    with anyio.fail_after(BOUND):
+        async with host(output_dir=tmp_path / "out") as client:
+            ran = await client.call_tool(TOOL, {"prompt": "x"})
+    data = ran.structured_content
+    assert len(data["notes"]) <= 3 and "more: not on fal's hosts" in data["notes"][0] and data["notes"][0] in text(ran)
+    assert len(ran.model_dump_json()) <= 400_000 and 10 < len(data["files"]) < 150 and data["output_parts"] > 1
