@@ -31,8 +31,6 @@ FRAMEWORKS = {
 }
 SHOWS_PICTURES = {"mcp 1.x", "FastMCP", "openai-agents", "pydantic-ai", "LangChain", "AI SDK"}
 _PICTURE = re.compile("data:image/|\"image|'image|ImageContent|Binary(Content|Image)|(file|image)-data|mimeType")
-    r"data:image/|\"image|'image|ImageContent|BinaryContent|BinaryImage|file-data|image-data|mimeType"
-)
 
 
 @pytest.fixture(params=FRAMEWORKS)
