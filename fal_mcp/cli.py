@@ -33,6 +33,7 @@ Toolsets = Annotated[
 ReadOnly = Annotated[bool | None, typer.Option(help="Leave out and refuse everything but what only reads.")]
 Pin = Annotated[str | None, typer.Option(help="The models that are pinned: globs over ids, comma-separated.")]
 Only = Annotated[str | None, typer.Option(help="What may be run at all: globs over ids, comma-separated.")]
+PageSize = Annotated[float | None, typer.Option(help="Tools on one page of the list; 0: all. Default: 100.")]
 Models = Annotated[Path | None, typer.Option(help="A folder of model documents in place of fal's live catalog.")]
 AllowDir = Annotated[
     list[Path] | None,
@@ -70,6 +71,7 @@ def main_command(
     read_only: ReadOnly = None,
     pin: Pin = None,
     only: Only = None,
+    page_size: PageSize = None,
     models: Models = None,
     refresh_hours: Hours = None,
     allow_dir: AllowDir = None,
@@ -104,6 +106,7 @@ def serve(
     read_only: ReadOnly = None,
     pin: Pin = None,
     only: Only = None,
+    page_size: PageSize = None,
     models: Models = None,
     refresh_hours: Hours = None,
     allow_dir: AllowDir = None,
@@ -322,7 +325,7 @@ def search_models(query: str, fal_url: FalUrl = None, models: Models = None, lim
     """Find models for a task in plain words."""
     from fal_mcp.catalog.catalog import Catalog
     from fal_mcp.catalog.search import Search
-    from fal_mcp.server.shared import source_of
+    from fal_mcp.engine import source_of
 
     catalog = Catalog(source_of(_settings(fal_url=fal_url, models=models)))
     for hit in Search(catalog, catalog.ids).find(query)[:limit]:
@@ -352,7 +355,7 @@ def _check_selection(settings: Settings) -> None:
     if set(settings.listed) <= {"search", "pinned", "all"} and settings.only == ("*",):
         return
     from fal_mcp.catalog.catalog import Catalog
-    from fal_mcp.server.shared import source_of
+    from fal_mcp.engine import source_of
     from fal_mcp.toolsets.selection import Selection
 
     selection = Selection(settings.listed, settings.pins, settings.only)

@@ -77,6 +77,16 @@ def object_of(value: object) -> dict[str, Any]:
     return cast(dict[str, Any], value) if isinstance(value, dict) else {}
 
 
+def is_object(value: object) -> bool:
+    """Whether a value is an object; says nothing of what is in it, to people or to a type checker."""
+    return isinstance(value, dict)
+
+
+def is_list(value: object) -> bool:
+    """Whether a value is a list."""
+    return isinstance(value, list)
+
+
 def list_of(value: object) -> list[Any]:
     """The list that a value is; an empty one where it is none."""
     return cast(list[Any], value) if isinstance(value, list) else []

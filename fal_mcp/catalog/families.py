@@ -1,4 +1,4 @@
-"""Families of models: the version in an id, the words that stay the same from one version to the next, names misspelt."""
+"""Families of models: the version in an id, the words that no version changes, and names misspelt."""
 
 import re
 from collections.abc import Iterable

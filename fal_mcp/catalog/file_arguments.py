@@ -30,8 +30,6 @@ _HINTS = {
 }
 """Words that a file of any kind may be about: a `face` is most often a picture, and a `face_video` is none."""
 _CHECKED = ("image/", "video/", "audio/")
-_NO_TEXT = (*_CHECKED, "application/")
-"""What a name alone can rule out: notes are no picture, whatever pictures a model takes."""
 _DEEPEST = 8
 _FILE_NAME = re.compile(r"(?:^|_)urls?$|_uri$")
 _NOT_A_FILE = re.compile(r"webhook|callback|base_url|api_url|site_url|website|page_url")
@@ -54,15 +52,14 @@ def find(
 
 
 def _with_evidence(argument: FileArgument, markers: Schema, shown: tuple[str, ...]) -> FileArgument:
-    """The argument with the media types that the document gives evidence of; hardly any bound where it gives none.
+    """The argument with the media types that the document gives evidence of; none where it gives none.
 
     What the name says is let in beside them: the examples need not be all there is.
     """
     types = [known for text in shown if text.strip() and (known := _type_of(text))]
     is_marked = len(argument.path) == 1 and _marker(markers.get(argument.path[0])) in ("image", "video", "audio")
     if not (types or is_marked) or not all(known.startswith(_CHECKED) for known in types):
-        is_media = any(word.search("_".join(argument.path)) for kind, word in _KINDS.items() if kind == argument.kind)
-        return replace(argument, accepts=_NO_TEXT) if is_media and f"{argument.kind}/" in _CHECKED else argument
+        return argument
     # A moving GIF stands for a film where films are shown; that does not make pictures of films.
     seen = ["image/gif" if known == "image/gif" and argument.kind != "image" else _family(known) for known in types]
     named = [f"{argument.kind}/"] if f"{argument.kind}/" in _CHECKED else []

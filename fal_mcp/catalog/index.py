@@ -1,4 +1,4 @@
-"""BM25 over the fields of every model, each field with its weight; and over tasks, in the words of people who want them.
+"""BM25 over the fields of every model, each with its weight; and over tasks, in the words of people who want them.
 
 Nothing is parsed for it: fields come from fal's catalog items, and from a document only where there is no item.
 """
@@ -49,19 +49,11 @@ class Index:
 
     def scores(self, terms: Mapping[str, float]) -> Scores:
         """Every model that has one of the stems, with the sum of what they count."""
-        scores: Scores = {}
-        for stem, weight in terms.items():
-            for model, value in self._postings.get(stem, ()):
-                scores[model] = scores.get(model, 0.0) + weight * value
-        return scores
+        return _summed(self._postings, terms)
 
     def knows(self, stem: str) -> bool:
         """Whether any model has it."""
         return stem in self._postings
-
-    def rarity(self, stem: str) -> float:
-        """How much a stem tells: much where few models have it."""
-        return _rarity(len(self._postings.get(stem, ())), len(self._counts))
 
     def _weighed(self, weights: Weights) -> dict[str, list[tuple[int, float]]]:
         means = {name: self._mean(name) for name in _LENGTH}
@@ -91,32 +83,32 @@ class TaskIndex:
     """Which task is asked for in which words."""
 
     def __init__(self, stems: Stems) -> None:
-        self._tasks = tasks()
-        stems.learn(word for task in self._tasks for word in _said(task))
-        self._stems = [Counter(map(stems.of, _said(task))) for task in self._tasks]
-        self._spread = Counter(stem for counts in self._stems for stem in counts)
-        self._mean = sum(len(counts) for counts in self._stems) / len(self._stems)
+        stems.learn(word for task in tasks() for word in _said(task))
+        counts = [Counter(map(stems.of, _said(task))) for task in tasks()]
+        spread = Counter(stem for found in counts for stem in found)
+        mean = sum(map(len, counts)) / len(counts)
+        self._postings: dict[str, list[tuple[int, float]]] = {}
+        for number, found in enumerate(counts):
+            length = 1 - _TASK_LENGTH + _TASK_LENGTH * len(found) / mean
+            for stem, count in found.items():
+                value = _rarity(spread[stem], len(counts)) * count / (count + _SATURATION * length)
+                self._postings.setdefault(stem, []).append((number, value))
 
     def scores(self, terms: Mapping[str, float]) -> Scores:
         """How much each task is asked for."""
-        found = {number: self._score(counts, terms) for number, counts in enumerate(self._stems)}
-        return {number: score for number, score in found.items() if score > 0}
+        return _summed(self._postings, terms)
 
     def knows(self, stem: str) -> bool:
         """Whether any task is asked for with it."""
-        return stem in self._spread
+        return stem in self._postings
 
-    def rarity(self, stem: str) -> float:
-        """How much a stem tells: much where few tasks are asked for with it."""
-        return _rarity(self._spread[stem], len(self._tasks))
 
-    def _score(self, counts: Counter[str], terms: Mapping[str, float]) -> float:
-        length = 1 - _TASK_LENGTH + _TASK_LENGTH * len(counts) / self._mean
-        return sum(
-            weight * self.rarity(stem) * counts[stem] / (counts[stem] + _SATURATION * length)
-            for stem, weight in terms.items()
-            if stem in counts
-        )
+def _summed(postings: Mapping[str, list[tuple[int, float]]], terms: Mapping[str, float]) -> Scores:
+    scores: Scores = {}
+    for stem, weight in terms.items():
+        for number, value in postings.get(stem, ()):
+            scores[number] = scores.get(number, 0.0) + weight * value
+    return scores
 
 
 def _said(task: Task) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fal_mcp.catalog.endpoint import Endpoint, Price
-from fal_mcp.json_values import list_of, number_of, object_of, whole_number_of
+from fal_mcp.json_values import is_list, list_of, number_of, object_of, whole_number_of
 from fal_mcp.openapi.schema import Schema, branches
 from fal_mcp.text import money, one_line
 
@@ -223,7 +223,7 @@ def _lengths(endpoint: Endpoint, given: Mapping[str, Any]) -> Iterator[float | N
         elif _MILLISECONDS.fullmatch(name):
             length = _length(value)
             yield None if length is None else length / 1000
-        elif isinstance(value, list):
+        elif is_list(value):
             # Shots, each with a length of its own.
             shots = [_length(object_of(shot).get("duration")) for shot in list_of(value)]
             if known := [shot for shot in shots if shot is not None]:

@@ -1,6 +1,5 @@
 """Finds models for a request in words: the words first, then what they mean, then what is known of a model besides."""
 
-import heapq
 import math
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from fal_mcp.catalog.tasks import tasks
 from fal_mcp.catalog.vocabulary import kind_of, vocabulary
 from fal_mcp.catalog.weights import BOUNDS, NORMAL, Bounds, Weights
 from fal_mcp.catalog.words import plain, words
+from fal_mcp.json_values import object_of, text_of
 
 K = TypeVar("K", bound=Hashable)
 _LONGEST_DESCRIPTION = 1000
@@ -26,7 +26,7 @@ _SHORTEST_PART = 3
 _UNASKED_TRAINER = 0.3
 _QUESTION = "question"
 _MOST_GUESSES = 4
-_MOST_RANKED = 200
+_MOST_RANKED = 120
 _LEAST_OF_BEST = 0.25
 
 
@@ -46,6 +46,8 @@ class Matches:
     is_sure: bool
     tasks: tuple[str, ...]
     """The tasks that the request may mean, the likeliest first."""
+    near: tuple[str, ...] = ()
+    """Tasks that are mistaken for the likeliest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Search:
         self._trainers = {model for model, row in enumerate(self._rows) if row.is_training}
         self._everyday = set(map(self._stems.of, vocabulary().everyday))
         self._spellings = Spellings(self._index.names)
+        self._called = _grouped((self._name_of(task.name), number) for number, task in enumerate(tasks()))
         self._ours = set(map(self._stems.of, vocabulary().ours))
         self._names = {*self._index.names, *vocabulary().everyday}
         self._families = {name for name in self._index.names if self._is_family(name)}
@@ -100,12 +103,14 @@ class Search:
             return Matches(self._all(category), True, ())
         request = requests.read(query, self._is_english)
         terms = self._terms(request)
-        asked = self._tasks.scores(terms)
+        asked = self._asked(request, terms)
         scores = self._scores(request, terms, asked)
         if category is not None:
             scores = {model: score for model, score in scores.items() if self._rows[model].category == category}
         hits = [Hit(self._rows[model].endpoint_id, score) for model, score in self._ordered(scores, terms).items()]
-        return Matches(hits, self._is_sure(request, terms), self._meant(asked))
+        meant = self._meant(asked)
+        near = next((task.near for task in tasks() if task.name in meant[:1]), ())
+        return Matches(hits, self._is_sure(request, terms), meant, near)
 
     def successor(self, endpoint_id: str) -> str | None:
         """The newest model of the same family and task, where it is newer than this one."""
@@ -134,6 +139,10 @@ class Search:
         done = {number for row in self._rows for number in row.tasks}
         return tuple(task.name for number, task in enumerate(tasks()) if number in done and not task.is_rare)
 
+    def tasks_of(self, endpoint_id: str) -> tuple[int, ...]:
+        """The places in `tasks()` of what this model does."""
+        return next((row.tasks for row in self._rows if row.endpoint_id == endpoint_id), ())
+
     def _all(self, category: str | None) -> list[Hit]:
         rows = [row for row in self._rows if category in (None, row.category)]
         rows.sort(key=lambda row: row.is_training or row.is_deprecated)
@@ -161,6 +170,10 @@ class Search:
     def _is_english(self, word: str) -> bool:
         stem = self._stems.of(word)
         return word in vocabulary().empty or self._index.knows(stem) or self._tasks.knows(stem)
+
+    def _name_of(self, task: str) -> frozenset[str]:
+        empty = vocabulary().empty
+        return frozenset(self._stems.of(word) for word in words(plain(task)) if word not in empty)
 
     def _is_family(self, name: str) -> bool:
         """Whether a word of a name is one that nobody says for anything else."""
@@ -206,6 +219,14 @@ class Search:
         near = self._spellings.nearest(word)
         return (near,) if near else ()
 
+    def _asked(self, request: Request, terms: Mapping[str, float]) -> Scores:
+        """How much each task is asked for; one called by its own name, and nothing else, more than its neighbours."""
+        asked = self._tasks.scores(terms)
+        called = frozenset(map(self._stems.of, request.content))
+        for number in self._called.get(called, ()):
+            asked[number] *= self._weights.called
+        return asked
+
     def _scores(self, request: Request, terms: dict[str, float], asked: Scores) -> Scores:
         """Every model with a word of the request in a field or in a task, by words and media."""
         weights = self._weights
@@ -224,13 +245,14 @@ class Search:
         if not any(map(kind_of, request.words)) and not self._families.intersection(request.words):
             for model in self._of_made.get("image", ()):
                 scores[model] = scores.get(model, 0.0) + weights.unsaid
-        if not self._wants_training(asked):
+        if not self._wants_training(request, asked):
             for model in self._trainers & scores.keys():
                 scores[model] *= _UNASKED_TRAINER
         return scores
 
-    def _wants_training(self, asked: Scores) -> bool:
-        return any(name.startswith("train") for name in self._meant(asked)[:1])
+    def _wants_training(self, request: Request, asked: Scores) -> bool:
+        is_named = any(word in vocabulary().trains for word in request.words)
+        return is_named and any(name.startswith("train") for name in self._meant(asked)[:1])
 
     def _as_names(self, request: Request, terms: dict[str, float]) -> dict[str, float]:
         """The terms, with names that are words of everyday made light where other words stand beside them."""
@@ -244,11 +266,9 @@ class Search:
 
     def _ordered(self, scores: Scores, terms: Mapping[str, float]) -> Scores:
         """Scores with what is known of the best models besides, the best first."""
-        best = max(scores.values(), default=0.0)
-        likely = heapq.nlargest(_MOST_RANKED, ((score, -model) for model, score in scores.items()))
-        found = {
-            -model: score + self._merit(-model, terms) for score, model in likely if score >= _LEAST_OF_BEST * best
-        }
+        least = _LEAST_OF_BEST * max(scores.values(), default=0.0)
+        likely = sorted((model for model, score in scores.items() if score >= least), key=scores.__getitem__)
+        found = {model: scores[model] + self._merit(model, terms) for model in likely[-_MOST_RANKED:]}
         return dict(sorted(found.items(), key=lambda pair: (self._rows[pair[0]].is_deprecated, -pair[1], pair[0])))
 
     def _merit(self, model: int, terms: Mapping[str, float]) -> float:
@@ -272,7 +292,7 @@ class Search:
         asked = self._tasks.scores({stem: weight for stem, weight in terms.items() if stem != _QUESTION})
         best = max(asked.values(), default=0.0)
         is_ours = any(self._stems.of(word) in self._ours or kind_of(word) for word in content)
-        if any(word in vocabulary().foreign for word in content):
+        if any(word in vocabulary().foreign for word in content) or (request.is_question and not is_ours):
             least = self._bounds.least_share if is_ours else self._bounds.least_share_foreign
             return best / len(content) >= least
         return is_ours or best / len(content) >= self._bounds.least_share_plain
@@ -285,8 +305,7 @@ class Search:
 def _fields(catalog: Catalog, endpoint_id: str) -> Fields:
     about = catalog.metadata(endpoint_id)
     endpoint = None if about.get("description") else catalog.get(endpoint_id)
-    group = about.get("group")
-    label = str(group.get("label") or "") if isinstance(group, dict) else ""
+    label = text_of(object_of(about.get("group")).get("label")) or ""
     title = str(about.get("display_name") or (endpoint.title if endpoint else endpoint_id))
     owner, _, name = endpoint_id.partition("/")
     return Fields(

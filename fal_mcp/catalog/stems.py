@@ -1,6 +1,6 @@
 """Words without their endings, by SQLite's own Porter stemmer.
 
-It is in every Python, costs 4 µs a word, and needs no import at start; a Snowball in Python costs 50 and 28 ms.
+It is in every Python, costs 4 microseconds a word and nothing at start; a Snowball in Python costs 50, and 28 ms once.
 """
 
 import sqlite3

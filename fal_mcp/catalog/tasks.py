@@ -13,11 +13,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task; a model does it that is of one of the categories and has one of the words in its name."""
+    """One task; a model does it that is of one of the categories, and has and lacks these words in its name."""
 
     name: str
     categories: tuple[str, ...]
     has: frozenset[str]
+    lacks: frozenset[str]
     says: tuple[str, ...]
     near: tuple[str, ...]
     is_rare: bool
@@ -25,7 +26,7 @@ class Task:
     def is_done_by(self, category: str, name: Collection[str]) -> bool:
         """Whether a model of this category, with these words in its name, does it."""
         fits = not self.categories or category in self.categories
-        return fits and (not self.has or not self.has.isdisjoint(name))
+        return fits and (not self.has or not self.has.isdisjoint(name)) and self.lacks.isdisjoint(name)
 
 
 @lru_cache(maxsize=1)
@@ -40,6 +41,7 @@ def _task(entry: dict[str, Any]) -> Task:
         entry["name"],
         tuple(entry.get("categories", ())),
         frozenset(entry.get("has", "").split()),
+        frozenset(entry.get("lacks", "").split()),
         tuple(entry["says"].split()),
         tuple(entry.get("near", ())),
         bool(entry.get("is_rare")),

@@ -17,14 +17,16 @@ class Weights:
     """The words of its id, family and version among them: what people call it."""
     category: float = 3.75
     """Medium in and medium out, in fal's words."""
-    tags: float = 0.6
+    tags: float = 0.3
     """fal's tags: many are wrong (a music model is tagged `lipsync`)."""
-    description: float = 0.48
+    description: float = 0.3
     """Long, and full of words that fit anything."""
     owner: float = 1.0
     """Who made it, the first part of the id."""
     task: float = 1.0
     """What it is for, in the words of people who want it: they rarely use fal's."""
+    called: float = 1.5
+    """Times as much for a task that the request calls by its own name."""
     given: float = 1.2
     """The medium that the request has in hand is what goes in."""
     made: float = 1.36
@@ -45,7 +47,7 @@ class Weights:
     """The model itself comes before its variants (`/lora`, `/distilled`) where none is named."""
     unsaid: float = 1.0
     """Where no medium is told, most people mean a picture."""
-    rarely: float = 0.43
+    rarely: float = 0.37
     """Of two that fit as well, the one of the category that people ask for more often."""
     ahead: float = 0.42
     """fal puts it forward."""
@@ -55,12 +57,12 @@ class Weights:
 class Bounds:
     """Where a match is too weak to be called one; measured on the requests' halves for tuning."""
 
-    least_share_plain: float = 0.55
+    least_share_plain: float = 0.75
     """How much a task must be asked for by each word of the request, where none of them is said of media alone."""
     least_share: float = 0.8
     """The same where one is, but another is no business of fal's."""
     least_share_foreign: float = 1.6
-    """The same where none is of media and one is no business of fal's."""
+    """The same where none is of media, and one is no business of fal's or it is a question."""
 
 
 NORMAL = Weights()

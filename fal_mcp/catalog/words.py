@@ -5,7 +5,10 @@ import unicodedata
 
 _PIECE = re.compile(r"\d+(?:\.\d+)*(?:[dkb](?![a-z]))?|[^\W\d_]+(?:[\u0900-\u097f]+[^\W\d_]*)*")
 _ACCENTS = re.compile("[\u0300-\u036f]")
-_ODD_LETTERS = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "æ": "ae", "œ": "oe", "’": "'", "ё": "е"})
+_ODD_LETTERS = str.maketrans(
+    {"\u0131": "i", "\u0142": "l", "\u00f8": "o", "\u00e6": "ae", "\u0153": "oe", "\u2019": "'"}
+)
+"""Letters that no normal form takes apart, and the typographer's apostrophe."""
 _WHOLE_ZERO = re.compile(r"(\d+)\.0+")
 _BETWEEN = re.compile(r"\b(text|txt|image|img|picture|photo|video|vid|audio|speech|voice|sound)2(?=[a-z0-9])")
 _RATIO = re.compile(r"\b(?:9|16|4|3|1|21|2)[:x](?:9|16|4|3|1|2)\b")

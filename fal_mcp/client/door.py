@@ -4,6 +4,7 @@ What was sent decides the kind. Before anything was sent it is `Unreachable`; af
 act, and it is `MaybeReceived`. Faults of this machine's surroundings name the variable that is at fault.
 """
 
+import importlib.util
 import logging
 import ssl
 import urllib.request
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from fal_mcp.addresses import host_of
+from fal_mcp.addresses import host_of, parts_of
 from fal_mcp.errors import FalError, MaybeReceived, Unreachable
 
 BEFORE_SENDING = (
@@ -27,6 +28,7 @@ EXPECTED = (
     *(OSError, UnicodeError, ValueError, zlib.error, EOFError, ImportError),
 )
 """What is known to come through. Anything else is translated too, and logged, so that a fault here is not hidden."""
+_PROXIES = frozenset({"http", "https", "socks5", "socks5h"})
 _CERTIFICATE_HINT = (
     "The certificate that was shown is not trusted here. Behind a proxy that opens connections, SSL_CERT_FILE has to "
     "name the file with that proxy's certificate."
@@ -78,6 +80,8 @@ def made_client(
     Raises:
         Unreachable: a variable of the environment stands in the way; the message names it.
     """
+    if transport is None and (fault := _proxy_fault()):
+        raise fault
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=most_idle, keepalive_expiry=30.0)
     try:
         return httpx.AsyncClient(
@@ -89,7 +93,9 @@ def made_client(
             verify=tls or False,
         )
     except Exception as error:
-        raise _proxy_fault() from error
+        # No proxy is at fault, so it is what is said of hosts that need none.
+        why = "holds something that is no host; IPv6 addresses stand there without brackets"
+        raise _fault_of("NO_PROXY", why) from error
 
 
 def made_tls() -> ssl.SSLContext:
@@ -108,25 +114,21 @@ def made_tls() -> ssl.SSLContext:
         ) from error
 
 
-def _proxy_fault() -> Unreachable:
-    """Which proxy variable httpx cannot take. Its value is not repeated: it may hold a password."""
-    for scheme, value in urllib.request.getproxies().items():
-        name = f"{scheme.upper()}_PROXY"
-        if scheme in ("http", "https", "all") and (why := _against(value)):
-            return _fault_of(name, why)
-    return _fault_of("NO_PROXY", "holds something that is no host; IPv6 addresses stand there without brackets")
+def _proxy_fault() -> Unreachable | None:
+    """Which proxy variable cannot be used. Its value is not repeated: it may hold a password."""
+    proxies = urllib.request.getproxies()
+    for scheme in ("http", "https", "all"):
+        if (value := proxies.get(scheme)) and (why := _against(value)):
+            return _fault_of(f"{scheme.upper()}_PROXY", why)
+    return None
 
 
 def _against(proxy: str) -> str | None:
-    if proxy.casefold().startswith("socks") and "://" in proxy:
-        try:
-            import socksio  # pyright: ignore[reportMissingImports, reportUnusedImport] # noqa: F401
-        except ImportError:
-            return "names a SOCKS proxy, for which the package socksio is missing (pip install 'httpx[socks]')"
-    try:
-        httpx.AsyncHTTPTransport(verify=False, proxy=proxy if "://" in proxy else f"http://{proxy}")
-    except Exception:
+    parts = parts_of(proxy if "://" in proxy else f"http://{proxy}")
+    if parts is None or not parts.hostname or parts.scheme not in _PROXIES:
         return "is no address of a proxy, such as http://proxy.example:3128"
+    if parts.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
+        return "names a SOCKS proxy, for which the package socksio is missing (pip install 'httpx[socks]')"
     return None
 
 
@@ -141,6 +143,11 @@ def _fault_of(name: str, why: str) -> Unreachable:
 def _hint(error: Exception) -> str | None:
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return _CERTIFICATE_HINT
-    if isinstance(error, httpx.ProxyError):
-        return "The proxy refused. Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY where this server is configured."
+    named = [
+        f"{scheme.upper()}_PROXY" for scheme in ("https", "http", "all") if urllib.request.getproxies().get(scheme)
+    ]
+    if named and isinstance(error, (httpx.ProxyError, httpx.ConnectError, httpx.ConnectTimeout)):
+        return (
+            f"The way there leads through the proxy that {' and '.join(named)} names: check that it is right and runs."
+        )
     return None

@@ -16,7 +16,6 @@ from fal_mcp.client.queue import Completed, InProgress, Queue, Queued, Request, 
 from fal_mcp.errors import (
     FalError,
     GenerationFailed,
-    InvalidInput,
     MaybeReceived,
     NotFound,
     NotRecorded,
@@ -226,7 +225,7 @@ class Follower:
         while True:
             try:
                 return await self._queue.result(request)
-            except (GenerationFailed, InvalidInput) as error:
+            except GenerationFailed as error:
                 await self._end_failed(error, last)
                 raise
             except Exception as error:

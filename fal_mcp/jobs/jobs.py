@@ -15,7 +15,7 @@ import anyio.abc
 from fal_mcp.client.fal import Fal
 from fal_mcp.client.queue import Status
 from fal_mcp.client.webhooks import Delivery
-from fal_mcp.errors import FalError, GenerationFailed, InvalidInput, NotFound, NotRecorded
+from fal_mcp.errors import FalError, GenerationFailed, NotFound, NotRecorded
 from fal_mcp.jobs import kept_errors, lost_submits
 from fal_mcp.jobs.follower import Follower
 from fal_mcp.jobs.job import NOBODY, Job, Order
@@ -321,7 +321,7 @@ class Jobs:
         assert job.request is not None
         try:
             output = await self._fal().queue.result(job.request)
-        except (GenerationFailed, InvalidInput) as error:
+        except GenerationFailed as error:
             await self.note(job, state="failed", error=kept_errors.said(error))
             raise
         await self.note(job, output=output)

@@ -77,13 +77,15 @@ class _Filler:
                 return _number(part, kind, name)
             case "boolean":
                 return bool(part.get("default", True))
+            case None if name in values.TRACKS:
+                return dict(values.POINT)
             case "string" | None:
                 return self._text(part, name)
             case _:
                 return None
 
     def missing(self, arguments: Mapping[str, Any]) -> list[str]:
-        """The names of what the model needs besides: words where it makes something of words, a file of what goes in."""
+        """The names of what the model needs besides: words where it makes something of them, a file of what goes in."""
         properties: Schema = self.root.get("properties", {})
         kinds = set(_kinds(arguments, ""))
         given = self.purpose.given

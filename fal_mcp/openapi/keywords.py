@@ -5,9 +5,9 @@ One function a kind of value; each answers with `ODD` where there is no sense in
 
 import math
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from fal_mcp.json_values import list_of, number_of, object_of, whole_number_of
+from fal_mcp.json_values import is_list, is_object, list_of, number_of, object_of, whole_number_of
 from fal_mcp.openapi import patterns
 from fal_mcp.openapi.sayable import is_sayable, is_whole
 from fal_mcp.text import visible
@@ -32,7 +32,7 @@ _OTHER_WORDS = {
 
 
 def _type(value: Any) -> Any:
-    if isinstance(value, list):
+    if is_list(value):
         named = [_type(name) for name in list_of(value) if isinstance(name, str)]
         known = list(dict.fromkeys(name for name in named if name is not ODD))
         return known or ODD
@@ -83,15 +83,16 @@ def _values(value: Any) -> Any:
 
 
 def _names(value: Any) -> Any:
-    if not isinstance(value, list):
+    if not is_list(value):
         return ODD
-    return list(dict.fromkeys(name for name in list_of(cast(object, value)) if isinstance(name, str)))
+    return list(dict.fromkeys(name for name in list_of(value) if isinstance(name, str)))
 
 
 def _names_by_name(value: Any) -> Any:
     named = object_of(value)
-    known = {name: _names(names) for name, names in named.items()}
-    return {name: names for name, names in known.items() if names is not ODD} or ODD
+    known: dict[str, Any] = {name: _names(names) for name, names in named.items()}
+    lists = {name: names for name, names in known.items() if names is not ODD}
+    return lists or ODD
 
 
 def _pattern(value: Any) -> Any:
@@ -103,7 +104,7 @@ def _anything(value: Any) -> Any:
 
 
 def _object(value: Any) -> Any:
-    return value if isinstance(value, dict) and is_sayable(value) else ODD
+    return value if is_object(value) and is_sayable(value) else ODD
 
 
 READERS: dict[str, Callable[[Any], Any]] = {

@@ -8,7 +8,7 @@ part costs that part, and a note says which.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from fal_mcp.json_values import list_of, object_of, text_of
+from fal_mcp.json_values import is_list, is_object, list_of, object_of, text_of
 from fal_mcp.openapi.all_of import ANNOTATIONS, NOTHING, both
 from fal_mcp.openapi.keywords import ODD, READERS, SCHEMA_LISTS, SCHEMAS
 from fal_mcp.openapi.sayable import is_whole
@@ -37,7 +37,7 @@ def bundle(root: Any, components: Mapping[str, Any], notes: list[str] | None = N
     Raises:
         UnusableSchema: `root` is no schema, or a reference that leads nowhere.
     """
-    if not isinstance(root, dict):
+    if not is_object(root):
         raise UnusableSchema("The schema is not an object.")
     reading = _Reading(components, [] if notes is None else notes)
     schema = reading.whole(object_of(root))
@@ -88,7 +88,7 @@ class _Reading:
         self._nodes += 1
         if value is False:
             return dict(NOTHING)
-        if not isinstance(value, dict):
+        if not is_object(value):
             return {} if value is True else self._odd(path, "is no schema", {})
         if depth > MAX_DEPTH or self._nodes > _MOST_NODES:
             return self._odd(path, "is nested too deep, or too large", {})
@@ -125,7 +125,7 @@ class _Reading:
         return DEFINITION + name
 
     def _properties(self, value: Any, source: Schema, path: str, depth: int) -> Schema | None:
-        if not isinstance(value, dict):
+        if not is_object(value):
             return self._odd(path, "has properties that are none", None)
         named = object_of(value)
         return {
@@ -135,7 +135,7 @@ class _Reading:
         }
 
     def _listed(self, value: Any, source: Schema, path: str, depth: int) -> list[Schema] | None:
-        if not isinstance(value, list) or not value:
+        if not is_list(value) or not value:
             return self._odd(path, "has a list of schemas that is none", None)
         return [self.schema(item, path, depth + 1) for item in list_of(value)]
 
@@ -143,7 +143,7 @@ class _Reading:
         return self.schema(value, path, depth + 1)
 
     def _items(self, value: Any, source: Schema, path: str, depth: int) -> Any:
-        if isinstance(value, list):
+        if is_list(value):
             # The tuples of JSON Schema before 2020.
             return [self.schema(item, f"{path}[]", depth + 1) for item in list_of(value)]
         return self.schema(value, f"{path}[]", depth + 1)
@@ -217,7 +217,7 @@ def _references(schema: Any) -> Iterator[str]:
 
 def _parts(schema: Any) -> Iterator[Schema]:
     """`schema` and every schema inside it."""
-    if not isinstance(schema, dict):
+    if not is_object(schema):
         return
     here = object_of(schema)
     yield here
@@ -260,7 +260,7 @@ def _in_place(schema: Schema) -> Iterator[Schema]:
     yield schema
     for keyword in _IN_PLACE:
         value = schema.get(keyword)
-        for inner in list_of(value) or ([value] if isinstance(value, dict) else []):
+        for inner in list_of(value) or ([value] if is_object(value) else []):
             yield from _in_place(object_of(inner))
 
 
@@ -289,7 +289,7 @@ def _bounds(schema: Schema) -> Schema:
 
 def _single_types(schema: Schema, *, nullable: bool) -> Schema:
     kinds = schema.get("type")
-    if isinstance(kinds, list):
+    if is_list(kinds):
         about = {key: schema.pop(key) for key in ("description", "default") if key in schema}
         options = [option for kind in list_of(kinds) if (option := _of_type(schema, kind)) is not None]
         if nullable and {"type": "null"} not in options:
@@ -327,14 +327,15 @@ def _is_of(value: Any, kind: str) -> bool:
         case "string":
             return isinstance(value, str)
         case "array":
-            return isinstance(value, list)
+            return is_list(value)
         case _:
-            return isinstance(value, dict)
+            return is_object(value)
 
 
 def _or_null(schema: Schema) -> Schema:
     options = schema.get("anyOf")
-    if isinstance(options, list):
-        return schema if {"type": "null"} in options else {**schema, "anyOf": [*list_of(options), {"type": "null"}]}
+    if is_list(options):
+        known = list_of(options)
+        return schema if {"type": "null"} in known else {**schema, "anyOf": [*known, {"type": "null"}]}
     about = {key: schema.pop(key) for key in ("description", "default") if key in schema}
     return {**about, "anyOf": [schema, {"type": "null"}]}

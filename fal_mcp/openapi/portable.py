@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from fal_mcp.json_values import list_of, number_of, object_of
+from fal_mcp.json_values import is_object, list_of, number_of, object_of
 from fal_mcp.openapi.schema import MAX_DEPTH, Schema, alternatives, definition_of, resolve
 
 MOST_VALUES = 40
@@ -114,7 +114,7 @@ class _Plain:
         if known := [name for name in required if name in parts]:
             made["required"] = known
         others = schema.get("additionalProperties")
-        if isinstance(others, dict) and others and not parts:
+        if is_object(others) and others and not parts:
             made["additionalProperties"] = self.part(object_of(others), above, depth + 1) or dict(_ANY)
 
     def _items(self, schema: Schema, above: tuple[str, ...], depth: int) -> Schema:

@@ -6,7 +6,7 @@ An example is evidence of what a model takes, and better evidence than the name 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fal_mcp.json_values import list_of, object_of, text_of
+from fal_mcp.json_values import is_list, is_object, list_of, object_of, text_of
 from fal_mcp.openapi.schema import Schema, branches
 
 Path = tuple[str, ...]
@@ -68,7 +68,7 @@ def _in_schema(
 def _in_value(value: Any, path: Path, depth: int) -> Iterator[tuple[Path, str]]:
     if depth > 2 * _DEEPEST:
         return
-    if not isinstance(value, dict | list) and path:
+    if path and not is_object(value) and not is_list(value):
         # What is no text is shown all the same: there is an argument of that name.
         yield path, value if isinstance(value, str) else ""
     for name, part in object_of(value).items():

@@ -9,7 +9,7 @@ import jsonschema.exceptions
 import jsonschema.validators
 import referencing
 
-from fal_mcp.json_values import list_of, object_of
+from fal_mcp.json_values import is_list, is_object, list_of, object_of
 from fal_mcp.openapi import patterns
 from fal_mcp.openapi.keywords import READERS, SCHEMA_LISTS, SCHEMAS
 from fal_mcp.openapi.sayable import is_sayable
@@ -50,18 +50,18 @@ def _is_plain(schema: Any, depth: int) -> bool:
 
     The meta-schema says the same of it, and takes four milliseconds a model: three seconds over a whole catalog.
     """
-    if not isinstance(schema, dict) or depth > 2 * MAX_DEPTH:
+    if not is_object(schema) or depth > 2 * MAX_DEPTH:
         return False
-    return all(_is_plain_keyword(name, value, depth + 1) for name, value in object_of(cast(object, schema)).items())
+    return all(_is_plain_keyword(name, value, depth + 1) for name, value in object_of(schema).items())
 
 
 def _is_plain_keyword(name: str, value: Any, depth: int) -> bool:
     if name in READERS:
         return READERS[name](value) == value and not (name.startswith("exclusive") and isinstance(value, bool))
     if name in ("properties", "$defs"):
-        return isinstance(value, dict) and all(_is_plain(part, depth) for part in object_of(value).values())
+        return is_object(value) and all(_is_plain(part, depth) for part in object_of(value).values())
     if name in SCHEMA_LISTS:
-        return isinstance(value, list) and bool(value) and all(_is_plain(part, depth) for part in list_of(value))
+        return is_list(value) and bool(value) and all(_is_plain(part, depth) for part in list_of(value))
     if name == "$ref":
         return isinstance(value, str) and value.startswith(DEFINITION)
     if name == "additionalProperties" and isinstance(value, bool):
@@ -71,12 +71,12 @@ def _is_plain_keyword(name: str, value: Any, depth: int) -> bool:
 
 def problems(schema: Schema, value: Any) -> Iterator[Problem]:
     """Every problem of a value; nothing in it is unsayable."""
-    return cast(Any, _validator(schema)).iter_errors(value)
+    return _validator(schema).iter_errors(value)
 
 
 def fits(schema: Schema, value: Any) -> bool:
     """Whether a value is what a schema asks for."""
-    return is_sayable(value) and bool(cast(Any, _validator(schema)).is_valid(value))
+    return is_sayable(value) and bool(_validator(schema).is_valid(value))
 
 
 def _pattern(validator: Any, pattern: Any, instance: Any, schema: Any) -> Iterator[Problem]:
@@ -103,4 +103,5 @@ _Validator: Any = _extended.extend(jsonschema.Draft202012Validator, {"pattern": 
 
 def _validator(schema: Schema) -> Any:
     # The default registry would fetch references off the document over the network.
-    return _Validator(schema, registry=referencing.Registry())
+    registry: Any = cast(Any, referencing.Registry)()
+    return _Validator(schema, registry=registry)

@@ -12,7 +12,7 @@ import anyio.to_thread
 
 from fal_mcp.catalog.endpoint import Endpoint, FileArgument
 from fal_mcp.client.storage import LARGE, Upload
-from fal_mcp.errors import FalError, Fault, InvalidInput, NotReadable
+from fal_mcp.errors import FalError, Fault, InvalidInput, NotReadable, UploadClosed
 from fal_mcp.machine import file_kind
 from fal_mcp.machine.readable import LocalFile, escaped, path_in, refusal
 from fal_mcp.openapi.schema import Schema, branches
@@ -121,7 +121,13 @@ async def upload(
         url = await storage.put(item, tell)
     else:
         parts = await uploads.parts_of(call.owner, identity) or await storage.begin_parts(item)
-        url = await storage.put_parts(item, parts, tell, lambda now: uploads.remember_parts(call.owner, identity, now))
+        try:
+            url = await storage.put_parts(
+                item, parts, tell, lambda now: uploads.remember_parts(call.owner, identity, now)
+            )
+        except UploadClosed:
+            await uploads.forget_parts(call.owner, identity)
+            raise
     if is_plain:
         await uploads.remember(call.owner, identity, url, None)
     return url

@@ -30,8 +30,6 @@ from fal_mcp.tools.tool import Tool
 from fal_mcp.toolsets.selection import Selection
 from fal_mcp.toolsets.toolbox import Toolbox
 
-PAGE = 100
-"""Tools on one page: some ten milliseconds of work, so that running jobs go on being reported."""
 _INVALID_PARAMS = -32602
 _AS_LONG_AS_IT_TAKES = 24 * 3600.0
 
@@ -67,6 +65,12 @@ class Asked:
 
     def __init__(self) -> None:
         self.call: Call | None = None
+
+    @property
+    def job_id(self) -> str | None:
+        """The one job that it asked for."""
+        jobs = list(self.call.asked_for) if self.call is not None else []
+        return jobs[0] if len(jobs) == 1 else None
 
     def on_its_way(self, answer: Any) -> Any:
         """The answer, which goes to the client now. What was refused, failed or asks a question answers nothing."""
@@ -128,7 +132,7 @@ async def _result(
     except MCPError:
         raise
     except FalError as error:
-        return results.fail(error)
+        return results.fail(error, asked.job_id)
     except Exception:
         logger.exception("The call of %r failed.", tool.name)
         return results.fail(
@@ -138,7 +142,8 @@ async def _result(
                 hint="A job may be running: list_jobs shows it. Look there before you repeat it."
                 if tool.effect == "spends"
                 else "Whoever runs the server can find the reason there.",
-            )
+            ),
+            asked.job_id,
         )
 
 
@@ -202,19 +207,24 @@ def _unknown(name: str, catalog: Catalog) -> str:
     return f"Unknown tool: {one_line(name, 100)!r}.{meant} search_models finds models by what they do."
 
 
-def list_tools(tools: Toolbox, cursor: str | None, selection: Selection | None = None) -> dict[str, Any]:
-    """One page of the list, in an order that only a change of the catalog changes.
+def list_tools(
+    tools: Toolbox, cursor: str | None, selection: Selection | None = None, page_size: int = 0
+) -> dict[str, Any]:
+    """One page of the list, in an order that only a change of the catalog changes; a size of 0 is all of it.
+
+    A hundred tools are some ten milliseconds of work, so that running jobs go on being reported.
 
     Raises:
         MCPError: the cursor is not one of this list's.
     """
     names = tools.names(selection)
+    size = page_size or len(names)
     revision = hashlib.sha256("\n".join([tools.catalog.revision, *names]).encode()).hexdigest()[:12]
     start = _start(cursor, revision)
-    page = tools.page(names[start : start + PAGE], listed)
+    page = tools.page(names[start : start + size], listed)
     answer: dict[str, Any] = {"resultType": "complete", "tools": page}
-    if start + PAGE < len(names):
-        answer["nextCursor"] = base64.urlsafe_b64encode(f"{revision}:{start + PAGE}".encode()).decode()
+    if start + size < len(names):
+        answer["nextCursor"] = base64.urlsafe_b64encode(f"{revision}:{start + size}".encode()).decode()
     return answer
 
 

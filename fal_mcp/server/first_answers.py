@@ -9,6 +9,7 @@ no earlier start, and everything once the SDK is there.
 """
 
 import json
+import os
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -35,7 +36,7 @@ _MOST_WAITING = 16
 class Door:
     """Stands between the host and the server: answers what it can, and keeps the rest for the server in order."""
 
-    def __init__(self, wire: Wire, kept: Kept | None) -> None:
+    def __init__(self, wire: Wire, kept: Kept | None, *, is_served: bool) -> None:
         self.wire = wire
         self.kept = kept
         self.answered: set[str] = set()
@@ -46,6 +47,7 @@ class Door:
         """Set at each line, and once there is no reason to wait for more."""
         self._answers: Mapping[str, bytes] = kept.answers if kept else {}
         self._waiting: Queue[bytes | TooLong | None] = Queue(_MOST_WAITING)
+        self._is_served = is_served
         self._version = ""
         self._takes_a_handshake = True
         """False once anything was asked but `server/discover`, which a client of both eras asks to choose by."""
@@ -54,6 +56,10 @@ class Door:
     def open(self) -> None:
         """Begin to read."""
         threading.Thread(target=self._read, name="stdin", daemon=True).start()
+
+    def serve(self) -> None:
+        """The SDK is there, and takes what waits here."""
+        self._is_served = True
 
     def next(self) -> bytes | TooLong | None:
         """The next line for the server; blocks; None at the end of the input."""
@@ -78,13 +84,16 @@ class Door:
 
     def _read(self) -> None:
         for line in self.wire.lines():
-            if isinstance(line, TooLong) or not self._answers or not self._take(line):
+            if isinstance(line, TooLong) or not self._answers or not self.take(line):
                 self._waiting.put(line)
             self.has_moved.set()
+        if not self._is_served:
+            # The host has gone, and nothing was begun yet: there is no sense in loading the rest of it.
+            os._exit(0)
         self._waiting.put(None)
         self.has_moved.set()
 
-    def _take(self, line: bytes) -> bool:
+    def take(self, line: bytes) -> bool:
         """Answer this line if it is a question that is known here; whether the SDK need not have it."""
         request = _request(line)
         question = self._question(request["method"], request.get("params", {})) if request else None
@@ -140,18 +149,19 @@ def begin(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
     """
     _begun.kept = answer_file.kept_for(arguments, environment).read()
     if _begun.kept.answers:
-        _begun.door = _opened(_begun.kept)
+        _begun.door = _opened(_begun.kept, is_served=False)
         _begun.door.let_the_first_questions_pass()
 
 
 def door() -> Door:
     """The door of this process, opened now if it was not."""
-    opened, _begun.door = _begun.door or _opened(_begun.kept), None
+    opened, _begun.door = _begun.door or _opened(_begun.kept, is_served=True), None
+    opened.serve()
     return opened
 
 
-def _opened(kept: Kept | None) -> Door:
-    opened = Door(taken_over(), kept)
+def _opened(kept: Kept | None, *, is_served: bool) -> Door:
+    opened = Door(taken_over(), kept, is_served=is_served)
     # The wire has a descriptor of its own; a stray print must not wait in a buffer for what is no longer there.
     sys.stdout = sys.stderr
     opened.open()

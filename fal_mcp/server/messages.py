@@ -13,7 +13,7 @@ import mcp_types as types
 from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
 
-from fal_mcp.json_values import NotJson, dumped, parsed
+from fal_mcp.json_values import NotJson, dumped, object_of, parsed
 from fal_mcp.server.wire import LONGEST_LINE, TooLong
 
 PARSE_ERROR, INVALID_REQUEST = -32700, -32600
@@ -74,18 +74,20 @@ def _batch(items: list[Any], version: str) -> Refusal | Batch:
 
 
 def _message(value: Any) -> SessionMessage | Refusal | None:
+    asked = object_of(value)
     try:
         # A lone half of a character is no JSON to the SDK's reader, yet Python has it: the call is then refused for
         # the argument that it stands in, where a model reads of it.
-        return SessionMessage(types.jsonrpc_message_adapter.validate_python(value, by_name=False))
+        message = types.jsonrpc_message_adapter.validate_python(value, by_name=False)
+        if not isinstance(message, types.JSONRPCNotification) or "id" not in asked:
+            return SessionMessage(message)
     except ValidationError:
         pass
-    asked = cast(dict[str, Any], value) if isinstance(value, dict) else {}
-    if (value and "id" not in asked and "method" in asked) or "result" in asked or "error" in asked:
+    if ("id" not in asked and "method" in asked) or "result" in asked or "error" in asked:
         logger.warning("A message from the host was dropped: it is not what JSON-RPC calls one.")
         return None
     identity = asked.get("id")
-    is_one = isinstance(identity, int | str) and not isinstance(identity, bool)
+    is_one = isinstance(identity, int | float | str) and not isinstance(identity, bool)
     return _refusal(INVALID_REQUEST, "This is not a JSON-RPC 2.0 message.", identity if is_one else None, dumped(value))
 
 

@@ -63,8 +63,8 @@ def tools(models: Models) -> list[Tool]:
             name="search_models",
             title="Search fal's models",
             description="Finds models on fal by task or name: image, video, speech, music, sound, 3D, transcription, "
-            "upscaling, training. Ask in English for medium in and medium out, with a family if one is wanted. Each row: "
-            "id, tool name, what it does, price, required arguments. Free. Every tool name it gives can be called.",
+            "training. Each row: id, tool name, what it does, price, required arguments. Free. Each tool named can be "
+            "called, listed or not.",
             effect="reads",
         ),
         from_function.tool(

@@ -3,7 +3,6 @@
 Every tool that may be run can be called by name, listed or not, and the list never changes as a side effect of a call.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.catalog.search import Search
 from fal_mcp.errors import InvalidInput, NotFound
+from fal_mcp.json_values import dumped
 from fal_mcp.openapi.example import example
 from fal_mcp.tools import from_endpoint
 from fal_mcp.tools.tool import Prepared, Tool
@@ -76,4 +76,4 @@ class Models:
 def _working(endpoint: Endpoint) -> str:
     """An example as JSON, which can be sent as it stands."""
     made = example(endpoint.input_schema, endpoint.category, endpoint.endpoint_id)
-    return json.dumps(made, ensure_ascii=False)
+    return dumped(made)

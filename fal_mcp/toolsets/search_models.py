@@ -34,18 +34,18 @@ class SearchArguments(Arguments):
     query: str = Field(
         "",
         max_length=300,
-        description="In English, the task as medium in and medium out ('image to video', 'remove video background', "
-        "'text to speech'), and a brand or family if one is wanted. Limits go into the other arguments.",
+        description="In English: medium in and out ('image to video'), or the task ('remove video background'), and a "
+        "family if wanted. Limits go below.",
     )
-    category: str | None = Field(None, max_length=60, description="Only this category, such as image-to-video.")
-    inputs: list[Kind] | None = Field(None, max_length=5, description="Only models that take all of these.")
-    outputs: list[Kind] | None = Field(None, max_length=5, description="Only models that make one of these.")
-    max_price: float | None = Field(None, ge=0, description="Only models known to cost at most this, in USD a unit.")
-    max_seconds: float | None = Field(None, gt=0, description="Only models known to take at most this long.")
-    licence: Literal["commercial", "research"] | None = Field(None, description="Only models of this licence.")
-    with_audio: bool | None = Field(None, description="true: only models whose video has sound.")
-    newest: bool | None = Field(None, description="true: only the newest version of each family.")
-    limit: int = Field(_PAGE, ge=1, le=50, description="Models on one page.")
+    category: str | None = Field(None, max_length=60, description="Such as image-to-video.")
+    inputs: list[Kind] | None = Field(None, max_length=5, description="It takes all of these.")
+    outputs: list[Kind] | None = Field(None, max_length=5, description="It makes one of these.")
+    max_price: float | None = Field(None, ge=0, description="USD a unit, at most.")
+    max_seconds: float | None = Field(None, gt=0, description="It usually takes, at most.")
+    licence: Literal["commercial", "research"] | None = None
+    with_audio: bool | None = Field(None, description="Video with sound.")
+    newest: bool | None = Field(None, description="No older versions.")
+    limit: int = Field(_PAGE, ge=1, le=50)
     cursor: str | None = Field(None, max_length=200, description="next_cursor of the page before.")
 
 
@@ -112,8 +112,11 @@ def _needs(endpoint: Endpoint) -> list[str]:
 
 
 def price_of(endpoint: Endpoint) -> str:
-    """The price in words; 0 is a price that fal does not tell, and no gift."""
-    return str(endpoint.price) if endpoint.price and endpoint.price.amount > 0 else "price on fal.ai"
+    """The price in words; 0 is a price that fal does not tell, and no gift, unless its unit says so."""
+    price = endpoint.price
+    if price is not None and price.amount == 0 and price.unit.casefold() == "free":
+        return "free"
+    return str(price) if price and price.amount > 0 else "price on fal.ai"
 
 
 def is_deprecated(endpoint: Endpoint) -> bool:
@@ -128,8 +131,9 @@ def instead(models: Models, endpoint_id: str) -> str:
 
 
 def _near(matches: Matches) -> list[str]:
-    """The other tasks that the words are near to."""
-    return list(matches.tasks[1 : 1 + _MOST_NEAR])
+    """The other tasks that the words may mean, and those that the likeliest is mistaken for."""
+    others = dict.fromkeys((*matches.tasks[1:], *matches.near))
+    return [name for name in others if name not in matches.tasks[:1]][:_MOST_NEAR]
 
 
 def _nothing(models: Models, arguments: SearchArguments, matches: Matches, tests: list[str]) -> Outcome:
@@ -143,11 +147,12 @@ def _nothing(models: Models, arguments: SearchArguments, matches: Matches, tests
         said = f"{len(matches.hits)} models fit the words, and none of them {' and '.join(tests)}. Ask for less."
         return Outcome(data=_none(without_limits=len(matches.hits), limits=tests), note=said, is_plain=True)
     names = list(models.search.task_names)
-    said = (
-        f"Nothing matched: no model here is for {one_line(arguments.query, 100)!r}. If one of these tasks is meant, ask "
-        f"for it by its name: {', '.join(names)}."
-    )
-    return Outcome(data=_none(tasks=names), note=said, is_plain=True)
+    said = f"Nothing matched: no model here is for {one_line(arguments.query, 100)!r}."
+    said += f" If one of these tasks is meant, ask for it by its name: {', '.join(names)}."
+    guesses = [hit.endpoint_id for hit in matches.hits[:_MOST_NEAR]]
+    if guesses:
+        said += f" The nearest models, which may not fit: {', '.join(guesses)}."
+    return Outcome(data=_none(tasks=names, nearest=guesses), note=said, is_plain=True)
 
 
 def _none(**more: Any) -> dict[str, Any]:

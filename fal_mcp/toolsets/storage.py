@@ -17,10 +17,10 @@ import anyio.to_thread
 from pydantic import Field
 
 from fal_mcp.addresses import parts_of
+from fal_mcp.client.public_url import fetched
 from fal_mcp.errors import InvalidInput, NotWritable
 from fal_mcp.machine import file_kind
 from fal_mcp.machine.output_folder import slug
-from fal_mcp.machine.public_url import fetched
 from fal_mcp.machine.readable import LocalFile, path_in
 from fal_mcp.outputs import saving
 from fal_mcp.outputs.outcome import Media, Outcome

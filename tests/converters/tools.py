@@ -10,6 +10,7 @@ from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.catalog.source import Folder
 from fal_mcp.server.calls import listed
 from fal_mcp.tools import from_endpoint
+from fal_mcp.tools.tool import Tool
 from fal_mcp.toolsets import optional
 from fal_mcp.toolsets.selection import Selection
 from fal_mcp.toolsets.toolbox import USUAL, Toolbox
@@ -18,12 +19,17 @@ from tests.documents import CORPUS
 FOLDER = CORPUS / "models" if CORPUS.is_dir() else bundled.schemas() / "models"
 
 
-def all_tools() -> list[dict[str, Any]]:
-    """Every tool that there is, with both keys."""
+def own_tools() -> list[Tool]:
+    """Every tool that is no model's, with both keys."""
     catalog = Catalog(Folder(FOLDER))
     box = Toolbox(catalog, Selection(("search",), ()), (*USUAL, *optional.SETS), has_admin_key=True)
-    own = [tool for name in box.names() if (tool := box.get(name))]
-    return [listed(tool) for tool in (*own, *map(from_endpoint.tool, catalog.endpoints()))]
+    return [tool for name in box.names() if (tool := box.get(name))]
+
+
+def all_tools() -> list[dict[str, Any]]:
+    """Every tool that there is, as it is listed."""
+    models = map(from_endpoint.tool, Catalog(Folder(FOLDER)).endpoints())
+    return [listed(tool) for tool in (*own_tools(), *models)]
 
 
 if __name__ == "__main__":

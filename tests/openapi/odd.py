@@ -46,6 +46,10 @@ KEYWORDS = st.sampled_from(
 TYPES = st.sampled_from(["string", "number", "integer", "boolean", "array", "object", "null", "file", "any", "STRING"])
 
 
+def _laid_over(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    return {**first, **second}
+
+
 def _schemas(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     named = st.dictionaries(st.sampled_from(["a", "b", "url", "n"]), inner, max_size=3)
     known = st.fixed_dictionaries(
@@ -66,7 +70,7 @@ def _schemas(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         },
     )
     odd = st.dictionaries(KEYWORDS, VALUES, max_size=3)
-    return st.builds(lambda first, second: {**first, **second}, known, odd)
+    return st.builds(_laid_over, known, odd)
 
 
 SCHEMAS = st.recursive(VALUES | st.fixed_dictionaries({"$ref": REFERENCES}), _schemas, max_leaves=10)

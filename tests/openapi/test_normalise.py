@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fal_mcp import bundled
 from fal_mcp.catalog import reader
+from fal_mcp.json_values import list_of, object_of
 from fal_mcp.openapi import document as documents
 from fal_mcp.openapi import faults
 from fal_mcp.openapi.document import UnusableDocument
@@ -64,7 +65,7 @@ def test_the_quick_check_lets_nothing_through_that_the_meta_schema_refuses(part:
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Where in a document something may be put."""
     found = [path]
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner: list[tuple[Any, Any]] = [*object_of(value).items(), *enumerate(list_of(value))]
     for step, part in inner:
         found += places(part, (*path, step))
     return found
@@ -85,8 +86,9 @@ def test_a_real_document_with_odd_values_in_it_is_read_or_refused_in_one_sentenc
             holder[path[-1]] = odd
         elif path and isinstance(holder, dict):
             holder[data.draw(st.sampled_from(["$ref", "type", "minimum", "anyOf", "properties", "ü\n"]))] = odd
+    item: Any = data.draw(VALUES | st.just({"price": {"unit_price": 1e999, "unit": 3}}), "item")
     try:
-        endpoint = reader.endpoint(whole, data.draw(VALUES | st.just({"price": {"unit_price": 1e999, "unit": 3}})))
+        endpoint = reader.endpoint(whole, item)
     except UnusableDocument as error:
         assert str(error).endswith((".", ")")) and "\n" not in str(error) and len(str(error)) < 400
         return
@@ -96,103 +98,103 @@ def test_a_real_document_with_odd_values_in_it_is_read_or_refused_in_one_sentenc
     tool.prepare({"prompt": "a cat", "image_url": None})
 
 
-@pytest.mark.parametrize(
-    ("part", "kept", "odd"),
-    [
-        ({"type": "file"}, {"type": "string"}, None),
-        ({"type": "any"}, {}, "'type'"),
-        ({"type": "STRING"}, {"type": "string"}, None),
-        ({"type": 7}, {}, "'type'"),
-        ({"type": ["string", "blob"]}, {"type": "string"}, None),
-        ({"type": "integer", "minimum": "0"}, {"type": "integer", "minimum": 0}, None),
-        ({"type": "integer", "minimum": "low"}, {"type": "integer"}, "'minimum'"),
-        ({"type": "integer", "minimum": float("nan")}, {"type": "integer"}, "'minimum'"),
-        ({"type": "integer", "minimum": 9, "maximum": 1}, {"type": "integer"}, "above"),
-        ({"type": "string", "required": True}, {"type": "string"}, "'required'"),
-        ({"type": "string", "enum": []}, {"type": "string"}, "'enum'"),
-        ({"type": "string", "enum": "a"}, {"type": "string"}, "'enum'"),
-        ({"type": "string", "maxLength": -1}, {"type": "string"}, "'maxLength'"),
-        ({"type": "string", "pattern": "(?<hex>[0-9"}, {"type": "string"}, "'pattern'"),
-        ({"type": "string", "pattern": r"(a)\1"}, {"type": "string"}, "'pattern'"),
-        ({"type": "number", "multipleOf": 0}, {"type": "number"}, "'multipleOf'"),
-        ({"properties": [1]}, {}, "properties"),
-        ({"anyOf": {}}, {}, "list of schemas"),
-        ({"anyOf": [7]}, {"anyOf": [{}]}, "no schema"),
-        ({"$ref": "https://example.com/s"}, {}, "off the document"),
-        ({"$ref": "#/components/schemas/Gone"}, {}, "does not have"),
-        ({"$ref": 7}, {}, "off the document"),
-        (
-            {"type": "array", "items": [{"type": "string"}]},
-            {"type": "array", "prefixItems": [{"type": "string"}]},
-            None,
-        ),
-        ({"$id": "https://example.com/x", "type": "string"}, {"type": "string"}, None),
-        (7, {}, "no schema"),
-        (None, {}, "no schema"),
-        (True, {}, None),
-    ],
-)
+MENDED: list[Any] = [
+    ({"type": "file"}, {"type": "string"}, None),
+    ({"type": "any"}, {}, "'type'"),
+    ({"type": "STRING"}, {"type": "string"}, None),
+    ({"type": 7}, {}, "'type'"),
+    ({"type": ["string", "blob"]}, {"type": "string"}, None),
+    ({"type": "integer", "minimum": "0"}, {"type": "integer", "minimum": 0}, None),
+    ({"type": "integer", "minimum": "low"}, {"type": "integer"}, "'minimum'"),
+    ({"type": "integer", "minimum": float("nan")}, {"type": "integer"}, "'minimum'"),
+    ({"type": "integer", "minimum": 9, "maximum": 1}, {"type": "integer"}, "above"),
+    ({"type": "string", "required": True}, {"type": "string"}, "'required'"),
+    ({"type": "string", "enum": []}, {"type": "string"}, "'enum'"),
+    ({"type": "string", "enum": "a"}, {"type": "string"}, "'enum'"),
+    ({"type": "string", "maxLength": -1}, {"type": "string"}, "'maxLength'"),
+    ({"type": "string", "pattern": "(?<hex>[0-9"}, {"type": "string"}, "'pattern'"),
+    ({"type": "string", "pattern": r"(a)\1"}, {"type": "string"}, "'pattern'"),
+    ({"type": "number", "multipleOf": 0}, {"type": "number"}, "'multipleOf'"),
+    ({"properties": [1]}, {}, "properties"),
+    ({"anyOf": {}}, {}, "list of schemas"),
+    ({"anyOf": [7]}, {"anyOf": [{}]}, "no schema"),
+    ({"$ref": "https://example.com/s"}, {}, "off the document"),
+    ({"$ref": "#/components/schemas/Gone"}, {}, "does not have"),
+    ({"$ref": 7}, {}, "off the document"),
+    (
+        {"type": "array", "items": [{"type": "string"}]},
+        {"type": "array", "prefixItems": [{"type": "string"}]},
+        None,
+    ),
+    ({"$id": "https://example.com/x", "type": "string"}, {"type": "string"}, None),
+    (7, {}, "no schema"),
+    (None, {}, "no schema"),
+    (True, {}, None),
+]
+
+
+@pytest.mark.parametrize(("part", "kept", "odd"), MENDED)
 def test_an_odd_part_is_mended_or_left_open_and_said(part: Any, kept: Schema, odd: str | None):
     schema, notes = of(part)
     assert schema["properties"]["x"] == kept
     assert (odd is None and notes == []) or (odd is not None and odd in notes[0] and notes[0].startswith("$.x"))
 
 
-@pytest.mark.parametrize(
-    ("part", "fits", "does_not"),
-    [
-        # One beside properties: both are meant.
-        (
-            {"allOf": [{"$ref": "#/components/schemas/Size"}], "properties": {"name": {"type": "string"}}},
-            [{"width": 1, "name": "a"}],
-            [{"width": "a"}, {"name": 1}, {"wide": 1}],
-        ),
-        # Two: the arguments of both are known.
-        (
-            {"allOf": [{"$ref": "#/components/schemas/Size"}, {"properties": {"h": {"type": "integer"}}}]},
-            [{"width": 1, "h": 2}, {}],
-            [{"h": "a"}, {"other": 1}],
-        ),
-        (
-            {"allOf": [{"required": ["a"]}, {"required": ["b"], "properties": {"a": {}, "b": {}}}]},
-            [{"a": 1, "b": 2}],
-            [{"a": 1}],
-        ),
-        # Beside a reference the stricter bound holds, whichever it is.
-        ({"$ref": "#/components/schemas/Count", "minimum": 1}, [5, 9], [4, 11]),
-        ({"$ref": "#/components/schemas/Count", "minimum": 7}, [7], [6]),
-        ({"allOf": [{"minimum": 3}, {"minimum": 1}, {"maximum": 9}], "type": "integer"}, [3, 9], [2, 10, "a"]),
-        ({"allOf": [{"enum": ["a", "b"]}, {"enum": ["b", "c"]}]}, ["b"], ["a", "c"]),
-        ({"allOf": [{"enum": ["a"]}, {"enum": ["b"]}]}, [], ["a", "b", None]),
-        ({"allOf": [{"type": "number"}, {"type": "integer"}]}, [1], [1.5]),
-        ({"allOf": [{"type": "string"}, {"type": "integer"}]}, [], ["a", 1]),
-        ({"allOf": [{"multipleOf": 4}, {"multipleOf": 6}]}, [12], [4, 6]),
-        ({"allOf": [{"pattern": "^a"}, {"pattern": "b$"}]}, ["ab"], ["a", "b"]),
-        (
-            {
-                "allOf": [
-                    {"anyOf": [{"type": "string"}, {"type": "integer"}]},
-                    {"anyOf": [{"type": "integer"}, {"type": "null"}]},
-                ]
-            },
-            [1],
-            ["a"],
-        ),
-        # What one part closes, the other does not open.
-        (
-            {"allOf": [{"properties": {"a": {}}, "additionalProperties": False}, {"properties": {"b": {}}}]},
-            [{"a": 1}],
-            [{"b": 1}],
-        ),
-        # A list of types does not let null in beside values that have none.
-        ({"type": ["string", "null"], "enum": ["a", "b"]}, ["a"], [None, "c"]),
-        ({"type": ["string", "null"], "enum": ["a", None]}, ["a", None], ["b"]),
-        ({"type": "string", "nullable": True}, ["a", None], [1]),
-        ({"type": ["integer", "string"], "minimum": 3}, [3, "a"], [2]),
-        ({"type": "number", "multipleOf": 0.05}, [0.15, 0.35, 1], [0.12]),
-        ({"type": "string", "minLength": 2, "nullable": True}, ["ab", None], ["a"]),
-    ],
-)
+TOGETHER: list[Any] = [
+    # One beside properties: both are meant.
+    (
+        {"allOf": [{"$ref": "#/components/schemas/Size"}], "properties": {"name": {"type": "string"}}},
+        [{"width": 1, "name": "a"}],
+        [{"width": "a"}, {"name": 1}, {"wide": 1}],
+    ),
+    # Two: the arguments of both are known.
+    (
+        {"allOf": [{"$ref": "#/components/schemas/Size"}, {"properties": {"h": {"type": "integer"}}}]},
+        [{"width": 1, "h": 2}, {}],
+        [{"h": "a"}, {"other": 1}],
+    ),
+    (
+        {"allOf": [{"required": ["a"]}, {"required": ["b"], "properties": {"a": {}, "b": {}}}]},
+        [{"a": 1, "b": 2}],
+        [{"a": 1}],
+    ),
+    # Beside a reference the stricter bound holds, whichever it is.
+    ({"$ref": "#/components/schemas/Count", "minimum": 1}, [5, 9], [4, 11]),
+    ({"$ref": "#/components/schemas/Count", "minimum": 7}, [7], [6]),
+    ({"allOf": [{"minimum": 3}, {"minimum": 1}, {"maximum": 9}], "type": "integer"}, [3, 9], [2, 10, "a"]),
+    ({"allOf": [{"enum": ["a", "b"]}, {"enum": ["b", "c"]}]}, ["b"], ["a", "c"]),
+    ({"allOf": [{"enum": ["a"]}, {"enum": ["b"]}]}, [], ["a", "b", None]),
+    ({"allOf": [{"type": "number"}, {"type": "integer"}]}, [1], [1.5]),
+    ({"allOf": [{"type": "string"}, {"type": "integer"}]}, [], ["a", 1]),
+    ({"allOf": [{"multipleOf": 4}, {"multipleOf": 6}]}, [12], [4, 6]),
+    ({"allOf": [{"pattern": "^a"}, {"pattern": "b$"}]}, ["ab"], ["a", "b"]),
+    (
+        {
+            "allOf": [
+                {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+                {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+            ]
+        },
+        [1],
+        ["a"],
+    ),
+    # What one part closes, the other does not open.
+    (
+        {"allOf": [{"properties": {"a": {}}, "additionalProperties": False}, {"properties": {"b": {}}}]},
+        [{"a": 1}],
+        [{"b": 1}],
+    ),
+    # A list of types does not let null in beside values that have none.
+    ({"type": ["string", "null"], "enum": ["a", "b"]}, ["a"], [None, "c"]),
+    ({"type": ["string", "null"], "enum": ["a", None]}, ["a", None], ["b"]),
+    ({"type": "string", "nullable": True}, ["a", None], [1]),
+    ({"type": ["integer", "string"], "minimum": 3}, [3, "a"], [2]),
+    ({"type": "number", "multipleOf": 0.05}, [0.15, 0.35, 1], [0.12]),
+    ({"type": "string", "minLength": 2, "nullable": True}, ["ab", None], ["a"]),
+]
+
+
+@pytest.mark.parametrize(("part", "fits", "does_not"), TOGETHER)
 def test_schemas_together_mean_what_json_schema_says(part: Any, fits: list[Any], does_not: list[Any]):
     schema, notes = of(part, Size=SIZE, Count={"type": "integer", "minimum": 5, "maximum": 10})
     assert notes == []
@@ -294,7 +296,8 @@ def test_patterns_of_any_dialect_are_read_or_ignored(pattern: str, text: str, fi
     ids=["nan", "inf", "-inf", "half", "half a name", "inside", "digits"],
 )
 def test_what_json_cannot_say_is_a_fault_of_its_argument(value: Any):
-    (fault,) = faults.find(*({"type": "object", "properties": {"x": {}}}, {"x": value}))
+    schema, _ = of({})
+    (fault,) = faults.find(schema, {"x": value})
     assert fault.path.startswith("$.x") and fault.message.encode()
 
 
@@ -302,6 +305,6 @@ def test_a_value_without_a_bottom_is_a_fault():
     value: Any = "a"
     for _ in range(5000):
         value = [value]
-    for schema in ({}, {"type": "object", "properties": {"x": {"type": "array"}}}):
+    for schema in (of({})[0], of({"type": "array"})[0]):
         assert "nested more than" in faults.find(schema, {"x": value})[0].message
         assert "nested more than" in prepare(schema, {"x": value}).faults[0].message

@@ -12,6 +12,7 @@ import anyio
 import anyio.abc
 from mcp.client.stdio import get_default_environment
 
+import fal_mcp
 from fal_mcp.config import Settings
 from fal_mcp.server import answer_file, app, rehearsal
 
@@ -102,8 +103,13 @@ class Start:
         self.arguments = ["--fal-url", root, "--models", str(settings.models), *more]
         self.environment = {
             **get_default_environment(),
-            **{"PYTHONWARNINGS": "ignore", "HOME": str(home), "FAL_MCP_DATA_DIR": str(home / "data")},
-            **{"FAL_MCP_REFRESH_HOURS": "0", "FAL_KEY": settings.key or "", "XDG_CACHE_HOME": str(home / "cache")},
+            "PYTHONPATH": str(Path(fal_mcp.__file__).parents[1]),
+            "PYTHONWARNINGS": "ignore",
+            "HOME": str(home),
+            "XDG_CACHE_HOME": str(home / "cache"),
+            "FAL_KEY": settings.key or "",
+            "FAL_MCP_DATA_DIR": str(home / "data"),
+            "FAL_MCP_REFRESH_HOURS": "0",
         }
 
     @property
