@@ -48,6 +48,10 @@ def _of_this_machine(settings: Settings) -> Iterator[str]:
         yield f"Catalog: {settings.models or 'the starter catalog; fal-mcp models refresh fetches all of it'}"
     yield f"Model documents: {len(catalog) - len(problems)} usable, {len(problems)} not"
     yield from (f"  {endpoint_id}: {reason}" for endpoint_id, reason in problems.items())
+    oddities = catalog.oddities()
+    if oddities:
+        yield f"Model documents with a part that was mended or left open: {len(oddities)}"
+        yield from (f"  {endpoint_id}: {' '.join(parts)}" for endpoint_id, parts in oddities.items())
 
 
 async def _of_the_platform(settings: Settings) -> list[str]:
