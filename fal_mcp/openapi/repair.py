@@ -1,7 +1,7 @@
 """Puts arguments right where there is only one thing they can have meant. Never a guess that changes meaning.
 
 Hosts send objects as JSON strings and numbers as text; people send one URL for a list of URLs and the reverse, and
-`imageUrl` for `image_url` (facts/demands §5.3).
+`imageUrl` for `image_url`.
 """
 
 import difflib
