@@ -14,9 +14,9 @@ from fal_mcp.catalog.cache import Cache
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.client.fal import Fal
 from fal_mcp.config import Settings
+from fal_mcp.engine import source_of
 from fal_mcp.errors import FalError
 from fal_mcp.openapi.corrections import differences
-from fal_mcp.server.shared import source_of
 
 _PATIENCE = 15.0
 """Seconds in which fal's document must be here."""
