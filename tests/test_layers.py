@@ -30,8 +30,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "refresh": {"catalog", "client", "errors"},
     "terminal": {
-        *("server", "tools", "runs", "outputs", "jobs", "refresh", "catalog", "client", "openapi", "bundled"),
-        *("config", "errors", "text"),
+        *("server", "tools", "runs", "outputs", "machine", "jobs", "refresh", "catalog", "client", "openapi"),
+        *("bundled", "config", "settings_table", "key", "emulator", "errors", "text"),
     },
     "server": {
         *("toolsets", "tools", "runs", "outputs", "machine", "refresh", "jobs", "catalog", "client", "openapi"),
@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "emulator": {"bundled", "machine"},
     "demo": {"emulator", "bundled"},
-    "cli": {"terminal", "server", "toolsets", "jobs", "catalog", "config", "bundled", "demo", "emulator"},
+    "cli": {"settings_table", "terminal", "machine", "server", "toolsets", "catalog", "config", "bundled", "demo"},
     "__main__": {"cli"},
     "__init__": set(),
 }
