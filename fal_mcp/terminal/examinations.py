@@ -64,6 +64,8 @@ async def key(examined: Examined) -> Finding:
             f"{examined.source_of_key} has no colon in it; keys are id:secret",
             f"Copy it again from {_KEYS}.",
         )
+    if not await _is_there(examined):
+        return Finding("key", "note", f"set by {examined.source_of_key}; fal could not be asked about it")
     try:
         account = await account_of(examined.settings)
     except NotAuthorised as error:
@@ -117,6 +119,17 @@ async def reach(examined: Examined) -> list[Finding]:
         for name in ("queue", "run", "rest", "api", "cdn"):
             tasks.start_soon(one, name, getattr(urls, name))
     return [findings[name] for name in sorted(findings)]
+
+
+async def _is_there(examined: Examined) -> bool:
+    """Whether fal answers at all: what is asked of it besides would only be tried again and again."""
+    if environment.faults(examined.env):
+        return False
+    try:
+        await network.answered(examined.settings.hosts.api)
+    except Exception:
+        return False
+    return True
 
 
 async def _reached(name: str, url: str, examined: Examined) -> Finding:
@@ -228,6 +241,8 @@ async def platform_document(examined: Examined) -> Finding | list[Finding] | Non
     """What fal changed in its Platform API."""
     if environment.faults(examined.env):
         return None
+    if not await _is_there(examined):
+        return Finding("Platform API", "note", "not compared with fal's document, which cannot be had now")
     file = anyio.Path(bundled.schemas() / "platform.json")
     ours = json.loads(await file.read_text("utf-8"))
     try:
