@@ -113,18 +113,18 @@ async def _about(settings: Settings, job_id: str, as_json: bool, tool: str, *, i
     except FalError as error:
         screen.trouble(error.message, error.hint)
         return WRONG if isinstance(error, InvalidInput) else FAILED
-    return _told(outcome, as_json, is_saving)
+    return _told(outcome, as_json, is_saving, is_saved=settings.output_dir is not None)
 
 
-def _told(outcome: Outcome, as_json: bool, is_saving: bool) -> int:
+def _told(outcome: Outcome, as_json: bool, is_saving: bool, *, is_saved: bool) -> int:
     if as_json:
         screen.out().print(dumped(dict(outcome.data), indent=1))
     else:
-        run.show(outcome)
+        run.show(outcome, is_saved=is_saved)
     if is_saving and not run.paths(outcome) and outcome.data.get("status") == "completed":
         screen.trouble("There was nothing to save.")
         return FAILED
-    return run.code_of(outcome)
+    return run.code_of(outcome, is_saved=is_saved)
 
 
 def _jobs(opened: Session, limit: int) -> list[Job]:

@@ -1,5 +1,6 @@
 """`fal-mcp models`: find a model, and read what it takes."""
 
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -141,8 +142,8 @@ def _price(endpoint: Endpoint) -> str:
 
 def _pair(name: str, value: Any) -> str:
     if isinstance(value, str):
-        return f"{name}={value!r}" if " " in value or not value else f"{name}={value}"
-    return f"{name}={dumped(value)}" if isinstance(value, int | float) else f"{name}:='{dumped(value)}'"
+        return f"{name}={shlex.quote(value)}"
+    return f"{name}={dumped(value)}" if isinstance(value, int | float) else f"{name}:={shlex.quote(dumped(value))}"
 
 
 def _rules(part: Schema, root: Schema) -> Iterator[str]:

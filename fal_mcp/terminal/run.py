@@ -54,7 +54,7 @@ async def run(settings: Settings, wish: Wish, began: list[str]) -> int:
     except (ValueError, OSError) as error:
         screen.trouble(f"The arguments cannot be read: {error}")
         return WRONG
-    return _shown(outcomes, wish, settings)
+    return report(outcomes, wish, settings)
 
 
 async def _outcomes(opened: Session, wish: Wish) -> list[Outcome | FalError]:
@@ -109,7 +109,8 @@ async def waited(opened: Session, outcome: Outcome) -> Outcome:
     return outcome
 
 
-def _shown(outcomes: list[Outcome | FalError], wish: Wish, settings: Settings) -> int:
+def report(outcomes: list[Outcome | FalError], wish: Wish, settings: Settings) -> int:
+    """Show what came of the runs, for people or for scripts. Returns the exit code."""
     if wish.as_json:
         data = [_data(outcome) for outcome in outcomes]
         screen.out().print(dumped({"items": data} if wish.batch else data[0], indent=1))
@@ -123,7 +124,7 @@ def _shown(outcomes: list[Outcome | FalError], wish: Wish, settings: Settings) -
     return max(code_of(outcome, wish.is_detached) for outcome in outcomes)
 
 
-def show(outcome: Outcome | FalError, before: str = "") -> None:
+def show(outcome: Outcome | FalError, before: str = "", *, is_saved: bool = True) -> None:
     """Say what came out: where it is, and what it cost."""
     if isinstance(outcome, FalError):
         screen.trouble(f"{before}{outcome.message}", outcome.hint)
@@ -137,18 +138,18 @@ def show(outcome: Outcome | FalError, before: str = "") -> None:
         console.print(item.url, style="cyan" if console.is_terminal else "")
     for text in texts(outcome):
         console.print(text)
-    for url in unsaved(outcome):
+    for url in unsaved(outcome) if is_saved else ():
         screen.trouble(f"Not saved: {url}")
 
 
-def code_of(outcome: Outcome | FalError, is_detached: bool = False) -> int:
+def code_of(outcome: Outcome | FalError, is_detached: bool = False, *, is_saved: bool = True) -> int:
     """The exit code: whether what was asked for is there."""
     if isinstance(outcome, FalError):
         return FAILED
     status = outcome.data.get("status")
     if status in ("in_progress", "unknown"):
         return DONE if is_detached else UNFINISHED
-    return DONE if status == "completed" and not unsaved(outcome) else FAILED
+    return DONE if status == "completed" and not (is_saved and unsaved(outcome)) else FAILED
 
 
 def paths(outcome: Outcome | FalError) -> list[str]:

@@ -14,8 +14,8 @@ _SAID: tuple[tuple[str, str], ...] = (
     (r"[Cc]all run_chain again with [^.]*\.", "Run the steps that are left."),
     (r"Ask search_models what there is", "fal-mcp models search finds one"),
     (r"list_jobs shows (?:it|every run|the jobs there are)", "fal-mcp jobs shows it"),
-    (r"[Aa]sk the user to raise the server's (--[\w-]+)", "raise \\1"),
-    (r"[Aa]sk the user to raise (--[\w-]+|the limit)", "raise \\1"),
+    (r"Ask the user to raise (?:the server's )?(--[\w-]+|the limit)", "Raise \\1"),
+    (r"ask the user to raise (?:the server's )?(--[\w-]+|the limit)", "raise \\1"),
     (r"Whoever runs the server can allow it with", "Allow it with"),
     (r"The server's (--[\w-]+) (names|lets)", "\\1 \\2"),
     (
@@ -79,7 +79,8 @@ def money(amount: float | None) -> str:
         text = f"{size:.6f}" if size >= 0.000001 else f"{size:.2g}"
         text = _two_digits(text)
     else:
-        text = f"{size:,.2f}"
+        # A price a unit has its third decimal for a reason; what was reckoned from it has not.
+        text = f"{size:,.3f}" if round(size, 3) == size and round(size, 2) != size else f"{size:,.2f}"
     return f"{'-' if amount < 0 else ''}${text}"
 
 
