@@ -87,7 +87,7 @@ def money(amount: float | None) -> str:
 def _two_digits(text: str) -> str:
     """`0.003125` as `0.0031`."""
     match = re.match(r"0\.0*\d\d?", text)
-    return match[0] if match else text
+    return match[0].rstrip("0") if match else text
 
 
 def _without_labels(text: str) -> str:
