@@ -7,13 +7,14 @@ from pathlib import Path
 
 import anyio
 
-from benchmarks import call, catalog, download, jobs, moments, start, upload
+from benchmarks import call, catalog, download, jobs, moments, previews, search, start, upload
 from fal_mcp import bundled
 
 
 def main(models: Path, is_long: bool) -> int:
     """Print the figures; 1 where one is over its bound."""
     failed = _say([(*start.run(models), start.MOST, "times")])
+    failed += _say(start.later())
     failed += _say(
         [
             (*anyio.run(call.wall_time, 0.05), call.MOST, "times"),
@@ -26,13 +27,16 @@ def main(models: Path, is_long: bool) -> int:
     failed += _say(anyio.run(moments.measured))
     failed += _say(anyio.run(upload.one_gibibyte))
     failed += _say(anyio.run(download.one_gibibyte))
+    failed += _say(anyio.run(previews.eight_at_once))
     if is_long:
         failed += _say(anyio.run(jobs.long, 180.0))
+    failed += _say(search.quality())
     with catalog.at_fals_size(models) as folder:
         failed += _say([(*start.run(folder), start.MOST, "times")])
         failed += _say(catalog.memory(folder))
         failed += _say(catalog.lists(folder))
         failed += _say(catalog.searching(folder))
+        failed += _say(search.speed(folder))
         failed += _say(anyio.run(catalog.refreshing, folder))
     return 1 if failed else 0
 

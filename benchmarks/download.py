@@ -17,16 +17,16 @@ import anyio, resource, sys, time
 from pathlib import Path
 from fal_mcp.client.fal import Fal
 from fal_mcp.config import Hosts, Settings
-from fal_mcp.output_files import OutputFolder
-from fal_mcp.tools import saving
-from fal_mcp.tools.tool import Media
+from fal_mcp.machine.output_folder import OutputFolder
+from fal_mcp.outputs import saving
+from fal_mcp.outputs.outcome import Media
 
 async def main():
     url, folder = sys.argv[1], OutputFolder(Path(sys.argv[2]))
     async with Fal(Settings(key="emulator:emulator", hosts=Hosts.at(url))) as fal:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         began = time.perf_counter()
-        path = await saving.save(Media(f"{url}/cdn/film.mp4", "video"), fal, folder, folder.place(None), "film")
+        path, _ = await saving.save(Media(f"{url}/cdn/film.mp4", "video"), fal, folder, folder.place(None), "film")
         took = time.perf_counter() - began
     print(took, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024, path.stat().st_size)
 

@@ -13,7 +13,7 @@ from benchmarks.call import KEY
 from fal_mcp import bundled
 from fal_mcp.config import Hosts, Settings
 from fal_mcp.emulator import Emulator, Script, serve
-from fal_mcp.outputs.previews import shrunk
+from fal_mcp.outputs.pictures import shrunk
 from fal_mcp.server import app
 
 ROUNDS = 10

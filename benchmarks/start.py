@@ -1,22 +1,34 @@
-"""How long a server takes from its launch to the answer of `initialize`, against a bare SDK server with one tool."""
+"""How long a server takes from its launch to its first answers, against a bare SDK server with one tool.
+
+`run` is the first start there ever is, `later` each one after it: idle, and with two busy loops beside it.
+"""
 
 import json
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 ROUNDS = 15
 MOST = 1.25
+MOST_TO_THE_FIRST_ANSWER, MOST_TO_THE_LIST = 0.35, 0.5
+_BUSY = 2
+Figure = tuple[str, float, float, str]
 
 _HELLO = {
     "jsonrpc": "2.0",
     "id": 1,
     "method": "initialize",
     "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "b", "version": "1"}},
+}
+_ENVELOPE = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
 }
 _BARE = """
 import anyio
@@ -71,18 +83,78 @@ def resident(command: Sequence[str]) -> float:
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
 
 
-def once(command: Sequence[str], more: Mapping[str, str] | None = None) -> float:
-    """Seconds from the launch to the answer of `initialize`."""
-    # Compiled modules are what an installed server has; a variable that forbids them would time the compiler.
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    environment |= more or {}
+def later() -> list[Figure]:
+    """Each start but the first, of the default list: the ratios to the bare server's, idle and beside busy loops."""
+    with tempfile.TemporaryDirectory() as home:
+        more = {"XDG_CACHE_HOME": home, "FAL_MCP_DATA_DIR": home, "FAL_MCP_REFRESH_HOURS": "0"}
+        own = [sys.executable, "-m", "fal_mcp"]
+        _leave_answers(own, more, Path(home))
+        idle = [(answers(bare(), more), answers(own, more)) for _ in range(ROUNDS)]
+        with busy(_BUSY):
+            beside = [(answers(bare(), more), answers(own, more)) for _ in range(ROUNDS)]
+    return [*_ratios("idle", idle), *_ratios(f"beside {_BUSY} busy loops", beside)]
+
+
+def _ratios(state: str, pairs: list[tuple[list[float], list[float]]]) -> list[Figure]:
+    parts = ("discover", MOST_TO_THE_FIRST_ANSWER), ("initialize", MOST_TO_THE_FIRST_ANSWER), ("list", MOST_TO_THE_LIST)
+    figures: list[Figure] = []
+    for number, (what, most) in enumerate(parts):
+        floor, own = (statistics.median(each[side][number] for each in pairs) for side in (0, 1))
+        line = f"start to {what}, {state}: {own * 1000:.0f} ms, bare SDK server {floor * 1000:.0f} ms"
+        figures.append((line, own / floor, most, "times"))
+    return figures
+
+
+def answers(command: Sequence[str], more: Mapping[str, str]) -> list[float]:
+    """Seconds from a launch to the answers of `server/discover`, of `initialize`, and of `tools/list` after it."""
+    discover = {"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {"_meta": _ENVELOPE}}
+    initialized = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+    lists = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
+    return [*times(command, [[discover]], more), *times(command, [[_HELLO], [initialized, lists]], more)]
+
+
+def times(command: Sequence[str], questions: Sequence[Sequence[object]], more: Mapping[str, str]) -> list[float]:
+    """Seconds from one launch to the answer of each question, each asked when the one before is answered."""
+    found: list[float] = []
     started = time.perf_counter()
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment(more)) as process:
         assert process.stdin and process.stdout
-        process.stdin.write(json.dumps(_HELLO).encode() + b"\n")
-        process.stdin.flush()
-        assert b'"result"' in process.stdout.readline()
-        seconds = time.perf_counter() - started
+        for messages in questions:
+            process.stdin.write(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
+            process.stdin.flush()
+            assert b'"result"' in process.stdout.readline()
+            found.append(time.perf_counter() - started)
         process.stdin.close()
         process.wait(10)
-    return seconds
+    return found
+
+
+def _leave_answers(command: Sequence[str], more: Mapping[str, str], home: Path) -> None:
+    """Start it once, until it has written down what hosts ask first."""
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment(more)) as process:
+        while not list(home.rglob("*.answers")):
+            time.sleep(0.05)
+        assert process.stdin
+        process.stdin.close()
+        process.wait(10)
+
+
+@contextmanager
+def busy(count: int) -> Generator[None]:
+    """So many processes that do nothing but take time."""
+    with ExitStack() as loops:
+        for _ in range(count):
+            process = loops.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+            loops.callback(process.kill)
+        yield
+
+
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
+    # Compiled modules are what an installed server has; a variable that forbids them would time the compiler.
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | dict(more)
+
+
+def once(command: Sequence[str], more: Mapping[str, str] | None = None) -> float:
+    """Seconds from the launch to the answer of `initialize`, where no earlier start left it."""
+    with tempfile.TemporaryDirectory() as home:
+        return times(command, [[_HELLO]], {"XDG_CACHE_HOME": home, **(more or {})})[0]

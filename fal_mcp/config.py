@@ -102,6 +102,8 @@ class Settings:
     pins: tuple[str, ...] = DEFAULT_PINS
     only: tuple[str, ...] = ("*",)
     """Globs over endpoint ids: what may be run at all."""
+    page_size: float = 100
+    """How many tools are on one page of the list; 0 is all of them."""
     models: Path | None = None
     """A folder of model documents, one a file, named after the endpoint id with `/` written `__`, in place of fal's
     live catalog."""

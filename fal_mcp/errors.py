@@ -11,14 +11,18 @@ FalError
     + NotWritable        a file cannot or may not be written here
     + BudgetExceeded     a limit of this server's is in the way
     + NotAuthentic       a callback that is not fal's
-  x GenerationFailed   the model ran and failed, or was cancelled
+    + UploadClosed       an upload in parts that fal no longer goes on with
+  x GenerationFailed   fal says that the model ran and failed, or was cancelled
+    + InputRefused       the model refused its arguments after it was given them; InvalidInput too
   x ServiceFailed      fal's side
-  x Unreachable        no answer
-    + MaybeReceived      no answer, and the request may have been acted upon
+    + ResultNotReady     the job is completed and its result could not be fetched yet
+  x Unreachable        no answer; where it is this very kind, nothing was sent
+    + MaybeReceived      nothing proves that the request was refused, so it may have been acted upon
   x NotRecorded        it cannot be written down, so nothing was sent
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,8 @@ class FalError(Exception):
 
     hint = ""
     retryable = False
+    is_fals_own = False
+    """Whether fal said it itself, in one of its own forms, and not something between here and fal."""
 
     def __init__(
         self,
@@ -128,6 +134,13 @@ class BudgetExceeded(RequestRejected):
     hint = "Nothing was sent. Choose a cheaper model or smaller arguments, or ask the user to raise the limit."
 
 
+class UploadClosed(RequestRejected):
+    """fal does not go on with an upload in parts: it is over, too old, or was never there."""
+
+    hint = "Forget its parts and begin the upload anew."
+    retryable = True
+
+
 class NotRecorded(FalError):
     """Paid work cannot be written down, so none is begun."""
 
@@ -135,9 +148,13 @@ class NotRecorded(FalError):
 
 
 class GenerationFailed(FalError):
-    """The model ran and did not produce a result."""
+    """The model ran and did not produce a result. Raised only where fal says so itself, in its own form."""
 
     hint = "Change the arguments or try another model; fal does not bill failures on its own side."
+
+
+class InputRefused(InvalidInput, GenerationFailed):
+    """The model refused its arguments when the job ran: the job has failed, and the arguments are why."""
 
 
 class ServiceFailed(FalError):
@@ -147,15 +164,30 @@ class ServiceFailed(FalError):
     retryable = True
 
 
+class ResultNotReady(ServiceFailed):
+    """A job is completed and its result could not be fetched yet. Nothing is lost: fal keeps it and gives it later.
+
+    `status` is that of the last answer, where there was one.
+    """
+
+    hint = "Nothing is lost: the result is at fal. Ask for it again in a moment; that costs nothing."
+
+
 class Unreachable(FalError):
-    """There was no answer from fal."""
+    """There was no answer from fal. Of this very kind, and none below it, it says that nothing was sent."""
 
     hint = "Check this machine's network and proxy settings, then try again."
     retryable = True
 
 
 class MaybeReceived(Unreachable):
-    """A paid request was sent and its answer lost, so it may be running."""
+    """A request was sent and nothing proves that fal refused it, so it may be running and paid for.
+
+    `request_id` is fal's, where a part of the answer named one; `partial` is what had come of a stream when it broke
+    off, in the form that its result would have had, or None.
+    """
+
+    partial: Any = None
 
     hint = (
         "It was not sent again, because it may be running and paid for. "

@@ -5,11 +5,13 @@ The one door of `json`: what it raises becomes `NotJson` here, and no number tha
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 _MOST_DIGITS = 4000
 """Python refuses longer whole numbers, with an error that names none of the input."""
+_MOST_BITS = 13_000
+"""Of a whole number with as many digits."""
 
 
 class NotJson(ValueError):
@@ -31,31 +33,58 @@ def parsed(content: bytes | str) -> Any:
 
 
 def dumped(value: Any, *, indent: int | None = None, sort_keys: bool = False) -> str:
-    """A value as JSON that any reader takes: `null` for a number that is not finite, U+FFFD for half a character."""
+    """A value as JSON that any reader takes: `null` for a number that is not finite, U+FFFD for half a character.
+    However deep it is: where the nesting is too much for `json`, it is written on one line."""
     try:
         text = _written(value, indent, sort_keys)
         text.encode()
         return text
-    except ValueError:
-        return _written(sound(value), indent, sort_keys)
+    except (ValueError, TypeError, RecursionError):
+        plain = sound(value)
+    try:
+        return _written(plain, indent, sort_keys)
+    except RecursionError:
+        return "".join(_pieces(plain, sort_keys))
 
 
 def sound(value: Any) -> Any:
     """The same value without what JSON cannot say: numbers that are not finite are None, half characters U+FFFD."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, str):
-        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    if isinstance(value, Mapping):
-        return {str(sound(str(key))): sound(item) for key, item in cast(Mapping[Any, Any], value).items()}
-    if isinstance(value, list | tuple):
-        return [sound(item) for item in cast(list[Any], value)]
-    return value
+    return mapped(value, _sound_leaf, _sound_key)
+
+
+def mapped(value: Any, leaf: Callable[[Any], Any], key: Callable[[str], str] = str) -> Any:
+    """The same lists and objects with `leaf` of everything else in them and `key` of every key; two keys that become
+    one are told apart by a number. Nothing is too deep: it goes by a list of its own and not by Python's stack."""
+    top: list[Any] = [None]
+    waiting: list[tuple[Any, Any, Any]] = [(value, top, 0)]
+    while waiting:
+        item, target, place = waiting.pop()
+        if isinstance(item, Mapping):
+            inner = _named(cast(Mapping[Any, Any], item), key)
+            target[place] = dict.fromkeys(inner)
+            waiting += [(part, target[place], name) for name, part in inner.items()]
+        elif isinstance(item, list | tuple):
+            parts = cast(list[Any], item)
+            target[place] = [None] * len(parts)
+            waiting += [(part, target[place], number) for number, part in enumerate(parts)]
+        else:
+            target[place] = leaf(item)
+    return top[0]
 
 
 def object_of(value: object) -> dict[str, Any]:
     """The object that a value is; an empty one where it is none."""
     return cast(dict[str, Any], value) if isinstance(value, dict) else {}
+
+
+def is_object(value: object) -> bool:
+    """Whether a value is an object; says nothing of what is in it, to people or to a type checker."""
+    return isinstance(value, dict)
+
+
+def is_list(value: object) -> bool:
+    """Whether a value is a list."""
+    return isinstance(value, list)
 
 
 def list_of(value: object) -> list[Any]:
@@ -82,6 +111,60 @@ def whole_number_of(value: object) -> int | None:
     """The whole number that a value is, `3.0` included; None where it is none."""
     number = number_of(value)
     return int(number) if number is not None and number.is_integer() else None
+
+
+def _named(item: Mapping[Any, Any], key: Callable[[str], str]) -> dict[str, Any]:
+    named: dict[str, Any] = {}
+    for name, part in item.items():
+        free = plain = key(str(name))
+        number = 2
+        while free in named:
+            free, number = f"{plain} ({number})", number + 1
+        named[free] = part
+    return named
+
+
+def _sound_key(name: str) -> str:
+    return name.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _sound_leaf(value: Any) -> Any:
+    if isinstance(value, str):
+        return _sound_key(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, int):
+        return value if value.bit_length() <= _MOST_BITS else None
+    return None if value is None else _sound_key(str(value))
+
+
+def _pieces(value: Any, sort_keys: bool) -> Iterator[str]:
+    """JSON text of what is too deep for `json`, piece by piece."""
+    waiting: list[Any] = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, _Written):
+            yield item
+        elif isinstance(item, dict):
+            names = sorted(cast(dict[str, Any], item)) if sort_keys else list(cast(dict[str, Any], item))
+            waiting.append(_Written("}"))
+            for place in range(len(names) - 1, -1, -1):
+                comma = "," if place else ""
+                waiting += [item[names[place]], _Written(f"{comma}{json.dumps(names[place], ensure_ascii=False)}:")]
+            yield "{"
+        elif isinstance(item, list):
+            waiting.append(_Written("]"))
+            for place, part in reversed(list(enumerate(cast(list[Any], item)))):
+                waiting += [part, *([_Written(",")] if place else [])]
+            yield "["
+        else:
+            yield json.dumps(item, ensure_ascii=False)
+
+
+class _Written(str):
+    """Text that is JSON already."""
+
+    __slots__ = ()
 
 
 def _written(value: Any, indent: int | None, sort_keys: bool) -> str:

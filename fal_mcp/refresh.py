@@ -55,7 +55,7 @@ async def refresh(fal: Fal, folder: Path, tell: Told = _nobody, *, prices: bool 
 
     Raises:
         FalError: not one page could be had; what was there stays.
-        OSError, sqlite3.Error: it could not be written; what was there stays.
+        OSError: it could not be written; what was there stays.
     """
     old_entries, old_pages = await anyio.to_thread.run_sync(_before, folder)
     gathered = await _gather(fal, old_entries, old_pages, tell)

@@ -27,6 +27,7 @@ MORE_TOOLSETS = (
 )
 _MOST_HOURS = 24 * 30
 _LONGEST_WAIT = 3600.0
+_LARGEST_PAGE = 100_000
 _MOST_MONEY = 1_000_000.0
 
 
@@ -90,6 +91,13 @@ TABLE: tuple[Setting, ...] = (
         "Leave out and refuse everything but what only reads.",
         default="off",
         commands=("serve", "run", "jobs"),
+    ),
+    Setting(
+        "page_size",
+        "number",
+        "Tools on one page of the list, for hosts that read no more than the first; 0 is all on one.",
+        default="100",
+        most=_LARGEST_PAGE,
     ),
     Setting(
         "max_cost",

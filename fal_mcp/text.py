@@ -1,21 +1,51 @@
 """Cleans text that others wrote: logs, captions, catalog text, error bodies. Says sizes as people do.
 
-What comes out is safe to show in a terminal and to a model: no escape sequences, no control, zero-width or
-direction-changing characters, and never longer than asked.
+What comes out is safe to show in a terminal and to a model: no escape sequences, nothing that is invisible or changes
+the direction of what is, no key of fal's, and never longer than asked.
 """
 
 import json
 import re
 import unicodedata
+from collections.abc import Callable
 
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-_SPACES = re.compile(r"[ \t\r\f\v\u00a0\u2028\u2029]+")
-_BLANK_LINES = re.compile(r"\n{3,}")
-_HIDDEN = re.compile(
-    r"[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
+_ESCAPES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]{0,500}(?:\x07|\x1b\\|\x9c)"
+    r"|\x1b[ -/]*[0-~]"
 )
-_KEPT_JOINERS = "\u200d"
-"""The joiner of emoji and of Indic scripts carries meaning and hides nothing."""
+_SPACES = re.compile(r"[ \t\r\f\v\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
+_BLANK_LINES = re.compile(r"\n{3,}")
+_INVISIBLE = (
+    r"\x7f-\x9f\u00ad\u061c\u2028-\u202e\ufeff\ufff0-\ufffb\ufffe\uffff"
+    # Joiners, marks of direction, and what is ignored wherever it stands.
+    r"\u034f\u180e\u200b-\u200f\u2060-\u206f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U0001d159"
+    # Variation selectors and tags, which carry any bytes.
+    r"\ufe00-\ufe0f\u180b-\u180d\u180f\U000e0000-\U000e0fff"
+    # Letters and signs without a shape: fillers, inherent vowels, the empty Braille cell, controls of other scripts.
+    r"\u115f\u1160\u3164\uffa0\u17b4\u17b5\u2800\U00016fe4\U00013430-\U0001343f"
+    # Halves of characters, and what is private.
+    r"\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff"
+)
+_HIDDEN = re.compile(f"[{_INVISIBLE}]")
+_REMOVED = re.compile(f"[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f{_INVISIBLE}]")
+_JOINER = "\u200d"
+_MOST_MARKS = 4
+"""Marks on one letter: Vedic and Hebrew have as many, and only floods have more."""
+_MARKS = re.compile(r"[^\x00-\u02ff\u0370-\u0482]{5,}")
+"""Where so many could be."""
+_KEY = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}:[0-9a-z]{16,}", re.ASCII | re.IGNORECASE)
+"""A key of fal's: an id and a secret."""
+_NO_KEY = "(a key)"
+_SHORTEST_SECRET = 12
+_secrets: set[str] = set()
+
+
+def hide(secret: str | None) -> None:
+    """Never show this text again, nor its secret half: whoever opens a way to fal names its keys here."""
+    for part in (secret or "", (secret or "").rpartition(":")[2]):
+        if len(part) >= _SHORTEST_SECRET:
+            _secrets.add(part)
 
 
 def clean(text: str, limit: int) -> str:
@@ -25,13 +55,18 @@ def clean(text: str, limit: int) -> str:
 
 
 def visible(text: str) -> str:
-    """`text` without anything invisible, its spaces and line breaks as they were."""
-    return text if text.isprintable() else "".join(c for c in _ESCAPES.sub("", text) if c in "\n\t\r" or _is_visible(c))
+    """`text` without anything invisible and without a key, its spaces and line breaks as they were."""
+    text = _without_keys(text)
+    if text.isascii() and text.isprintable():
+        return text
+    # A key may have been broken up by what was taken out.
+    return _without_keys(_without_floods(_REMOVED.sub(_joined, _ESCAPES.sub("", text))))
 
 
 def escaped(json_text: str) -> str:
     """JSON text with everything invisible in its strings written as an escape, so that it reads the same and shows."""
-    return _HIDDEN.sub(lambda found: json.dumps(found[0])[1:-1], json_text)
+    shown = _HIDDEN.sub(lambda match: _as_escape(match[0]), _without_keys(json_text))
+    return shown if shown.isascii() else _MARKS.sub(lambda match: _thinned(match[0], _as_escape), shown)
 
 
 def one_line(text: str, limit: int) -> str:
@@ -52,6 +87,47 @@ def readable_size(count: int) -> str:
     return f"{count} bytes"
 
 
-def _is_visible(character: str) -> bool:
-    # Cc: control, Cf: zero-width and bidi marks and tags, Cs: lone surrogates, Co: private use.
-    return character in _KEPT_JOINERS or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co"}
+def money(usd: float) -> str:
+    """Dollars as people write them: two decimals, and more where the first two say too little."""
+    decimals = 4 if usd >= 0.01 else 12
+    text = f"{usd:,.{decimals}f}" if decimals == 4 else f"{float(f'{usd:.3g}'):.{decimals}f}"
+    whole, _, rest = text.partition(".")
+    return f"${whole}.{rest.rstrip('0').ljust(2, '0')}" if usd else "$0"
+
+
+def _without_keys(text: str) -> str:
+    for secret in _secrets:
+        if secret in text:
+            text = text.replace(secret, _NO_KEY)
+    return _KEY.sub(_NO_KEY, text) if ":" in text else text
+
+
+def _joined(match: re.Match[str]) -> str:
+    """Nothing, or the one joiner between two parts of an emoji or of a conjunct, where it carries meaning."""
+    whole, start, end = match.string, match.start(), match.end()
+    if match[0] != _JOINER or not 0 < start < end < len(whole):
+        return ""
+    before, after = whole[start - 1], whole[end]
+    # An emoji's own variation selector may stand between; it goes, and the joiner stays.
+    if before == "\ufe0f" and start > 1:
+        before = whole[start - 2]
+    is_emoji = unicodedata.category(before) in ("So", "Sk") and unicodedata.category(after) in ("So", "Sk")
+    return _JOINER if is_emoji or unicodedata.combining(before) == 9 else ""
+
+
+def _without_floods(text: str) -> str:
+    return text if text.isascii() else _MARKS.sub(lambda match: _thinned(match[0], lambda mark: ""), text)
+
+
+def _thinned(text: str, rest: Callable[[str], str]) -> str:
+    """`text` with `rest` of each mark that is one too many on its letter."""
+    shown: list[str] = []
+    marks = 0
+    for character in text:
+        marks = marks + 1 if unicodedata.category(character) in ("Mn", "Me") else 0
+        shown.append(character if marks <= _MOST_MARKS else rest(character))
+    return "".join(shown)
+
+
+def _as_escape(character: str) -> str:
+    return json.dumps(character)[1:-1]

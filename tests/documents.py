@@ -4,6 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+_ABOVE = [folder / "shared" / "corpus" for folder in Path(__file__).resolve().parents[2:]]
+CORPUS = next((folder for folder in _ABOVE if folder.is_dir()), _ABOVE[0])
+"""Real model documents, beside the checkout or further up; tests that need them skip where they are not."""
+
 
 def document(endpoint_id: str, input_schema: Any, **components: Any) -> dict[str, Any]:
     """A model document with this input, as fal writes them."""

@@ -17,7 +17,7 @@ from fal_mcp.config import Settings
 from fal_mcp.emulator import Emulator
 from fal_mcp.machine.key_store import KeyStore
 from fal_mcp.terminal import doctor, environment
-from fal_mcp.terminal.doctor import Examined, Finding
+from fal_mcp.terminal.finding import Examined, Finding
 from tests.conftest import KEY, UNKNOWN_KEY
 
 NOBODY = "http://127.0.0.1:9"

@@ -1,6 +1,7 @@
 """The house: who may import whom, and which library is let in at which door."""
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import fal_mcp
@@ -29,8 +30,21 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("tools", "runs", "outputs", "machine", "jobs", "catalog", "client", "openapi", "bundled", "errors", "text"),
     },
     "refresh": {"catalog", "client", "errors"},
+    "install": set(),
     "terminal": {
-        *("server", "tools", "runs", "outputs", "machine", "jobs", "refresh", "catalog", "client", "openapi"),
+        *(
+            "install",
+            "server",
+            "tools",
+            "runs",
+            "outputs",
+            "machine",
+            "jobs",
+            "refresh",
+            "catalog",
+            "client",
+            "openapi",
+        ),
         *("bundled", "config", "settings_table", "key", "emulator", "errors", "text"),
     },
     "server": {
@@ -40,7 +54,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "emulator": {"bundled", "machine"},
     "demo": {"emulator", "bundled"},
     "cli": {"settings_table", "terminal", "machine", "server", "toolsets", "catalog", "config", "bundled", "demo"},
-    "__main__": {"cli"},
+    "entry": {"cli", "server"},
+    "__main__": {"entry"},
     "__init__": set(),
 }
 EVERYWHERE = {"json_values", "addresses"}
@@ -54,14 +69,23 @@ DOORS: dict[str, set[str]] = {
     "jsonschema": {"openapi", "emulator"},
     "uvicorn": {"server", "emulator"},
     "starlette": {"emulator", "server"},
-    "PIL": {"emulator", "outputs", "runs"},
+    "PIL": {"emulator", "outputs"},
     "filetype": {"machine"},
     "websockets": {"client"},
     "msgpack": {"client", "emulator"},
+    "json5": {"install"},
+    "tomlkit": {"install"},
+    "ruamel": {"install"},
     "sqlite3": {"jobs", "catalog"},
     "rich": {"demo", "terminal"},
     "typer": {"cli"},
 }
+
+CIRCLES = [
+    # Who finds a job as a task asks what a running server shares, and that makes the finder. `TYPE_CHECKING` only.
+    {"server.calls", "server.job_tasks", "server.shared"},
+]
+"""The circles that are known, by their files; none may grow, and none may come to them."""
 
 
 def imports(file: Path) -> set[str]:
@@ -72,6 +96,31 @@ def imports(file: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
+
+
+def name_of(file: Path) -> str:
+    """As it is imported, below the package."""
+    return ".".join(file.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+
+
+def neighbours() -> dict[str, set[str]]:
+    """Which file imports which, whenever and for whatever: in a function and for types only count too."""
+    files = {name_of(file): imports(file) for file in PACKAGE.rglob("*.py")}
+    asked = {name: {one.removeprefix("fal_mcp.") for one in names} for name, names in files.items()}
+    return {
+        name: {file for file in (one if one in files else one.rpartition(".")[0] for one in names) if file in files}
+        - {name}
+        for name, names in asked.items()
+    }
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """Files that import each other in a circle; none where there is no circle."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
 
 
 def layer(name: str) -> str:
@@ -97,6 +146,21 @@ def test_no_module_imports_upwards():
     assert wrong == []
 
 
+def test_no_file_imports_another_in_a_circle():
+    """A circle is one module in several files: none of them can be read, tested or moved without the others."""
+    graph = neighbours()
+    known = {name: next((n for n, one in enumerate(CIRCLES) if name in one), None) for name in graph}
+    for name, names in graph.items():
+        names -= {other for other in names if known[name] is not None and known[other] == known[name]}
+    assert circle(graph) == []
+
+
+def test_a_circle_that_is_gone_is_not_known_any_more():
+    graph = neighbours()
+    gone = [one for one in CIRCLES if not circle({name: graph.get(name, set()) & one for name in one})]
+    assert gone == []
+
+
 def test_each_library_comes_in_at_its_own_door():
     """Architecture: each library is let in at one door, so that a new major of it is one place's business."""
     wrong = [
@@ -109,6 +173,6 @@ def test_each_library_comes_in_at_its_own_door():
 
 
 def test_the_environment_is_read_in_one_place():
-    """`os.environ` is the command line's; the demo only passes on where Python finds the package."""
+    """`os.environ` is the command line's and its entry's; the demo only passes on where Python finds the package."""
     readers = {home(f) for f in PACKAGE.rglob("*.py") if "os.environ" in f.read_text("utf-8")}
-    assert readers <= {"cli", "demo"}
+    assert readers <= {"cli", "demo", "entry"}

@@ -170,4 +170,4 @@ async def test_two_that_refresh_at_once_leave_one_whole_catalog(site: Site, tmp_
 async def test_prices_come_with_a_key(site: Site, tmp_path: Path):
     await fetch(site, tmp_path, prices=True)
     endpoint = kept(tmp_path).get("a/model-2")
-    assert endpoint is not None and str(endpoint.price) == "0.5 USD per image"
+    assert endpoint is not None and str(endpoint.price) == "$0.50 per image"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as within
 from hypothesis import strategies as st
 
 from fal_mcp.config import MORE_TOOLSETS, TOOLSETS, Hosts, Settings
@@ -49,6 +50,7 @@ def test_so_it_is_as_an_option(setting: Setting, value: float):
         Settings.from_env({}, **{setting.name: value})
 
 
+@within(deadline=None)
 @given(st.sampled_from(NUMBERS), st.floats() | st.text(max_size=20) | st.integers())
 def test_whatever_is_given_as_a_number_is_one_in_its_bounds_or_refused(setting: Setting, value: Any):
     try:
@@ -80,6 +82,7 @@ def test_a_misspelt_variable_is_refused_with_the_nearest(name: str, means: str):
         Settings.from_env({name: "0.1"})
 
 
+@within(deadline=None)
 @given(st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ_", min_size=1, max_size=20))
 def test_no_name_of_this_server_is_ignored(name: str):
     variable = f"FAL_MCP_{name}"
@@ -200,6 +203,7 @@ def test_what_is_wrong_with_a_key_is_one_sentence_that_names_the_variable(name: 
     assert said.startswith(name) and says in said and said.isprintable() and said.count(". ") <= 1
 
 
+@within(deadline=None)
 @given(st.text(min_size=3, max_size=60))
 def test_a_key_is_sent_as_it_is_or_refused_and_never_shown(value: str):
     try:

@@ -6,23 +6,43 @@ its endpoint is first asked for: a start parses nothing.
 """
 
 import json
+import logging
 import os
 import secrets
 import sqlite3
+import time
 import zlib
-from collections.abc import Iterable, Mapping
-from contextlib import closing, suppress
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from fal_mcp.catalog.source import LARGEST_DOCUMENT, Item
+from fal_mcp.json_values import NotJson, number_of, object_of, parsed
 
 _POINTER = "catalog.json"
 _FORMAT = 1
 _READS = 3
 _FORGOTTEN = 24 * 3600.0
+_CLOCKS_APART = 300.0
+"""Seconds by which two clocks may differ: a catalog fetched later than that after now is from a clock put back."""
+
+logger = logging.getLogger("fal_mcp")
+
+
+class Damaged(OSError):
+    """The catalog on this disk cannot be read, or not this part of it. It is fetched anew at the next refresh."""
+
+
+@contextmanager
+def _translated() -> Generator[None]:
+    """The one door of this module's libraries: what SQLite and zlib raise becomes `Damaged`."""
+    try:
+        yield
+    except (sqlite3.Error, zlib.error) as error:
+        raise Damaged(f"the catalog kept on this disk is damaged here ({error})") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +73,24 @@ class Cache:
     def __init__(self, file: Path, revision: str, fetched_at: float) -> None:
         self.revision = revision
         self.fetched_at = fetched_at
-        self._database = sqlite3.connect(f"{file.as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
-        # Asked for at once, so that a damaged file is found here and not in the middle of a call.
-        self.ids: list[str] = [row[0] for row in self._rows("SELECT id FROM model WHERE document != '' ORDER BY id")]
+        with _translated():
+            address = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
+            self._database = sqlite3.connect(address, uri=True, check_same_thread=False)
+        # Asked for at once, so that a damaged file is found here and not in the middle of a call: a millisecond.
+        try:
+            ((sound,), *_) = self._rows("PRAGMA quick_check(1)")
+            if sound != "ok":
+                raise Damaged(f"the catalog kept on this disk is damaged ({sound})")
+            names = self._rows("SELECT id FROM model WHERE document != '' ORDER BY id")
+            self.ids: list[str] = [row[0] for row in names if isinstance(row[0], str)]
+        except OSError:
+            self.close()
+            raise
+
+    def __del__(self) -> None:
+        # A catalog that a newer one has taken the place of is closed when the last call that used it ends.
+        if "_database" in self.__dict__:
+            self.close()
 
     @property
     def items(self) -> Mapping[str, Item]:
@@ -63,12 +98,20 @@ class Cache:
 
     @cached_property
     def _items(self) -> dict[str, Item]:
-        return {name: json.loads(item) for name, item in self._rows("SELECT id, item FROM model")}
+        try:
+            rows = self._rows("SELECT id, item FROM model")
+        except Damaged as error:
+            # What a model takes is in its document; without its item it has no title and no price.
+            logger.warning("fal's catalog is used without titles and prices: %s.", error)
+            return {}
+        return {name: _item(item) for name, item in rows}
 
     def document(self, endpoint_id: str) -> bytes:
         """The document's JSON."""
-        ((packed,),) = self._rows("SELECT document FROM model WHERE id = ?", endpoint_id)
-        return _unpacked(packed)
+        rows = self._rows("SELECT document FROM model WHERE id = ?", endpoint_id)
+        if not rows:
+            raise Damaged("the catalog kept on this disk has lost it")
+        return _unpacked(rows[0][0])
 
     def entries(self) -> dict[str, Entry]:
         """Everything, for the next refresh to compare with."""
@@ -78,36 +121,56 @@ class Cache:
     def pages(self) -> dict[str, Page]:
         """The pages it was fetched in, by cursor; the first one's is empty."""
         rows = self._rows("SELECT cursor, etag, ids, next FROM page")
-        return {row[0]: Page(row[1], tuple(json.loads(row[2])), row[3]) for row in rows}
+        return {row[0]: Page(row[1], tuple(parsed(row[2])), row[3]) for row in rows}
 
     def close(self) -> None:
         """Close the file."""
         self._database.close()
 
     def _rows(self, query: str, *values: str) -> list[Any]:
-        with closing(self._database.execute(query, values)) as cursor:
+        with _translated(), closing(self._database.execute(query, values)) as cursor:
             return cursor.fetchall()
 
 
 def newest(folder: Path) -> Cache | None:
-    """The newest catalog in `folder`; None where there is none, or what is there cannot be read."""
+    """The newest catalog in `folder`; None where there is none, or what is there cannot be read, which is logged."""
+    trouble = ""
     for _ in range(_READS):
         try:
-            pointer = json.loads((folder / _POINTER).read_bytes())
-            if pointer["format"] != _FORMAT:
+            pointer = object_of(parsed((folder / _POINTER).read_bytes()))
+            if pointer.get("format") != _FORMAT:
                 return None
-            return Cache(folder / Path(pointer["file"]).name, str(pointer["revision"]), float(pointer["fetched_at"]))
-        except (OSError, ValueError, KeyError, TypeError, sqlite3.Error):
+            name = Path(str(pointer["file"])).name
+            return Cache(folder / name, str(pointer["revision"]), _fetched_at(pointer.get("fetched_at")))
+        except FileNotFoundError as error:
+            if error.filename == str(folder / _POINTER):
+                return None
+            trouble = str(error)
+        except (OSError, ValueError, KeyError) as error:
             # Another process may have put a newer one in its place between our two reads.
-            continue
+            trouble = str(error)
+    logger.warning("fal's catalog in %s cannot be read and is done without: %s.", folder, trouble.rstrip("."))
     return None
+
+
+def _fetched_at(said: Any) -> float:
+    """Seconds since 1970; 0, and so long ago, where it is no time or one to come."""
+    known = number_of(said)
+    return known if known is not None and 0 <= known <= time.time() + _CLOCKS_APART else 0.0
+
+
+def _item(content: Any) -> Item:
+    try:
+        return object_of(parsed(content))
+    except (NotJson, TypeError):
+        return {}
 
 
 def write(folder: Path, entries: Iterable[Entry], pages: Mapping[str, Page], revision: str, fetched_at: float) -> None:
     """Make this the newest catalog in `folder`.
 
     Raises:
-        OSError, sqlite3.Error: it could not be written; what was there is untouched.
+        OSError: it could not be written; what was there is untouched.
     """
     folder.mkdir(parents=True, exist_ok=True)
     mark = secrets.token_hex(4)
@@ -119,22 +182,22 @@ def write(folder: Path, entries: Iterable[Entry], pages: Mapping[str, Page], rev
         _point(folder, {"format": _FORMAT, "file": finished.name, "revision": revision, "fetched_at": fetched_at})
     finally:
         unfinished.unlink(missing_ok=True)
-    forgotten = [file for file in folder.glob("catalog-*.sqlite3") if file.stat().st_mtime < fetched_at - _FORGOTTEN]
-    for old in {*forgotten, *replaced} - {finished}:
-        # A file in use cannot be removed everywhere; a later refresh will.
+    for old in {*folder.glob("catalog-*.sqlite3"), *folder.glob("*.part")} - {finished}:
+        # A file in use cannot be removed everywhere, and another's refresh may be at work: a later refresh will.
         with suppress(OSError):
-            old.unlink()
+            if old in replaced or old.stat().st_mtime < fetched_at - _FORGOTTEN:
+                old.unlink()
 
 
 def _pointed_at(folder: Path) -> list[Path]:
     try:
-        return [folder / Path(json.loads((folder / _POINTER).read_bytes())["file"]).name]
-    except (OSError, ValueError, KeyError, TypeError):
+        return [folder / Path(str(object_of(parsed((folder / _POINTER).read_bytes()))["file"])).name]
+    except (OSError, ValueError, KeyError):
         return []
 
 
 def _fill(file: Path, entries: Iterable[Entry], pages: Mapping[str, Page]) -> None:
-    with closing(sqlite3.connect(file)) as database, database:
+    with _writing(file), closing(sqlite3.connect(file)) as database, database:
         database.execute("CREATE TABLE model (id TEXT PRIMARY KEY, item BLOB, document BLOB, digest TEXT)")
         database.execute("CREATE TABLE page (cursor TEXT PRIMARY KEY, etag TEXT, ids TEXT, next TEXT)")
         rows = ((e.endpoint_id, e.item, zlib.compress(e.document) if e.document else b"", e.digest) for e in entries)
@@ -143,15 +206,26 @@ def _fill(file: Path, entries: Iterable[Entry], pages: Mapping[str, Page]) -> No
         database.executemany("INSERT INTO page VALUES (?, ?, ?, ?)", kept)
 
 
+@contextmanager
+def _writing(file: Path) -> Generator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise OSError(f"fal's catalog cannot be written to {file.parent}: {error}") from error
+
+
 def _point(folder: Path, content: Mapping[str, Any]) -> None:
     unfinished = folder / f"{secrets.token_hex(4)}.part"
-    unfinished.write_text(json.dumps(content), "utf-8")
-    os.replace(unfinished, folder / _POINTER)
+    try:
+        unfinished.write_text(json.dumps(content), "utf-8")
+        os.replace(unfinished, folder / _POINTER)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _unpacked(packed: bytes) -> bytes:
-    opened = zlib.decompressobj()
-    document = opened.decompress(packed, LARGEST_DOCUMENT + 1)
+    with _translated():
+        document = zlib.decompressobj().decompress(packed, LARGEST_DOCUMENT + 1)
     if len(document) > LARGEST_DOCUMENT:
         raise ValueError(f"The document is larger than {LARGEST_DOCUMENT // 1024**2} MiB.")
     return document

@@ -5,7 +5,6 @@ is left out and named in `problems`; it never costs another.
 """
 
 import difflib
-import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from fal_mcp.catalog import reader
 from fal_mcp.catalog.endpoint import Endpoint, tool_name
 from fal_mcp.catalog.source import Source
+from fal_mcp.json_values import NotJson, object_of, parsed, text_of
 from fal_mcp.openapi.document import UnusableDocument
 from fal_mcp.text import one_line
 
@@ -68,7 +68,7 @@ class Catalog:
 
     def metadata(self, endpoint_id: str) -> Mapping[str, Any]:
         """fal's catalog item of this endpoint, as it came; empty where there is none."""
-        return self._source.items.get(endpoint_id, _NO_ITEM).get("metadata") or {}
+        return object_of(self._source.items.get(endpoint_id, _NO_ITEM).get("metadata"))
 
     def near_ids(self, endpoint_id: str) -> list[str]:
         """At most five endpoint ids that `endpoint_id` may have meant, the nearest first."""
@@ -89,6 +89,11 @@ class Catalog:
         self.get(endpoint_id)
         return self._problems.get(endpoint_id)
 
+    def problem_of_tool(self, name: str) -> str | None:
+        """Why there is no tool of this name although there is a document; None where there is a tool, or neither."""
+        endpoint_id = self._names.get(name)
+        return self.problems_of(endpoint_id) if endpoint_id else None
+
     def near(self, name: str) -> list[str]:
         """At most three tool names that `name` may have meant, the nearest first."""
         return difflib.get_close_matches(tool_name(name[:200]), self._names, n=3, cutoff=0.6)
@@ -106,10 +111,10 @@ class Catalog:
             return self._parse(endpoint_id)
         except UnusableDocument as error:
             self._problems[endpoint_id] = str(error)
-        except (OSError, UnicodeDecodeError) as error:
-            self._problems[endpoint_id] = f"The file cannot be read: {error}."
-        except (ValueError, RecursionError):
-            self._problems[endpoint_id] = "The file is not JSON."
+        except NotJson as error:
+            self._problems[endpoint_id] = f"The file is not JSON: {one_line(str(error)[:200], 120).rstrip('.')}."
+        except OSError as error:
+            self._problems[endpoint_id] = f"The file cannot be read: {one_line(str(error)[:400], 200).rstrip('.')}."
         return None
 
     def _parse(self, endpoint_id: str) -> Endpoint:
@@ -117,7 +122,7 @@ class Catalog:
             content = self._source.document(endpoint_id)
         except ValueError as error:
             raise UnusableDocument(str(error)) from error
-        found = reader.endpoint(json.loads(content), self._source.items.get(endpoint_id))
+        found = reader.endpoint(parsed(content), self._source.items.get(endpoint_id))
         if found.endpoint_id != endpoint_id:
             raise UnusableDocument(f"The document kept as {endpoint_id!r} describes {found.endpoint_id!r}.")
         return found
@@ -128,6 +133,6 @@ class Catalog:
 
     def _rank(self, endpoint_id: str) -> tuple[bool, bool, int, str]:
         metadata = self.metadata(endpoint_id)
-        category = metadata.get("category")
+        category = text_of(metadata.get("category"))
         order = CATEGORIES.index(category) if category in CATEGORIES else len(CATEGORIES)
         return (not metadata.get("highlighted"), not metadata.get("pinned"), order, endpoint_id)

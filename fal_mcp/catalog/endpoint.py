@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from fal_mcp.openapi.schema import Schema
+from fal_mcp.text import money
 
 MOST_NAME_CHARACTERS = 54
 _KEPT_OF_A_LONG_NAME = 45
@@ -21,8 +22,10 @@ class Price:
     currency: str = "USD"
 
     def __str__(self) -> str:
+        """Such as `$0.025 per megapixel`; a unit that fal calls `1` is a run."""
+        amount = money(self.amount) if self.currency == "USD" else f"{self.amount:g} {self.currency}"
         one = re.sub(r"^([A-Za-z ]*[A-Za-z])s$", r"\1", self.unit)
-        return f"{self.amount:g} {self.currency} per {one}"
+        return f"{amount} per {'run' if one.strip() in ('', '1') else one}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +34,10 @@ class FileArgument:
 
     path: tuple[str, ...]
     kind: str
-    """`image`, `video`, `audio`, `archive`, `3d` or `file`."""
-    is_marked: bool = False
-    """Whether fal marks the kind; else the argument's name suggests it, which is worth a warning and no refusal."""
+    """`image`, `video`, `audio`, `archive`, `3d` or `file`: what its name makes one think."""
+    accepts: tuple[str, ...] = ()
+    """The beginnings of the media types it takes, as far as the document shows or states them; empty where nothing may
+    be refused for being of another kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ class Endpoint:
     typical_seconds: float | None = None
     metadata: dict[str, Any] = field(default_factory=dict[str, Any])
     """fal's catalog item, as it came."""
+    oddities: tuple[str, ...] = ()
+    """What in its document could not be taken as it is, a sentence each."""
 
     @property
     def is_training(self) -> bool:
@@ -59,7 +65,10 @@ class Endpoint:
     @property
     def updated(self) -> datetime | None:
         stamp = self.metadata.get("updated_at")
-        return datetime.fromisoformat(stamp) if isinstance(stamp, str) and stamp else None
+        try:
+            return datetime.fromisoformat(stamp) if isinstance(stamp, str) else None
+        except ValueError:
+            return None
 
 
 def tool_name(endpoint_id: str) -> str:

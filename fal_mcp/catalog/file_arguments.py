@@ -1,40 +1,95 @@
-"""Which arguments of a model are files.
+"""Which arguments of a model are files, and of what kind.
 
-Files are plain strings in fal's documents: of a thousand `…_url` properties 19 have a format and 143 a marker, so the
-name is the only dependable sign (facts/fal-model-documents, item 12).
+Files are plain strings in fal's documents: of a thousand `…_url` properties 19 have a format and 143 a marker, so that
+one is a file only its name tells. Of what kind it is, the document's own examples say, and the name no more than hints.
 """
 
+import mimetypes
 import re
-from collections.abc import Iterator
-from typing import Any, cast
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
+from fal_mcp.addresses import parts_of
 from fal_mcp.catalog.endpoint import FileArgument
-from fal_mcp.openapi.schema import MAX_DEPTH, Schema, branches
+from fal_mcp.json_values import list_of, object_of
+from fal_mcp.openapi.schema import Schema, branches
 
 _KINDS = {
-    "image": r"image|mask|photo|picture|portrait|face|frame|garment|logo|texture|sketch|thumbnail",
-    "video": r"video|clip|footage",
-    "audio": r"audio|voice|speech|music|song|sound",
-    "archive": r"archive|zip|training_data|dataset",
-    "3d": r"mesh|model_glb|glb|obj|3d",
+    "archive": re.compile(r"archive|zip|dataset|images?_data|training_data"),
+    "3d": re.compile(r"mesh|model_glb|glb|obj|3d"),
+    "image": re.compile(r"image|mask|photo|picture|img|png|jpe?g"),
+    "video": re.compile(r"video|mp4|footage"),
+    "audio": re.compile(r"audio|wav|mp3|speech"),
 }
+"""Words that name a kind. Where a name has several, the last is what it is and those before say what of."""
+_HINTS = {
+    "audio": re.compile(r"voice|music|song|sound"),
+    "video": re.compile(r"clip"),
+    "image": re.compile(r"portrait|face|frame|garment|logo|texture|sketch|thumbnail"),
+}
+"""Words that a file of any kind may be about: a `face` is most often a picture, and a `face_video` is none."""
+_CHECKED = ("image/", "video/", "audio/")
+_DEEPEST = 8
 _FILE_NAME = re.compile(r"(?:^|_)urls?$|_uri$")
 _NOT_A_FILE = re.compile(r"webhook|callback|base_url|api_url|site_url|website|page_url")
+_ENDING = re.compile(r"\.[a-z0-9]{1,5}$")
+_TYPES = {".ts": "video/mp2t", ".m4v": "video/mp4", ".glb": "model/gltf-binary", ".safetensors": "application/binary"}
 _MARKERS = {"image": "image", "image_mask": "image", "mask": "image", "video": "video", "audio": "audio"}
 
 
-def find(schema: Schema, markers: Schema) -> tuple[FileArgument, ...]:
+def find(
+    schema: Schema, markers: Schema, shown: Mapping[tuple[str, ...], tuple[str, ...]] | None = None
+) -> tuple[FileArgument, ...]:
     """The file positions of an input schema, in order.
 
-    `markers` are the properties as fal wrote them: a `ui.field` or `_fal_ui_field` decides where there is one.
+    `markers` are the properties as fal wrote them: a `ui.field` or `_fal_ui_field` decides where there is one. `shown`
+    is what the document shows for a place.
     """
-    return tuple(dict.fromkeys(_in_object(schema, schema, markers, (), 0)))
+    known = shown or {}
+    found = dict.fromkeys(_in_object(schema, schema, markers, (), 0))
+    return tuple(_with_evidence(argument, markers, known.get(argument.path, ())) for argument in found)
+
+
+def _with_evidence(argument: FileArgument, markers: Schema, shown: tuple[str, ...]) -> FileArgument:
+    """The argument with the media types that the document gives evidence of; none where it gives none.
+
+    What the name says is let in beside them: the examples need not be all there is.
+    """
+    types = [known for text in shown if text.strip() and (known := _type_of(text))]
+    is_marked = len(argument.path) == 1 and _marker(markers.get(argument.path[0])) in ("image", "video", "audio")
+    if not (types or is_marked) or not all(known.startswith(_CHECKED) for known in types):
+        return argument
+    # A moving GIF stands for a film where films are shown; that does not make pictures of films.
+    seen = ["image/gif" if known == "image/gif" and argument.kind != "image" else _family(known) for known in types]
+    named = [f"{argument.kind}/"] if f"{argument.kind}/" in _CHECKED else []
+    accepts = dict.fromkeys([*named, *seen])
+    if "audio/" in accepts:
+        # The sound of a film will do.
+        accepts["video/"] = None
+    kind = argument.kind if argument.kind != "file" else seen[0].partition("/")[0]
+    return replace(argument, kind=kind, accepts=tuple(accepts))
+
+
+def _type_of(text: str) -> str | None:
+    """The media type of a file that a document shows, by its ending; None where that says nothing."""
+    if text.startswith("data:"):
+        return text[5:60].partition(";")[0].partition(",")[0].strip().lower() or None
+    parts = parts_of(text[:2000])
+    ending = _ENDING.search((parts.path if parts else "").lower())
+    if ending is None:
+        return None
+    return _TYPES.get(ending[0]) or mimetypes.types_map.get(ending[0])
+
+
+def _family(media_type: str) -> str:
+    return media_type.partition("/")[0] + "/"
 
 
 def _in_object(
     schema: Schema, root: Schema, markers: Schema, path: tuple[str, ...], depth: int
 ) -> Iterator[FileArgument]:
-    if depth > min(MAX_DEPTH, 8):
+    if depth > _DEEPEST:
         return
     for name, part in schema.get("properties", {}).items():
         marked = _marker(markers.get(name)) if not path else None
@@ -48,7 +103,7 @@ def _in_value(
         match branch.get("type"):
             case "string" if "enum" not in branch and "const" not in branch:
                 if marked or _is_file(name):
-                    yield FileArgument(path, marked or _kind(name), marked is not None)
+                    yield FileArgument(path, marked or _kind("_".join(path)))
             case "array":
                 yield from _in_value(name, branch.get("items", {}), root, marked, (*path, "[]"), depth + 1)
             case _ if "properties" in branch:
@@ -62,16 +117,18 @@ def _is_file(name: str) -> bool:
 
 
 def _kind(name: str) -> str:
-    return next((kind for kind, words in _KINDS.items() if re.search(words, name)), "file")
+    for words in (_KINDS, _HINTS):
+        places = {kind: [match.end() for match in word.finditer(name.casefold())] for kind, word in words.items()}
+        last = {kind: ends[-1] for kind, ends in places.items() if ends}
+        if last:
+            return max(last, key=lambda kind: last[kind])
+    return "file"
 
 
-def _marker(part: Any) -> str | None:
-    if not isinstance(part, dict):
-        return None
-    about = cast(Schema, part)
-    ui = cast(Schema, about.get("ui") or {})
-    field: Any = about.get("_fal_ui_field") or ui.get("field")
+def _marker(part: Any, depth: int = 0) -> str | None:
+    about = object_of(part)
+    field: Any = about.get("_fal_ui_field") or object_of(about.get("ui")).get("field")
     if isinstance(field, str):
         return _MARKERS.get(field, field if field in {"archive", "file"} else None)
-    nested = map(_marker, [about.get("items"), *(about.get("anyOf") or ())])
-    return next((found for found in nested if found), None)
+    nested = [about.get("items"), *list_of(about.get("anyOf"))] if depth < _DEEPEST else []
+    return next((found for one in nested if (found := _marker(one, depth + 1))), None)

@@ -1,26 +1,33 @@
-"""Finds models for a request in words: SQLite's bm25 over names and descriptions, then what people mean by them.
-
-Nothing is parsed for it: the index holds what fal's catalog items say, and a document only where there is no item.
-"""
+"""Finds models for a request in words: the words first, then what they mean, then what is known of a model besides."""
 
 import math
-import re
-import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from functools import cached_property
+from typing import TypeVar
 
+from fal_mcp.catalog import request as requests
 from fal_mcp.catalog.catalog import CATEGORIES, Catalog
-from fal_mcp.catalog.intents import vocabulary
+from fal_mcp.catalog.families import Family, Spellings, family_of
+from fal_mcp.catalog.index import Fields, Index, Scores, TaskIndex
+from fal_mcp.catalog.request import Request
+from fal_mcp.catalog.stems import Stems
+from fal_mcp.catalog.tasks import tasks
+from fal_mcp.catalog.vocabulary import kind_of, vocabulary
+from fal_mcp.catalog.weights import BOUNDS, NORMAL, Bounds, Weights
+from fal_mcp.catalog.words import plain, words
+from fal_mcp.json_values import object_of, text_of
 
-_WEIGHTS = (9.0, 7.0, 3.0, 3.0, 1.0)
-"""bm25's: title, id, tags, category, description."""
-_MOST_WORDS = 24
-_MOST_CANDIDATES = 400
-_LONGEST_QUERY = 300
-_VERSION = re.compile(r"v?(\d+(?:\.\d+)*)")
-_WORD = re.compile(r"[a-z0-9]+(?:\.[0-9]+)*")
+K = TypeVar("K", bound=Hashable)
+_LONGEST_DESCRIPTION = 1000
+_NEAR_ENOUGH = 0.6
+"""A second task is named where it is asked for at least so much as the first."""
+_SHORTEST_PART = 3
+_UNASKED_TRAINER = 0.3
+_QUESTION = "question"
+_MOST_GUESSES = 4
+_MOST_RANKED = 120
+_LEAST_OF_BEST = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,199 +39,308 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Matches:
+    """What a request finds. Where `is_sure` is false, nothing of the catalog fits it, and `hits` are guesses."""
+
+    hits: list[Hit]
+    is_sure: bool
+    tasks: tuple[str, ...]
+    """The tasks that the request may mean, the likeliest first."""
+    near: tuple[str, ...] = ()
+    """Tasks that are mistaken for the likeliest."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Row:
     endpoint_id: str
     category: str
-    words: frozenset[str]
-    family: tuple[str, ...]
-    version: tuple[int, ...]
+    given: frozenset[str]
+    made: str
+    tasks: tuple[int, ...]
+    stems: frozenset[str]
+    """Of its name and title."""
+    family: Family
     is_training: bool
     is_deprecated: bool
     is_ahead: bool
-    place: int
-    """Of its category, in the order in which people ask for them."""
+    is_known: bool
 
 
 class Search:
     """An index over one catalog, built when first asked."""
 
-    def __init__(self, catalog: Catalog, allowed: Iterable[str]) -> None:
-        self._rows: dict[str, _Row] = {}
-        self._database = sqlite3.connect(":memory:", check_same_thread=False)
-        self._database.execute(
-            "CREATE VIRTUAL TABLE model USING fts5(id UNINDEXED, title, name, tags, category, description, "
-            "tokenize = 'porter unicode61')"
-        )
-        self._database.executemany(
-            "INSERT INTO model VALUES (?, ?, ?, ?, ?, ?)", (self._index(catalog, one) for one in allowed)
-        )
-        self._newest = _newest(self._rows.values())
-        self._order = {one: place for place, one in enumerate(self._rows)}
+    def __init__(
+        self, catalog: Catalog, allowed: Iterable[str], weights: Weights = NORMAL, bounds: Bounds = BOUNDS
+    ) -> None:
+        self._weights = weights
+        self._bounds = bounds
+        self._stems = Stems()
+        self._tasks = TaskIndex(self._stems)
+        ids = list(allowed)
+        fields = [_fields(catalog, endpoint_id) for endpoint_id in ids]
+        self._index = Index(fields, weights, self._stems)
+        self._rows = [self._row(catalog, one, model) for one, model in zip(ids, fields, strict=True)]
+        self._newest = _newest(self._rows)
+        self._merits = [self._standing(row) for row in self._rows]
+        self._of_task = _grouped((number, model) for model, row in enumerate(self._rows) for number in row.tasks)
+        self._of_given = _grouped((kind, model) for model, row in enumerate(self._rows) for kind in row.given)
+        self._of_made = _grouped((row.made, model) for model, row in enumerate(self._rows))
+        self._trainers = {model for model, row in enumerate(self._rows) if row.is_training}
+        self._everyday = set(map(self._stems.of, vocabulary().everyday))
+        self._spellings = Spellings(self._index.names)
+        self._called = _grouped((self._name_of(task.name), number) for number, task in enumerate(tasks()))
+        self._ours = set(map(self._stems.of, vocabulary().ours))
+        self._names = {*self._index.names, *vocabulary().everyday}
+        self._families = {name for name in self._index.names if self._is_family(name)}
 
     def find(self, query: str, category: str | None = None) -> list[Hit]:
         """Every model that fits, the best first; an empty query lists all, in the catalog's order."""
-        request = _Request.of(query[:_LONGEST_QUERY].casefold())
-        found = self._candidates(request) if request.text else dict.fromkeys(self._rows, 0.0)
-        hits = [
-            Hit(one, score + _merit(self._rows[one], request, self._newest))
-            for one, score in found.items()
-            if category in (None, self._rows[one].category)
-        ]
-        return sorted(hits, key=lambda hit: (-round(hit.score, 6), self._order[hit.endpoint_id]))
+        return self.match(query, category).hits
+
+    def match(self, query: str, category: str | None = None) -> Matches:
+        """What fits, whether it does at all, and the tasks that were meant."""
+        if not query.strip():
+            return Matches(self._all(category), True, ())
+        request = requests.read(query, self._is_english)
+        terms = self._terms(request)
+        asked = self._asked(request, terms)
+        scores = self._scores(request, terms, asked)
+        if category is not None:
+            scores = {model: score for model, score in scores.items() if self._rows[model].category == category}
+        hits = [Hit(self._rows[model].endpoint_id, score) for model, score in self._ordered(scores, terms).items()]
+        meant = self._meant(asked)
+        near = next((task.near for task in tasks() if task.name in meant[:1]), ())
+        return Matches(hits, self._is_sure(request, terms), meant, near)
 
     def successor(self, endpoint_id: str) -> str | None:
         """The newest model of the same family and task, where it is newer than this one."""
-        version, family = _version(endpoint_id)
-        row = self._rows.get(endpoint_id)
+        family = family_of(endpoint_id)
+        row = next((row for row in self._rows if row.endpoint_id == endpoint_id), None)
         newer = [
             other
-            for other in self._rows.values()
+            for other in self._rows
             if not other.is_deprecated
-            and other.version > version
-            and (other.family == row.family if row else other.family[1:] == family[:3])
+            and other.family.version > family.version
+            and other.family.words == family.words
+            and (row is None or other.category == row.category)
         ]
-        return max(newer, key=lambda other: other.version).endpoint_id if newer else None
+        return max(newer, key=lambda other: other.family.version).endpoint_id if newer else None
 
     def categories(self) -> dict[str, int]:
         """How many models each category has, the largest first."""
         counts: dict[str, int] = {}
-        for row in self._rows.values():
+        for row in self._rows:
             counts[row.category] = counts.get(row.category, 0) + 1
         return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
-    def _index(self, catalog: Catalog, endpoint_id: str) -> tuple[str, str, str, str, str, str]:
+    @cached_property
+    def task_names(self) -> tuple[str, ...]:
+        """The tasks to ask by: those that a model here does."""
+        done = {number for row in self._rows for number in row.tasks}
+        return tuple(task.name for number, task in enumerate(tasks()) if number in done and not task.is_rare)
+
+    def tasks_of(self, endpoint_id: str) -> tuple[int, ...]:
+        """The places in `tasks()` of what this model does."""
+        return next((row.tasks for row in self._rows if row.endpoint_id == endpoint_id), ())
+
+    def _all(self, category: str | None) -> list[Hit]:
+        rows = [row for row in self._rows if category in (None, row.category)]
+        rows.sort(key=lambda row: row.is_training or row.is_deprecated)
+        return [Hit(row.endpoint_id, 0.0) for row in rows]
+
+    def _row(self, catalog: Catalog, endpoint_id: str, fields: Fields) -> _Row:
         about = catalog.metadata(endpoint_id)
-        endpoint = None if about.get("description") else catalog.get(endpoint_id)
-        title = str(about.get("display_name") or (endpoint.title if endpoint else endpoint_id))
         category = catalog.category(endpoint_id)
-        description = str(about.get("description") or (endpoint.description if endpoint else ""))[:1000]
-        tags: Any = about.get("tags") or ()
-        name = " ".join(_words(endpoint_id))
-        version, family = _version(endpoint_id)
-        self._rows[endpoint_id] = _Row(
+        name = {*words(plain(fields.name)), *words(plain(fields.title))}
+        given, made = _kinds(category)
+        return _Row(
             endpoint_id=endpoint_id,
             category=category,
-            words=frozenset(_words(f"{endpoint_id} {title}")),
-            family=(category, *family[:3]),
-            version=version,
+            given=given,
+            made=made,
+            tasks=tuple(number for number, task in enumerate(tasks()) if task.is_done_by(category, name)),
+            stems=frozenset(map(self._stems.of, name)),
+            family=family_of(endpoint_id),
             is_training=category == "training" or about.get("kind") == "training",
             is_deprecated=about.get("status") == "deprecated",
             is_ahead=bool(about.get("highlighted") or about.get("pinned")),
-            place=CATEGORIES.index(category) if category in CATEGORIES else len(CATEGORIES),
+            is_known=not vocabulary().known.isdisjoint(name),
         )
-        kind = f"{category} {category.replace('-to-', ' to ').replace('-', ' ')}"
-        return endpoint_id, title, name, " ".join(map(str, tags)), kind, description
 
-    def _candidates(self, request: "_Request") -> dict[str, float]:
-        found = self._match([*request.words, *(word for _, extra in request.intents for word in extra)])
-        wanted = {name for categories, _ in request.intents for name in categories}
-        return {one: found.get(one, 0.0) for one, row in self._rows.items() if one in found or row.category in wanted}
+    def _is_english(self, word: str) -> bool:
+        stem = self._stems.of(word)
+        return word in vocabulary().empty or self._index.knows(stem) or self._tasks.knows(stem)
 
-    def _match(self, words: list[str]) -> dict[str, float]:
-        terms = list(dict.fromkeys(words))[:_MOST_WORDS]
-        if not terms:
-            return {}
-        expression = " OR ".join(f'"{term}"' for term in terms)
-        rows = self._database.execute(
-            f"SELECT id, -bm25(model, 0, {', '.join(map(str, _WEIGHTS))}) AS score FROM model WHERE model MATCH ? "
-            "ORDER BY score DESC LIMIT ?",
-            (expression, _MOST_CANDIDATES),
+    def _name_of(self, task: str) -> frozenset[str]:
+        empty = vocabulary().empty
+        return frozenset(self._stems.of(word) for word in words(plain(task)) if word not in empty)
+
+    def _is_family(self, name: str) -> bool:
+        """Whether a word of a name is one that nobody says for anything else."""
+        stem = self._stems.of(name)
+        plain_word = (
+            name in vocabulary().everyday
+            or name in vocabulary().foreign
+            or stem in self._everyday
+            or self._tasks.knows(stem)
         )
-        return dict(rows)
+        return name.isalpha() and len(name) >= _SHORTEST_PART and not plain_word and kind_of(name) is None
 
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """What was asked for: its words, and the tasks it means, the surest first."""
-
-    text: str
-    words: tuple[str, ...]
-    intents: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
-    wants_training: bool
-
-    @classmethod
-    @lru_cache(maxsize=256)
-    def of(cls, text: str) -> "_Request":
-        intents = tuple(_intents(text))
-        # Where the task is known, "photo" and "video" have done their work; they would only find odd names.
+    def _terms(self, request: Request) -> dict[str, float]:
+        """The stems to look for, each with how sure it is that it was asked for."""
         known = vocabulary()
-        left_out = known.stop | known.media if intents else known.stop
-        words = tuple(dict.fromkeys(word for word in _words(_with_aliases(text)) if word not in left_out))
-        training = any(_pattern(phrase).search(text) for phrase in known.training)
-        return cls(text.strip(), words, intents, training)
+        content = request.content
+        terms: dict[str, float] = {}
+        for word in content:
+            self._add(terms, word, 1.0)
+        for word in content:
+            for other in known.same.get(word, ()):
+                self._add(terms, other, self._weights.same)
+        for word in [word for word in content if not self._is_english(word)][:_MOST_GUESSES]:
+            for other in self._guesses(word):
+                self._add(terms, other, self._weights.guessed)
+        if request.is_question:
+            self._add(terms, _QUESTION, self._weights.same)
+        for first, second in zip(request.words, request.words[1:], strict=False):
+            if (joined := first + second) in self._index.names:
+                self._add(terms, joined, self._weights.joined)
+        return terms
+
+    def _add(self, terms: dict[str, float], word: str, weight: float) -> None:
+        stem = self._stems.of(word)
+        terms[stem] = max(terms.get(stem, 0.0), weight)
+
+    def _guesses(self, word: str) -> tuple[str, ...]:
+        """What a word may be that is known nowhere: two names in one, or a name misspelt."""
+        names = self._index.names
+        for at in range(_SHORTEST_PART, len(word) - _SHORTEST_PART + 1):
+            if word[:at] in names and word[at:] in names:
+                return word[:at], word[at:]
+        near = self._spellings.nearest(word)
+        return (near,) if near else ()
+
+    def _asked(self, request: Request, terms: Mapping[str, float]) -> Scores:
+        """How much each task is asked for; one called by its own name, and nothing else, more than its neighbours."""
+        asked = self._tasks.scores(terms)
+        called = frozenset(map(self._stems.of, request.content))
+        for number in self._called.get(called, ()):
+            asked[number] *= self._weights.called
+        return asked
+
+    def _scores(self, request: Request, terms: dict[str, float], asked: Scores) -> Scores:
+        """Every model with a word of the request in a field or in a task, by words and media."""
+        weights = self._weights
+        scores = self._index.scores(self._as_names(request, terms))
+        best: Scores = {}
+        for number in sorted(asked, key=lambda number: asked[number]):
+            best.update(dict.fromkeys(self._of_task.get(number, ()), asked[number]))
+        for model, score in best.items():
+            scores[model] = scores.get(model, 0.0) + weights.task * score
+        for kinds, of_kind, weight in (
+            (request.given, self._of_given, weights.given),
+            (request.made, self._of_made, weights.made),
+        ):
+            for model in {model for kind in kinds for model in of_kind.get(kind, ())} & scores.keys():
+                scores[model] += weight
+        if not any(map(kind_of, request.words)) and not self._families.intersection(request.words):
+            for model in self._of_made.get("image", ()):
+                scores[model] = scores.get(model, 0.0) + weights.unsaid
+        if not self._wants_training(request, asked):
+            for model in self._trainers & scores.keys():
+                scores[model] *= _UNASKED_TRAINER
+        return scores
+
+    def _wants_training(self, request: Request, asked: Scores) -> bool:
+        is_named = any(word in vocabulary().trains for word in request.words)
+        return is_named and any(name.startswith("train") for name in self._meant(asked)[:1])
+
+    def _as_names(self, request: Request, terms: dict[str, float]) -> dict[str, float]:
+        """The terms, with names that are words of everyday made light where other words stand beside them."""
+        if all(word in self._names for word in request.content):
+            return terms
+        light = self._weights.everyday
+        return {
+            stem: weight * (light if stem in self._everyday or self._tasks.knows(stem) else 1.0)
+            for stem, weight in terms.items()
+        }
+
+    def _ordered(self, scores: Scores, terms: Mapping[str, float]) -> Scores:
+        """Scores with what is known of the best models besides, the best first."""
+        least = _LEAST_OF_BEST * max(scores.values(), default=0.0)
+        likely = sorted((model for model, score in scores.items() if score >= least), key=scores.__getitem__)
+        found = {model: scores[model] + self._merit(model, terms) for model in likely[-_MOST_RANKED:]}
+        return dict(sorted(found.items(), key=lambda pair: (self._rows[pair[0]].is_deprecated, -pair[1], pair[0])))
+
+    def _merit(self, model: int, terms: Mapping[str, float]) -> float:
+        stems = self._rows[model].stems
+        unnamed = len(stems) - len(stems & terms.keys())
+        return self._merits[model] - self._weights.plain * math.log2(1 + unnamed)
+
+    def _standing(self, row: _Row) -> float:
+        """What is known of a model whatever is asked for."""
+        weights = self._weights
+        is_newest = row.family.version >= self._newest.get((row.category, row.family.words), ())
+        place = CATEGORIES.index(row.category) if row.category in CATEGORIES else len(CATEGORIES)
+        merit = weights.ahead * row.is_ahead + weights.known * row.is_known + weights.newest * is_newest
+        return merit - weights.rarely * place / len(CATEGORIES)
+
+    def _is_sure(self, request: Request, terms: Mapping[str, float]) -> bool:
+        """Whether the request is about anything that a model here does."""
+        content = request.content
+        if not content or any(word in self._families for word in content):
+            return True
+        asked = self._tasks.scores({stem: weight for stem, weight in terms.items() if stem != _QUESTION})
+        best = max(asked.values(), default=0.0)
+        is_ours = any(self._stems.of(word) in self._ours or kind_of(word) for word in content)
+        if any(word in vocabulary().foreign for word in content) or (request.is_question and not is_ours):
+            least = self._bounds.least_share if is_ours else self._bounds.least_share_foreign
+            return best / len(content) >= least
+        return is_ours or best / len(content) >= self._bounds.least_share_plain
+
+    def _meant(self, asked: Scores) -> tuple[str, ...]:
+        order = sorted(asked, key=lambda number: -asked[number])
+        return tuple(tasks()[number].name for number in order if asked[number] >= _NEAR_ENOUGH * asked[order[0]])
 
 
-def _merit(row: _Row, request: _Request, newest: Mapping[tuple[str, ...], tuple[int, ...]]) -> float:
-    """What counts besides the words: the task asked for, the newest of a family, trainers only when asked for."""
-    if not request.text:
-        return -50.0 * (row.is_training or row.is_deprecated)
-    merit = 0.0
-    for place, (categories, _) in enumerate(request.intents):
-        if row.category in categories:
-            merit += (9.0 - 2.5 * categories.index(row.category)) * (1.0 if place == 0 else 0.4)
-    named = row.words.intersection(request.words)
-    merit += 8.0 * len(named) / max(len(request.words), 1) + 1.5 * len(named)
-    merit -= 0.3 * math.log2(1 + len(row.words) - len(named)) + 0.15 * row.place
-    merit += 1.0 * row.is_ahead + 2.0 * (not row.words.isdisjoint(vocabulary().known))
-    if row.version < newest.get(row.family, row.version) and not _names_version(request.text, row.version):
-        merit -= 2.5
-    if row.is_training != request.wants_training:
-        merit -= 20.0
-    return merit - (30.0 if row.is_deprecated else 0.0)
-
-
-def _newest(rows: Iterable[_Row]) -> dict[tuple[str, ...], tuple[int, ...]]:
-    newest: dict[tuple[str, ...], tuple[int, ...]] = {}
-    for row in rows:
-        newest[row.family] = max(newest.get(row.family, ()), row.version)
-    return newest
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(re.sub(r"([a-z])([0-9])|([0-9])([a-z])", r"\1\3 \2\4", text.casefold()))
-
-
-def _version(endpoint_id: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """The first number in the id that reads as a version, and the id's other words."""
-    parts = re.split(r"[/-]", endpoint_id)
-    version: tuple[int, ...] = ()
-    rest: list[str] = []
-    for part in parts:
-        found = _VERSION.fullmatch(part) or re.fullmatch(r"[a-z]+(\d+(?:\.\d+)?)", part)
-        if found and not version:
-            version = tuple(map(int, found[1].split(".")))
-            rest.append(part[: found.start(1)].removesuffix("v"))
-        else:
-            rest.append(part)
-    return version, tuple(filter(None, rest))
-
-
-def _names_version(text: str, version: tuple[int, ...]) -> bool:
-    return (
-        bool(version) and re.search(rf"(?<![\d.]){re.escape('.'.join(map(str, version)))}(?![\d.])", text) is not None
+def _fields(catalog: Catalog, endpoint_id: str) -> Fields:
+    about = catalog.metadata(endpoint_id)
+    endpoint = None if about.get("description") else catalog.get(endpoint_id)
+    label = text_of(object_of(about.get("group")).get("label")) or ""
+    title = str(about.get("display_name") or (endpoint.title if endpoint else endpoint_id))
+    owner, _, name = endpoint_id.partition("/")
+    return Fields(
+        title=f"{title} {label}",
+        name=name if owner == "fal-ai" else endpoint_id,
+        category=catalog.category(endpoint_id).replace("-", " "),
+        tags=" ".join(map(str, about.get("tags") or ())),
+        description=str(about.get("description") or (endpoint.description if endpoint else ""))[:_LONGEST_DESCRIPTION],
+        owner=owner.removeprefix("fal-ai"),
     )
 
 
-def _with_aliases(text: str) -> str:
-    return " ".join([text, *(meant for said, meant in vocabulary().aliases.items() if said in text)])
+_AS_KIND = {"speech": "audio", "music": "audio"}
+_READERS = {"vision": ("image", "text"), "llm": ("text", "text"), "training": ("archive", "model")}
 
 
-def _intents(text: str) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """What the request asks for: categories and words, the longest phrase that fits first."""
-    found: list[tuple[bool, int, tuple[str, ...], tuple[str, ...]]] = []
-    for intent in vocabulary().intents:
-        lengths = [len(phrase) for phrase in intent.phrases if _pattern(phrase).search(text)]
-        if lengths:
-            found.append((intent.is_weak, -max(lengths), intent.categories, intent.words))
-    return [(categories, words) for _, _, categories, words in sorted(found, key=lambda one: one[:2])]
+def _kinds(category: str) -> tuple[frozenset[str], str]:
+    """What goes in and what comes out, as the category says."""
+    if category in _READERS:
+        given, made = _READERS[category]
+        return frozenset({given}), made
+    given, _, made = category.partition("-to-")
+    return frozenset({_AS_KIND.get(given, given)}), _AS_KIND.get(made, made)
 
 
-@lru_cache(maxsize=1024)
-def _pattern(phrase: str) -> re.Pattern[str]:
-    return re.compile(r"\b" + r"\s".join(_piece(word) for word in phrase.split()) + r"\b")
+def _newest(rows: Iterable[_Row]) -> dict[tuple[str, tuple[str, ...]], tuple[int, ...]]:
+    newest: dict[tuple[str, tuple[str, ...]], tuple[int, ...]] = {}
+    for row in rows:
+        key = row.category, row.family.words
+        newest[key] = max(newest.get(key, ()), row.family.version)
+    return newest
 
 
-def _piece(word: str) -> str:
-    if word == "*":
-        return r"(?:\S+\s){0,3}\S+"
-    return re.escape(word.removesuffix("*")) + (r"\w*" if word.endswith("*") else "")
+def _grouped(pairs: Iterable[tuple[K, int]]) -> dict[K, list[int]]:
+    groups: dict[K, list[int]] = {}
+    for key, model in pairs:
+        groups.setdefault(key, []).append(model)
+    return groups

@@ -1,11 +1,12 @@
 """Where model documents come from: a folder of files here; `cache` has the one that fal's catalog was saved to."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
+
+from fal_mcp.json_values import NotJson, parsed
 
 Item = Mapping[str, Any]
 
@@ -57,7 +58,7 @@ class Folder:
 
     @cached_property
     def _revision(self) -> str:
-        names = "\n".join(f"{name} {file.stat().st_mtime_ns}" for name, file in self._files.items())
+        names = "\n".join(f"{name} {_changed(file)}" for name, file in self._files.items())
         return hashlib.sha256(names.encode()).hexdigest()[:12]
 
     @property
@@ -75,13 +76,23 @@ class Folder:
         return file.read_bytes()
 
 
+def _changed(file: Path) -> int:
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def _items(file: Path) -> Iterator[tuple[str, Item]]:
-    if not file.is_file():
+    try:
+        lines = file.read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        # Without it the models have no titles and no prices, and are there all the same.
         return
-    for line in file.read_text("utf-8", errors="replace").splitlines():
+    for line in lines:
         try:
-            item: Any = json.loads(line)
-        except ValueError:
+            item: Any = parsed(line)
+        except NotJson:
             continue
         match item:
             case {"endpoint_id": str() as endpoint_id}:

@@ -1,9 +1,7 @@
 """The command line. The one place that reads the environment; what a command does is in `terminal`."""
 
 import os
-import signal
 import sys
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from fal_mcp import __version__, bundled
-from fal_mcp.cli.jobs import jobs_app, usage
+from fal_mcp.cli.jobs import jobs_app, ledger_app, usage
 from fal_mcp.cli.models import models_app, webhook_app
 from fal_mcp.cli.options import AsJson, takes
 from fal_mcp.cli.run import RunCommand, run_model
@@ -27,11 +25,10 @@ app = typer.Typer(
 )
 app.command(name="run", cls=RunCommand)(run_model)
 app.add_typer(jobs_app, name="jobs")
+app.add_typer(ledger_app, name="ledger")
 app.add_typer(models_app, name="models")
 app.add_typer(webhook_app, name="webhook")
 app.command()(usage)
-
-_FORCED_EXIT_SECONDS = 1.5
 
 
 @app.callback(invoke_without_command=True)
@@ -72,7 +69,6 @@ def _serve(http: int | None, chosen: dict[str, Any]) -> None:
     if http is None:
         from fal_mcp.server import stdio
 
-        _end_at_the_first_interrupt()
         if sys.stdin.isatty():
             typer.echo("An MCP server waits here for a host's messages; Ctrl-C ends it. Try: fal-mcp demo", err=True)
         ran(stdio.serve, settings)
@@ -154,18 +150,6 @@ def doctor(chosen: dict[str, Any], as_json: AsJson = False) -> None:
         problems.append(str(error))
     work = terminal.Examined(settings, dict(os.environ), tuple(problems), source_of_key(settings))
     raise typer.Exit(ran(terminal.run, work, as_json))
-
-
-def _end_at_the_first_interrupt() -> None:
-    """Let one Ctrl-C end the server: a thread that waits for standard input would hold it until the next line."""
-
-    def interrupt(*_: Any) -> None:
-        forced = threading.Timer(_FORCED_EXIT_SECONDS, os._exit, (130,))
-        forced.daemon = True
-        forced.start()
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, interrupt)
 
 
 def main() -> None:

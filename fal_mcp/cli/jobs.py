@@ -77,6 +77,23 @@ def cancel_job(chosen: dict[str, Any], job_id: JobId, yes: Yes = False) -> None:
     raise typer.Exit(ran(jobs.cancel, quiet(chosen), job_id, yes))
 
 
+ledger_app = typer.Typer(help="The ledger of paid work.", no_args_is_help=True)
+
+
+@ledger_app.callback()
+def ledger_commands() -> None:
+    """The ledger of paid work."""
+
+
+@ledger_app.command("accept")
+@takes("look")
+def accept_ledger(chosen: dict[str, Any]) -> None:
+    """Open the budgets again after a damaged ledger was set aside."""
+    from fal_mcp.terminal import jobs
+
+    raise typer.Exit(ran(jobs.accept, quiet(chosen)))
+
+
 @takes("look")
 def usage(
     chosen: dict[str, Any],

@@ -1,4 +1,4 @@
-"""Who may see a file on fal's CDN, and what becomes of new ones: the Platform's storage operations. Fact sheet §4.8."""
+"""Who may see a file on fal's CDN, and what becomes of new ones: the Platform's storage operations."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

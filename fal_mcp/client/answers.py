@@ -1,48 +1,57 @@
 """What fal's answers mean: its four error envelopes and status codes as one error tree. Pure.
 
-Fact sheet §12; the envelopes of §12.3, the gateway's own texts of §1.4.
+The same answer means different things to different questions: to a submit, only a well-formed refusal proves that
+nothing runs; to a result, only fal's own word that the job failed ends it. `refusal_of_paid`, `of_run` and `of_result`
+say so; `rejection` is for everything else.
 """
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
+from fal_mcp.client import hints
+from fal_mcp.client.retry import TRANSIENT
 from fal_mcp.errors import (
     FalError,
     Fault,
     GenerationFailed,
+    InputRefused,
     InvalidInput,
+    MaybeReceived,
     NotAuthorised,
     NotFound,
     OutOfCredit,
     RateLimited,
     RequestRejected,
+    ResultNotReady,
     ServiceFailed,
+    Unreachable,
 )
+from fal_mcp.json_values import NotJson, dumped, list_of, object_of, parsed, text_of
 from fal_mcp.text import clean, one_line
 
 _LONGEST_MESSAGE = 600
 _LONGEST_WAIT = 120.0
-_CREDIT = ("exhausted balance", "user is locked", "insufficient balance", "top up your balance")
-_TRANSIENT = frozenset({408, 409, 425, 429, 502, 503, 504})
-_NOT_OF_THE_ARGUMENTS = {
-    "client_cancelled": "It was cancelled. Run it again only if it is wanted after all.",
-    "content_policy_violation": "The model refused the content. Word the prompt differently.",
-    "no_media_generated": "The model produced nothing. Word the prompt differently, or set another seed.",
-    "file_download_error": "fal could not fetch a file. Give a public https URL that needs no login.",
-    "image_load_error": "A file is not a picture the model can read. Give a JPEG, PNG or WebP.",
-}
+_WORDS = frozenset({"NOT_FOUND", "ALREADY_COMPLETED"})
+"""What the queue says about a request in place of an envelope."""
+_ABOUT_THE_QUESTION = frozenset({401, 402, 403, 405, 407, 408, 409, 425, 429})
+"""Refusals of the question for a result; about the job they say nothing."""
+_CANCELLED = 499
+_STILL = "still in progress"
+_OF_A_REQUEST = frozenset(
+    {"detail", "request_id", "gateway_request_id", "response_url", "status_url", "cancel_url", "status"}
+    | {"queue_position", "logs", "metrics"}
+)
 
 
 def json_object(body: bytes) -> dict[str, Any] | None:
     """The body as a JSON object, or None where it is anything else."""
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
+        value = parsed(body.removeprefix(b"\xef\xbb\xbf"))
+    except NotJson:
         return None
-    return cast(dict[str, Any], value) if isinstance(value, dict) else None
+    return object_of(value) if is_object(value) else None
 
 
 def rejection(status: int, headers: Mapping[str, str], body: bytes) -> FalError:
@@ -52,47 +61,166 @@ def rejection(status: int, headers: Mapping[str, str], body: bytes) -> FalError:
     faults = tuple(_faults(value.get("detail")))
     kind = _kind(status, _message(value, body, status), error_type, bool(faults))
     message = "; ".join(map(str, faults)) if faults else _message(value, body, status)
-    return kind(
+    error = kind(
         message,
         status=status,
         request_id=_request_id(value, headers),
         error_type=error_type,
         retryable=_retryable(status, headers, kind),
         retry_after=retry_after(headers),
-        hint=_NOT_OF_THE_ARGUMENTS.get(error_type or ""),
+        hint=hints.of(kind, status, error_type, message),
         faults=faults,
+    )
+    error.is_fals_own = is_fals_own(body)
+    return error
+
+
+def is_object(value: object) -> bool:
+    """Whether a value is a JSON object."""
+    return isinstance(value, dict)
+
+
+def said(value: Any) -> str:
+    """What somebody else's value says, however it is made: nothing where it cannot be said."""
+    if isinstance(value, str):
+        return value
+    try:
+        return dumped(value)
+    except (RecursionError, TypeError):
+        return ""
+
+
+def is_fals_own(body: bytes) -> bool:
+    """Whether an error body has one of fal's forms, and is not the page or the JSON of something in between."""
+    value = json_object(body) or {}
+    detail, envelope = value.get("detail"), object_of(value.get("error"))
+    if isinstance(detail, str) and detail.strip():
+        return True
+    is_list = bool(list_of(detail)) and all(isinstance(entry, (dict, str)) for entry in list_of(detail))
+    return is_list or bool(text_of(envelope.get("message"))) or text_of(value.get("status")) in _WORDS
+
+
+def refusal_of_paid(status: int, headers: Mapping[str, str], body: bytes) -> FalError:
+    """What an answer outside 2xx says of a request that costs money.
+
+    A refusal only where it is proven: a status of 4xx in fal's own form, other than that of something that ran and
+    was cancelled, or an ingress that says it let nothing through. Everything else may be running.
+    """
+    if 400 <= status < 500 and status != _CANCELLED and is_fals_own(body):
+        return rejection(status, headers, body)
+    if was_not_taken(status, headers, body):
+        return Unreachable(f"fal's front door answered {status} and let nothing through.", status=status)
+    return unproven(status, headers, body)
+
+
+def of_run(status: int, headers: Mapping[str, str], body: bytes) -> FalError:
+    """The same for a run that fal holds open until the model is done: it may also say that the model failed."""
+    return _failure_of(status, headers, body) or refusal_of_paid(status, headers, body)
+
+
+def of_result(status: int, headers: Mapping[str, str], body: bytes) -> FalError:
+    """What an answer outside 2xx says of the result of a completed job: that it failed, or nothing."""
+    detail = object_of(json_object(body)).get("detail")
+    is_told = status not in _ABOUT_THE_QUESTION and _STILL not in (text_of(detail) or "").casefold()
+    if is_told and (failed := _failure_of(status, headers, body)):
+        return failed
+    # A 404 may be the app's own and may be the gateway's.
+    if is_told and 400 <= status < 500 and status != 404 and detail and is_fals_own(body):
+        return _as_failure(rejection(status, headers, body))
+    return not_ready(rejection(status, headers, body))
+
+
+def not_ready(error: FalError) -> ResultNotReady:
+    """What stands in the way of a result, as what it is: for the moment."""
+    return ResultNotReady(
+        f"The job is completed and its result could not be fetched yet: {error.message}",
+        status=error.status,
+        request_id=error.request_id,
+        retry_after=error.retry_after,
+    )
+
+
+def is_not_ready(value: Mapping[str, Any] | None) -> bool:
+    """Whether a body is fal's "still in progress", and not an output that has such words in it.
+
+    fal's has nothing else in it than what it says of a request.
+    """
+    if not value or not value.keys() <= _OF_A_REQUEST:
+        return False
+    detail = text_of(value.get("detail"))
+    if detail is not None:
+        return detail.strip().rstrip(".").casefold() == f"request is {_STILL}"
+    return value.get("status") in ("IN_QUEUE", "IN_PROGRESS") and "status_url" in value
+
+
+def unproven(status: int, headers: Mapping[str, str], body: bytes) -> MaybeReceived:
+    """An answer to a request that costs money, from which nobody can tell whether it was acted upon."""
+    return MaybeReceived(
+        f"fal's answer, {status}, does not say whether the request was taken.",
+        status=status,
+        request_id=_request_id(json_object(body) or {}, headers),
+        retry_after=retry_after(headers),
+    )
+
+
+def _failure_of(status: int, headers: Mapping[str, str], body: bytes) -> GenerationFailed | None:
+    """fal's word that the model ran and failed: an error that it names, or one about each argument."""
+    value = json_object(body) or {}
+    has_faults = any(isinstance(entry, dict) for entry in list_of(value.get("detail")))
+    is_named = bool(headers.get("x-fal-error-type")) or bool(_error_type(value, headers) and is_fals_own(body))
+    is_its_own = status >= 500 or status == _CANCELLED
+    if not (is_its_own and (is_named or has_faults or (status == _CANCELLED and is_fals_own(body)))):
+        return None
+    return _as_failure(rejection(status, headers, body))
+
+
+def _as_failure(error: FalError) -> GenerationFailed:
+    if isinstance(error, GenerationFailed):
+        return error
+    kind = InputRefused if isinstance(error, InvalidInput) else GenerationFailed
+    return kind(
+        error.message,
+        status=error.status,
+        request_id=error.request_id,
+        error_type=error.error_type,
+        retryable=error.retryable,
+        hint=error.hint,
+        faults=error.faults,
     )
 
 
 def failure(status: Mapping[str, Any]) -> GenerationFailed | None:
-    """What a COMPLETED status says went wrong, or None; fal has no status word for failure (fact sheet §2.5)."""
+    """What a COMPLETED status says went wrong, or None; fal has no status word for failure."""
     if not status.get("error"):
         return None
     error_type = status.get("error_type")
+    error_type = one_line(error_type, 80) if isinstance(error_type, str) else None
+    message = clean(said(status["error"]), _LONGEST_MESSAGE)
     return GenerationFailed(
-        clean(str(status["error"]), _LONGEST_MESSAGE),
-        request_id=status.get("request_id"),
-        error_type=error_type if isinstance(error_type, str) else None,
+        message,
+        request_id=text_of(status.get("request_id")),
+        error_type=error_type,
+        hint=hints.of(GenerationFailed, 200, error_type, message),
     )
 
 
 def is_transient(status: int, headers: Mapping[str, str]) -> bool:
     """Whether the same GET may well succeed in a moment.
 
-    A 502, 503 or 504 that names its request is the model's own answer, and final; without one it is the ingress's
-    (fact sheet §2.8).
+     A 502, 503 or 504 that names its request is the model's own answer, and final; without one it is the ingress's
+    .
     """
-    return status in _TRANSIENT and (status < 500 or "x-fal-request-id" not in headers)
+    return status in TRANSIENT and (status < 500 or "x-fal-request-id" not in headers)
 
 
 def was_not_taken(status: int, headers: Mapping[str, str], body: bytes) -> bool:
     """Whether an answer to a submit proves that nothing was started, so that it may be sent again.
 
-    True for 429, and for an ingress error: no `x-fal-request-id`, and the proxy's own page (fact sheet §2.8). A 502
+    True for fal's own 429, and for an ingress error: no `x-fal-request-id`, and the proxy's own page. A 502
     or 504 from the ingress may come after the request went through; only 503 says that it did not.
     """
     if status == 429:
-        return True
+        return is_fals_own(body)
     return status == 503 and "x-fal-request-id" not in headers and b"nginx" in body
 
 
@@ -106,16 +234,16 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
     except ValueError:
         try:
             seconds = parsedate_to_datetime(value).timestamp() - (time.time() if now is None else now)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError, OSError):
             return None
     return min(max(seconds, 0.0), _LONGEST_WAIT) if seconds == seconds else None
 
 
 def _kind(status: int, message: str, error_type: str | None, has_faults: bool) -> type[FalError]:
-    if status == 402 or (status in {401, 403} and any(words in message.casefold() for words in _CREDIT)):
+    if status in {401, 402, 403} and hints.is_about_credit(status, message):
         return OutOfCredit
     match status:
-        case 401 | 403:
+        case 401 | 402 | 403:
             return NotAuthorised
         case 404:
             return NotFound
@@ -135,7 +263,7 @@ def _kind(status: int, message: str, error_type: str | None, has_faults: bool) -
 
 def _message(value: Mapping[str, Any], body: bytes, status: int) -> str:
     envelope = value.get("error")
-    nested = cast(dict[str, Any], envelope).get("message") if isinstance(envelope, dict) else envelope
+    nested = object_of(envelope).get("message") if is_object(envelope) else envelope
     for text in (value.get("detail"), nested, value.get("message"), value.get("status")):
         if isinstance(text, str) and text.strip():
             return clean(text, _LONGEST_MESSAGE)
@@ -145,53 +273,49 @@ def _message(value: Mapping[str, Any], body: bytes, status: int) -> str:
 
 
 def _faults(detail: Any) -> Iterator[Fault]:
-    for entry in cast(list[Any], detail) if isinstance(detail, list) else []:
-        if isinstance(entry, dict):
-            item = cast(dict[str, Any], entry)
+    for entry in list_of(detail):
+        if is_object(entry):
+            item = object_of(entry)
             yield Fault(_path(item.get("loc")), _fault_message(item))
         elif isinstance(entry, str):
             yield Fault("$", clean(entry, 300))
 
 
 def _fault_message(item: Mapping[str, Any]) -> str:
-    message = clean(str(item.get("msg") or item.get("type") or "refused"), 300)
-    context = item.get("ctx")
-    if not isinstance(context, dict):
-        return message
-    facts = [f"{key}: {value}" for key, value in cast(dict[str, Any], context).items() if _is_plain(value)]
+    message = clean(said(item.get("msg") or item.get("type") or "refused"), 300)
+    context = object_of(item.get("ctx"))
+    facts = [f"{key}: {value}" for key, value in context.items() if _is_plain(value)]
     return f"{message} ({one_line(', '.join(facts), 200)})" if facts else message
 
 
 def _is_plain(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(_is_plain(item) for item in cast(list[Any], value))
-    return isinstance(value, (str, int, float))
+    return all(
+        isinstance(item, (str, int, float)) for item in (cast(list[Any], value) if isinstance(value, list) else [value])
+    )
 
 
 def _path(location: Any) -> str:
-    steps = cast(list[Any], location) if isinstance(location, list) else []
+    steps = list_of(location)
     inner = steps[1:] if steps[:1] in (["body"], ["query"], ["path"]) else steps
-    return "$" + "".join(f"[{step}]" if isinstance(step, int) else f".{one_line(str(step), 80)}" for step in inner)
+    return "$" + "".join(f"[{step}]" if isinstance(step, int) else f".{one_line(said(step), 80)}" for step in inner)
 
 
 def _error_type(value: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
-    envelope, detail = value.get("error"), value.get("detail")
-    nested = cast(dict[str, Any], envelope).get("type") if isinstance(envelope, dict) else None
-    first = cast(list[Any], detail)[0] if isinstance(detail, list) and detail else None
-    of_fault = cast(dict[str, Any], first).get("type") if isinstance(first, dict) else None
-    for found in (value.get("error_type"), headers.get("x-fal-error-type"), nested, of_fault):
-        if isinstance(found, str):
-            return one_line(found, 80)
+    nested = object_of(value.get("error")).get("type")
+    of_fault = next((object_of(entry).get("type") for entry in list_of(value.get("detail"))), None)
+    for name in (value.get("error_type"), headers.get("x-fal-error-type"), nested, of_fault):
+        if isinstance(name, str) and name.strip():
+            return one_line(name, 80)
     return None
 
 
 def _request_id(value: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
-    found = value.get("request_id") or headers.get("x-fal-request-id")
-    return one_line(found, 80) if isinstance(found, str) else None
+    named = value.get("request_id") or headers.get("x-fal-request-id")
+    return one_line(named, 80) if isinstance(named, str) else None
 
 
 def _retryable(status: int, headers: Mapping[str, str], kind: type[FalError]) -> bool:
-    told = headers.get("x-fal-retryable") or headers.get("x-fal-needs-retry")
-    if told is not None:
-        return told.strip().casefold() in {"true", "1"}
+    word = headers.get("x-fal-retryable") or headers.get("x-fal-needs-retry")
+    if word is not None:
+        return word.strip().casefold() in {"true", "1"}
     return kind.retryable or is_transient(status, headers)

@@ -1,17 +1,17 @@
-"""The files that the account's serverless apps share: one out, one in, never held whole. Fact sheet §8."""
+"""The files that the account's serverless apps share: one out, one in, never held whole."""
 
+import math
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from urllib.parse import quote
 
-import httpx
-
-from fal_mcp.client.http import Http
+from fal_mcp.client.http import UPLOAD_TIMEOUT, Http
+from fal_mcp.client.retry import NEVER
 from fal_mcp.client.storage import Tell, Upload, chunks
 from fal_mcp.config import Hosts
 from fal_mcp.errors import MaybeReceived
 
-_CHUNK = 256 * 1024
 _FIELD = "file_upload"
 _LOOK = "It was not sent again. list_app_files shows whether it is there."
 
@@ -31,9 +31,11 @@ class AppFiles:
             FalError: it could not be had, or broke off.
         """
         self._http.need_key()
-        async with self._http.stream(f"{self._base}{path}", {}, accept="application/octet-stream") as response:
-            async for chunk in response.aiter_bytes(_CHUNK):
-                await take(chunk)
+        headers = {"accept": "application/octet-stream"}
+        async with self._http.stream("GET", f"{self._base}{path}", headers=headers) as incoming:
+            async with aclosing(incoming.pieces()) as pieces:
+                async for piece in pieces:
+                    await take(piece)
 
     async def put(self, path: str, query: Sequence[tuple[str, str]], upload: Upload, tell: Tell) -> None:
         """Store a file. `tell` hears bytes sent and bytes in all.
@@ -49,9 +51,18 @@ class AppFiles:
             "content-type": f"multipart/form-data; boundary={boundary}",
             "content-length": str(len(head) + upload.size + len(tail)),
         }
-        params = httpx.QueryParams(list(query))
         try:
-            await self._http.post_content(f"{self._base}{path}", _form(head, upload, tail, tell), headers, params)
+            await self._http.request(
+                "POST",
+                f"{self._base}{path}",
+                retry=NEVER,
+                params=list(query),
+                headers=headers,
+                content=lambda: _form(head, upload, tail, tell),
+                silence=UPLOAD_TIMEOUT,
+                changes=True,
+                longest=math.inf,
+            )
         except MaybeReceived as error:
             error.hint = _LOOK
             raise

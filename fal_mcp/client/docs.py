@@ -2,12 +2,12 @@
 
 import anyio
 
+from fal_mcp.client.body import SMALL
 from fal_mcp.client.http import Http
 from fal_mcp.config import Hosts
 from fal_mcp.errors import ServiceFailed, Unreachable
 
 _TOOL = "search_fal"
-"""Fact sheet §0.1."""
 _LONGEST = 30.0
 
 
@@ -47,4 +47,4 @@ class Docs:
         Raises:
             NotFound: it has none.
         """
-        return (await self._http.get(f"{self._hosts.www}/models/{endpoint_id}/llms.txt")).text
+        return (await self._http.get(f"{self._hosts.www}/models/{endpoint_id}/llms.txt", most=SMALL)).text

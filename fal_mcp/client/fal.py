@@ -15,12 +15,14 @@ from fal_mcp.client.models import Models
 from fal_mcp.client.platform import Platform
 from fal_mcp.client.queue import Queue
 from fal_mcp.client.requests import Requests
+from fal_mcp.client.retry import Clock
 from fal_mcp.client.run import Run
 from fal_mcp.client.serverless_secrets import ServerlessSecrets
 from fal_mcp.client.storage import Storage
 from fal_mcp.client.stream import Stream
 from fal_mcp.client.webhooks import Webhooks
 from fal_mcp.config import Settings
+from fal_mcp.text import hide
 
 if TYPE_CHECKING:
     from fal_mcp.client.realtime import Realtime
@@ -29,9 +31,13 @@ if TYPE_CHECKING:
 class Fal:
     """What a call may ask of fal. Use as an async context manager."""
 
-    def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None, clock: Clock | None = None
+    ) -> None:
         self._hosts = settings.hosts
-        self._http = Http(settings.hosts, settings.key, transport, settings.admin_key)
+        hide(settings.key)
+        hide(settings.admin_key)
+        self._http = Http(settings.hosts, settings.key, transport, settings.admin_key, clock, settings.wait)
         self.queue = Queue(self._http, settings.hosts)
         self.run = Run(self._http, settings.hosts)
         self.models = Models(self._http, settings.hosts)

@@ -1,15 +1,16 @@
-"""What goes over a realtime connection: inputs as msgpack, answers as msgpack or JSON. Pure. Fact sheet §3.3.
+"""What goes over a realtime connection: inputs as msgpack, answers as msgpack or JSON. Pure.
 
 A frame is somebody else's: how long, how deep and how full it may be is bounded before it is believed.
 """
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import msgpack  # pyright: ignore[reportMissingTypeStubs]
 
+from fal_mcp.client.inputs import as_json
 from fal_mcp.errors import FalError, GenerationFailed, InvalidInput, NotAuthorised, ServiceFailed
+from fal_mcp.json_values import parsed
 from fal_mcp.text import clean, one_line
 
 LARGEST = 64 * 1024 * 1024
@@ -29,8 +30,8 @@ def packed(arguments: Mapping[str, Any]) -> bytes:
     Raises:
         InvalidInput: it is not JSON, or too large.
     """
+    as_json(arguments)
     try:
-        json.dumps(arguments, allow_nan=False)
         frame = cast(bytes, cast(Any, msgpack).packb(dict(arguments)))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidInput(f"The input cannot be sent: {one_line(str(error), 200)}.") from error
@@ -74,7 +75,7 @@ def _unpacked(frame: bytes | str) -> Any:
     if isinstance(frame, str) and len(frame) > _LONGEST_TEXT:
         raise ServiceFailed(f"A text frame of fal's is longer than {_LONGEST_TEXT} characters.", retryable=False)
     try:
-        return json.loads(frame) if isinstance(frame, str) else _from_msgpack(frame)
+        return parsed(frame) if isinstance(frame, str) else _from_msgpack(frame)
     except (ValueError, RecursionError, msgpack.UnpackException) as error:
         kind = "JSON" if isinstance(frame, str) else "msgpack"
         raise ServiceFailed(f"A frame of fal's cannot be read as {kind}.", retryable=False) from error
@@ -98,6 +99,15 @@ def _from_msgpack(frame: bytes) -> Any:
 
 def _extension(code: int, content: bytes) -> bytes:
     return content
+
+
+def masked(value: Any, mask: Callable[[str], str]) -> Any:
+    """An answer with every text in it as `mask` has it."""
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, dict):
+        return {mask(str(key)): masked(item, mask) for key, item in cast(dict[Any, Any], value).items()}
+    return [masked(item, mask) for item in cast(list[Any], value)] if isinstance(value, list) else value
 
 
 def _plain(value: Any, depth: int) -> Any:

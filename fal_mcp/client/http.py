@@ -1,41 +1,100 @@
-"""One connection pool to fal: the key, retries, and answers turned into errors.
+"""One connection pool to fal: the key, retrying, and answers turned into errors.
 
-The key goes to fal's own hosts and nowhere else; redirects are not followed, so it cannot be carried off.
+The key goes to fal's own hosts and nowhere else; redirects are not followed, so it cannot be carried off. In whatever
+fal says, the key is masked before anybody reads it.
 """
 
-import random
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any, Literal
 
 import anyio
 import httpx
 
 from fal_mcp import __version__
-from fal_mcp.client import answers
+from fal_mcp.addresses import host_of, parts_of
+from fal_mcp.client import answers, body
+from fal_mcp.client.door import door, made_client, made_tls
+from fal_mcp.client.inputs import as_json
+from fal_mcp.client.retry import ALWAYS, IF_NOT_RECEIVED, Clock, Retry
 from fal_mcp.config import Hosts
 from fal_mcp.errors import FalError, Fault, MaybeReceived, NotAuthorised, ServiceFailed, Unreachable
 
-TRIES = 6
-_FIRST_PAUSE = 0.25
-_LONGEST_PAUSE = 10.0
 _TIMEOUT = httpx.Timeout(60.0, connect=15.0, pool=None)
-_UPLOAD_TIMEOUT = httpx.Timeout(300.0, connect=15.0, pool=None)
-_STREAM_SILENCE = 60.0
+UPLOAD_TIMEOUT = httpx.Timeout(300.0, connect=15.0, pool=None)
+"""An upload's last bytes may be on their way for long before its host says anything."""
+STREAM_TIMEOUT = httpx.Timeout(60.0, connect=15.0, pool=None)
 """fal's streams carry a comment every few seconds; a minute of nothing is a dead connection."""
-_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30.0)
-_BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+LONGEST = 600.0
+"""Seconds from a request to the end of its answer; a host that sends a byte a minute ends here."""
+_LONGEST_GOODBYE = 5.0
+_SHORTEST_PATIENCE = 2.0
+_SHORTEST_SECRET = 8
+"""Shorter ones are no keys of fal's, and would be found in the middle of words."""
+_MASK = "<key>"
+_PACKING = (b"content-encoding", b"content-length", b"transfer-encoding")
 NO_KEY = "This call needs a fal API key, and the server was started without one."
 NO_ADMIN_KEY = "This call needs a key of scope ADMIN, and the server was started without one."
 ADMIN_HINT = (
     "Create a key of scope ADMIN at https://fal.ai/dashboard/keys and set it as FAL_ADMIN_KEY where this server is "
     "configured."
 )
+Key = Literal["none", "own", "admin"]
+Judge = Callable[[int, Mapping[str, str], bytes], FalError]
+"""What an answer outside 2xx stands for, given the question that was asked."""
+
+
+class Incoming:
+    """An answer whose body has not come yet."""
+
+    def __init__(self, response: httpx.Response, masked: Callable[[str], str], changes: bool) -> None:
+        self._response = response
+        self._changes = changes
+        self.status_code = response.status_code
+        self.headers = response.headers
+        self.masked = masked
+        """Takes the key out of a text."""
+
+    async def pieces(self) -> AsyncGenerator[bytes]:
+        """The body, unpacked, as it comes.
+
+        Raises:
+            Unreachable: it broke off; where the request changes something, `MaybeReceived`.
+        """
+        unpacked = body.pieces(self._response)
+        try:
+            while (piece := await self._next(unpacked)) is not None:
+                yield piece
+        finally:
+            await unpacked.aclose()
+
+    async def whole(self, most: int) -> bytes:
+        """All of the body.
+
+        Raises:
+            TooLarge: it is larger than `most` bytes.
+            Unreachable: as for `pieces`.
+        """
+        try:
+            return await body.whole(self._response, most)
+        except MaybeReceived as error:
+            raise _lost(error, self._changes) from error
+
+    async def _next(self, unpacked: AsyncGenerator[bytes]) -> bytes | None:
+        try:
+            return await anext(unpacked, None)
+        except MaybeReceived as error:
+            raise _lost(error, self._changes) from error
 
 
 class Http:
-    """Requests to fal. Use as an async context manager; `transport` takes the network's place in tests."""
+    """Requests to fal. Use as an async context manager; `transport` takes the network's place in tests.
+
+    Connections are made when they are needed, so that what this machine's surroundings have against them is told to
+    who asks, and hinders nothing else.
+    """
 
     def __init__(
         self,
@@ -43,27 +102,40 @@ class Http:
         key: str | None,
         transport: httpx.AsyncBaseTransport | None = None,
         admin_key: str | None = None,
+        clock: Clock | None = None,
+        patience: float = ALWAYS.longest,
     ) -> None:
         self._hosts = hosts
         self._key = key
         self.admin_key = admin_key
-        # A context made once costs less than one per client; it honours SSL_CERT_FILE and SSL_CERT_DIR.
-        self.tls = _tls() if hosts.queue.startswith("https") else None
-        self._client = httpx.AsyncClient(
-            transport=transport,
-            timeout=_TIMEOUT,
-            limits=_LIMITS,
-            follow_redirects=False,
-            headers={"user-agent": f"fal-mcp/{__version__}", "accept": "application/json"},
-            verify=self.tls or False,
-        )
+        self.clock = clock or Clock()
+        # Whoever waits for an answer waits no longer than for a job.
+        self._always = replace(ALWAYS, longest=min(ALWAYS.longest, max(patience, _SHORTEST_PATIENCE)))
+        self._transport = transport
+        self._client: httpx.AsyncClient | None = None
+        self._tls: ssl.SSLContext | None = None
+        self._secrets = tuple(_secrets(key, admin_key))
 
     async def __aenter__(self) -> "Http":
-        await self._client.__aenter__()
         return self
 
     async def __aexit__(self, *exc: Any) -> None:
-        await self._client.__aexit__(*exc)
+        client, self._client = self._client, None
+        if client is not None:
+            with anyio.move_on_after(_LONGEST_GOODBYE, shield=True), suppress(Exception):
+                await client.aclose()
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """Whom connections trust; None where fal's stand-in is spoken to in the clear.
+
+        Raises:
+            Unreachable: this machine's certificates cannot be read.
+        """
+        if self._tls is None and self._hosts.queue.startswith("https"):
+            # Made once for all connections: reading a machine's certificates takes 20 ms.
+            self._tls = made_tls()
+        return self._tls
 
     def need_key(self) -> None:
         """Refuse, before anything is sent, what cannot be done without a key.
@@ -74,91 +146,48 @@ class Http:
         if self._key is None:
             raise NotAuthorised(NO_KEY)
 
+    def is_fals(self, url: str) -> bool:
+        """Whether the key may go to `url`; no text is too strange to be asked about."""
+        try:
+            return parts_of(url) is not None and bool(httpx.URL(url).host) and self._hosts.takes_the_key(url)
+        except (httpx.InvalidURL, ValueError):
+            return False
+
+    def masked(self, text: str) -> str:
+        """`text` without the keys."""
+        for secret in self._secrets:
+            text = text.replace(secret, _MASK)
+        return text
+
+    def holds_a_key(self, content: bytes | str) -> bool:
+        """Whether a key stands in it."""
+        text = content if isinstance(content, str) else content.decode("latin-1")
+        return any(secret in text for secret in self._secrets)
+
     async def get(
-        self, url: str, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
+        self,
+        url: str,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        most: int = body.LARGEST,
     ) -> httpx.Response:
-        """GET, again when the answer is lost or transient, at most six times. "Not modified" is an answer.
-
-        Raises:
-            FalError: whatever the last answer stands for.
-        """
-        return await self._again("GET", url, params=params, headers=headers)
-
-    async def send_bare(
-        self, method: str, url: str, content: bytes | AsyncIterable[bytes], headers: Mapping[str, str]
-    ) -> httpx.Response:
-        """Send bytes to an address that is its own permission: never with the key, and once.
-
-        Raises:
-            Unreachable: the connection broke.
-            FalError: what the answer stands for.
-        """
-        try:
-            response = await self._client.request(
-                method, url, content=content, headers=dict(headers), timeout=_UPLOAD_TIMEOUT
-            )
-        except httpx.TransportError as error:
-            raise Unreachable(f"The connection to {_host(url)} broke.") from error
-        if not response.is_success:
-            raise self._rejection(response, response.content)
-        return response
-
-    async def post_content(
-        self, url: str, content: AsyncIterable[bytes], headers: Mapping[str, str], params: Mapping[str, str]
-    ) -> httpx.Response:
-        """POST bytes as they are read, with the key; never repeated.
-
-        Raises:
-            Unreachable: nothing was sent.
-            MaybeReceived: the answer was lost.
-            FalError: what the answer stands for.
-        """
-        whole = self._headers(url, headers)
-        try:
-            response = await self._client.post(
-                url, content=content, headers=whole, params=params, timeout=_UPLOAD_TIMEOUT
-            )
-        except _BEFORE_SENDING as error:
-            raise Unreachable(f"fal could not be reached at {_host(url)}.") from error
-        except httpx.TransportError as error:
-            raise MaybeReceived(f"The connection to {_host(url)} broke before fal answered.") from error
-        if not response.is_success:
-            raise self._rejection(response, response.content)
-        return response
-
-    @asynccontextmanager
-    async def opened(self, url: str, headers: Mapping[str, str]) -> AsyncGenerator[httpx.Response]:
-        """An open answer to a GET without the key; not repeated here.
-
-        Raises:
-            Unreachable: the connection broke, then or later.
-            FalError: what the answer stands for.
-        """
-        try:
-            async with self._client.stream("GET", url, headers=dict(headers)) as response:
-                if not response.is_success:
-                    raise self._rejection(response, await response.aread())
-                yield response
-        except httpx.TransportError as error:
-            raise Unreachable(f"The connection to {_host(url)} broke.") from error
+        """GET, again when the answer is lost or transient. "Not modified" is an answer."""
+        return await self.request("GET", url, retry=ALWAYS, params=params, headers=headers, most=most)
 
     async def ask(
         self,
         url: str,
-        body: Any,
+        content: Any,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """A POST that changes nothing and costs nothing, repeated like `get`.
+        """A POST that changes nothing and costs nothing, repeated like `get`."""
+        return await self.request("POST", url, retry=ALWAYS, params=params, headers=headers, json=content)
 
-        Raises:
-            FalError: whatever the last answer stands for.
-        """
-        return await self._again("POST", url, params=params, headers=headers, json=body)
-
-    async def put(self, url: str, params: Mapping[str, str] | None = None, body: Any = None) -> httpx.Response:
+    async def put(self, url: str, params: Mapping[str, str] | None = None, content: Any = None) -> httpx.Response:
         """An idempotent PUT, repeated like `get`."""
-        return await self._again("PUT", url, params=params, json=body)
+        return await self.request("PUT", url, retry=ALWAYS, params=params, json=content)
 
     async def send(
         self,
@@ -176,169 +205,224 @@ class Http:
 
         Raises:
             NotAuthorised: there is no such key.
-            MaybeReceived: it is not repeatable, was sent, and the answer was lost.
+            MaybeReceived: it changes something, was sent, and the answer was lost.
             FalError: whatever the last answer stands for.
         """
         key = self.admin_key if as_admin else self._key
         if key is None:
             raise NotAuthorised(NO_ADMIN_KEY, hint=ADMIN_HINT) if as_admin else NotAuthorised(NO_KEY)
-        request = {"params": list(query), "json": body}
-        with_key = {**(headers or {}), "authorization": f"Key {key}"}
-        if is_repeatable:
-            return await self._again(method, url, headers=with_key, changes=method != "GET", **request)
-        return await self._once(method, url, headers=with_key, **request)
+        return await self.request(
+            method,
+            url,
+            retry=ALWAYS if is_repeatable else IF_NOT_RECEIVED,
+            key="admin" if as_admin else "own",
+            params=list(query),
+            headers=headers,
+            json=body,
+            changes=method != "GET",
+        )
 
-    async def post_once(
+    async def request(
         self,
+        method: str,
         url: str,
-        body: Any,
+        *,
+        retry: Retry,
+        key: Key = "own",
+        params: Any = None,
         headers: Mapping[str, str] | None = None,
-        params: Mapping[str, str] | None = None,
+        json: Any = None,
+        content: Callable[[], bytes | AsyncIterable[bytes]] | None = None,
+        silence: httpx.Timeout = _TIMEOUT,
+        most: int = body.LARGEST,
+        changes: bool = False,
+        judge: Judge = answers.rejection,
+        longest: float = LONGEST,
     ) -> httpx.Response:
-        """POST something that costs money: again only when it cannot have been received.
+        """Send a request, again as `retry` says, and return its whole answer, unpacked and at most `most` bytes long.
+
+        `content` is asked for the bytes anew at every try. Where it `changes` something, an answer that was lost or
+        cannot be read leaves open whether it was acted upon.
 
         Raises:
-            MaybeReceived: it was sent and the answer lost.
-            FalError: whatever the last answer stands for.
+            Unreachable: there was no answer; where it changes something, nothing was sent.
+            MaybeReceived: it changes something, was sent, and no answer proves that it was refused.
+            TooLarge: the answer is; never where it changes something.
+            FalError: what the last answer stands for, as `judge` has it.
         """
-        return await self._once("POST", url, params=params, headers=headers, json=body)
-
-    async def _once(
-        self, method: str, url: str, *, headers: Mapping[str, str] | None, **request: Any
-    ) -> httpx.Response:
-        for attempt in range(TRIES):
+        retry = self._always if retry is ALWAYS else retry
+        began, attempt, was_sent, data = self.clock.now(), 0, False, as_json(json)
+        while True:
             try:
-                response = await self._client.request(method, url, headers=self._headers(url, headers), **request)
-            except _BEFORE_SENDING as error:
-                if attempt == TRIES - 1:
-                    raise Unreachable(f"fal could not be reached at {_host(url)}.") from error
-                await anyio.sleep(pause(attempt))
-                continue
-            except httpx.TransportError as error:
-                raise MaybeReceived(f"The connection to {_host(url)} broke before fal answered.") from error
-            if response.is_success:
-                return response
-            if attempt == TRIES - 1 or not answers.was_not_taken(
-                response.status_code, response.headers, response.content
-            ):
-                raise self._rejection(response, response.content)
-            await anyio.sleep(pause(attempt, answers.retry_after(response.headers)))
-        raise AssertionError("unreachable")
+                request = self._built(method, url, key, params, headers, data, content, silence)
+                response = await self._exchange(request, most, longest)
+            except Unreachable as error:
+                was_sent = was_sent or isinstance(error, MaybeReceived)
+                final, may = _lost(error, was_sent and changes), not _is_final(error, retry)
+            except body.TooLarge as error:
+                raise (MaybeReceived(error.message, status=error.status) if changes else error) from error
+            else:
+                if response.is_success or (response.status_code == 304 and method == "GET"):
+                    return response
+                final, may = self._judged(response, judge), _is_worth_another(response, retry)
+            pause = retry.pause(attempt, self.clock.now() - began, final.retry_after) if may else None
+            if pause is None:
+                raise final
+            await self.clock.sleep(pause)
+            attempt += 1
 
     @asynccontextmanager
     async def stream(
         self,
+        method: str,
         url: str,
-        params: Mapping[str, str],
         *,
-        method: str = "GET",
-        body: Any = None,
-        accept: str = "text/event-stream",
-    ) -> AsyncGenerator[httpx.Response]:
-        """An open answer to something that changes and costs nothing, events by default; not repeated here.
+        key: Key = "own",
+        params: Any = None,
+        headers: Mapping[str, str] | None = None,
+        json: Any = None,
+        changes: bool = False,
+        judge: Judge = answers.rejection,
+    ) -> AsyncGenerator[Incoming]:
+        """An open answer, sent for once.
 
         Raises:
-            FalError: fal refused it.
-            Unreachable: it broke, then or later.
+            Unreachable: there was no answer; where it changes something, nothing was sent.
+            MaybeReceived: it changes something, was sent, and there was no answer.
+            FalError: what the answer stands for, as `judge` has it.
         """
-        headers = self._headers(url, {"accept": accept})
-        timeout = httpx.Timeout(_STREAM_SILENCE, connect=15.0, pool=None)
+        request = self._built(method, url, key, params, headers, as_json(json), None, STREAM_TIMEOUT)
         try:
-            async with self._client.stream(
-                method, url, params=params, json=body, headers=headers, timeout=timeout
-            ) as response:
-                if not response.is_success:
-                    raise self._rejection(response, await response.aread())
-                yield response
-        except httpx.TransportError as error:
-            raise Unreachable(f"The connection to {_host(url)} broke.") from error
-
-    @asynccontextmanager
-    async def posted(self, url: str, body: Any) -> AsyncGenerator[httpx.Response]:
-        """An open answer to a POST that costs money; never repeated.
-
-        Raises:
-            MaybeReceived: it was sent, and there was no answer.
-            Unreachable: the answer broke off.
-            FalError: what the answer stands for.
-        """
-        headers = self._headers(url, {"accept": "text/event-stream"})
-        has_answer = False
+            response = await self._answered(request)
+        except Unreachable as error:
+            raise _lost(error, changes) from error
         try:
-            async with self._client.stream("POST", url, json=body, headers=headers) as response:
-                has_answer = True
-                if not response.is_success:
-                    raise self._rejection(response, await response.aread())
-                yield response
-        except _BEFORE_SENDING as error:
-            raise Unreachable(f"fal could not be reached at {_host(url)}.") from error
-        except httpx.TransportError as error:
-            kind = Unreachable if has_answer else MaybeReceived
-            raise kind(f"The connection to {_host(url)} broke.") from error
+            if not response.is_success:
+                raise self._judged(await self._whole(response, body.SMALL), judge)
+            yield Incoming(response, self.masked, changes)
+        finally:
+            await _closed(response)
 
-    async def _again(
-        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, changes: bool = False, **request: Any
-    ) -> httpx.Response:
-        """Repeated; where it `changes` something and no answer came, whether it was done is not known."""
-        was_sent = False
-        for attempt in range(TRIES):
-            last = attempt == TRIES - 1
+    def _built(
+        self,
+        method: str,
+        url: str,
+        key: Key,
+        params: Any,
+        headers: Mapping[str, str] | None,
+        data: bytes | None,
+        content: Callable[[], bytes | AsyncIterable[bytes]] | None,
+        silence: httpx.Timeout,
+    ) -> httpx.Request:
+        client = self._pool()
+        with door(url, is_sent=False):
+            return client.build_request(
+                method,
+                url,
+                params=params,
+                headers=self._headers(url, key, headers, data is not None),
+                content=content() if content else data,
+                timeout=silence,
+            )
+
+    async def _exchange(self, request: httpx.Request, most: int, longest: float) -> httpx.Response:
+        with door(str(request.url)), anyio.fail_after(longest):
+            response = await self._answered(request)
             try:
-                response = await self._client.request(method, url, headers=self._headers(url, headers), **request)
-            except httpx.TransportError as error:
-                was_sent = was_sent or not isinstance(error, _BEFORE_SENDING)
-                if last:
-                    kind = MaybeReceived if was_sent and changes else Unreachable
-                    raise kind(f"fal could not be reached at {_host(url)}.") from error
-                await anyio.sleep(pause(attempt))
-                continue
-            if response.is_success or response.status_code == 304:
-                return response
-            if last or not answers.is_transient(response.status_code, response.headers):
-                raise self._rejection(response, response.content)
-            await anyio.sleep(pause(attempt, answers.retry_after(response.headers)))
-        raise AssertionError("unreachable")
+                return await self._whole(response, most if response.is_success else body.SMALL)
+            except Unreachable as error:
+                error.request_id = error.request_id or self._request_id(response)
+                error.status = response.status_code
+                raise
+            finally:
+                await _closed(response)
 
-    def _headers(self, url: str, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        headers = dict(more or {})
-        if not self._hosts.takes_the_key(url):
-            headers.pop("authorization", None)
-        elif self._key is not None:
-            headers.setdefault("authorization", f"Key {self._key}")
+    async def _answered(self, request: httpx.Request) -> httpx.Response:
+        client = self._pool()
+        with door(str(request.url)):
+            return await client.send(request, stream=True)
+
+    async def _whole(self, response: httpx.Response, most: int) -> httpx.Response:
+        try:
+            content = await body.whole(response, most)
+        except body.TooLarge:
+            if response.is_success:
+                raise
+            content = b""
+        return self._read(response, content)
+
+    def _read(self, response: httpx.Response, content: bytes) -> httpx.Response:
+        """The same answer, whole: unpacked, and without the keys."""
+        named = [(name, self._masked(value)) for name, value in response.headers.raw if name.lower() not in _PACKING]
+        content = self._masked(content)
+        return httpx.Response(response.status_code, headers=named, content=content, request=response.request)
+
+    def _masked(self, content: bytes) -> bytes:
+        for secret in self._secrets:
+            content = content.replace(secret.encode(), _MASK.encode())
+        return content
+
+    def _pool(self) -> httpx.AsyncClient:
+        if self._client is None:
+            headers = {"user-agent": f"fal-mcp/{__version__}", "accept": "application/json"}
+            headers["accept-encoding"] = body.ACCEPTED
+            self._client = made_client(self._transport, _TIMEOUT, headers, self.tls)
+        return self._client
+
+    def _headers(self, url: str, key: Key, more: Mapping[str, str] | None, is_json: bool) -> dict[str, str]:
+        headers = {"content-type": "application/json"} if is_json else {}
+        headers.update(more or {})
+        secret = {"none": None, "own": self._key, "admin": self.admin_key}[key]
+        if secret is not None and self.is_fals(url):
+            headers["authorization"] = f"Key {secret}"
         return headers
 
-    def _rejection(self, response: httpx.Response, body: bytes) -> FalError:
-        if response.is_redirect:
+    def _judged(self, response: httpx.Response, judge: Judge) -> FalError:
+        if response.is_redirect and judge is answers.rejection:
             return ServiceFailed(
-                f"{_host(str(response.url))} answered with a redirect, which is never followed with a key.",
+                f"{host_of(str(response.url))} answered with a redirect, which is never followed with a key.",
                 status=response.status_code,
             )
-        error = answers.rejection(response.status_code, response.headers, body)
-        error.message = self._without_keys(error.message)
+        error = judge(response.status_code, response.headers, response.content)
+        # What was masked as bytes may have been written otherwise there: with escapes, or in another encoding.
+        error.message = self.masked(error.message)
         error.args = (error.message,)
-        faults = [(self._without_keys(fault.path), self._without_keys(fault.message)) for fault in error.faults]
-        error.faults = tuple(Fault(path, message) for path, message in faults)
+        error.faults = tuple(Fault(self.masked(one.path), self.masked(one.message)) for one in error.faults)
         return error
 
-    def _without_keys(self, text: str) -> str:
-        for key in filter(None, (self._key, self.admin_key)):
-            for part in filter(None, (key, key.partition(":")[2])):
-                text = text.replace(part, "<key>")
-        return text
+    def _request_id(self, response: httpx.Response) -> str | None:
+        named = response.headers.get("x-fal-request-id")
+        return self.masked(named)[:80] if named else None
 
 
-def pause(attempt: int, asked: float | None = None) -> float:
-    """Seconds to wait after try number `attempt` (from 0): doubling from 0.25 to 10, half to one and a half of it.
-
-    What fal asked for with `Retry-After` is waited in full.
-    """
-    own = min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1.5)
-    return max(own, asked or 0.0)
-
-
-def _host(url: str) -> str:
-    return httpx.URL(url).host
+def _lost(error: Unreachable, is_open: bool) -> FalError:
+    """What a lost answer means: where nothing was changed, no more than that there was none."""
+    kind = MaybeReceived if is_open else Unreachable
+    if type(error) is kind:
+        return error
+    hint = error.hint if error.hint != type(error).hint else None
+    return kind(error.message, status=error.status, request_id=error.request_id, hint=hint)
 
 
-def _tls() -> ssl.SSLContext:
-    return httpx.create_ssl_context()
+def _is_final(error: Unreachable, retry: Retry) -> bool:
+    if not isinstance(error, MaybeReceived):
+        return not error.retryable
+    return retry.when != "always"
+
+
+def _is_worth_another(response: httpx.Response, retry: Retry) -> bool:
+    status, headers = response.status_code, response.headers
+    if retry.when == "always":
+        return status in retry.statuses and (status < 500 or "x-fal-request-id" not in headers)
+    return answers.was_not_taken(status, headers, response.content)
+
+
+async def _closed(response: httpx.Response) -> None:
+    # What goes wrong with saying goodbye says nothing about what was answered.
+    with anyio.move_on_after(_LONGEST_GOODBYE, shield=True), suppress(Exception):
+        await response.aclose()
+
+
+def _secrets(*keys: str | None) -> list[str]:
+    parts = {part for key in keys if key for part in (key, key.partition(":")[2])}
+    return sorted((part for part in parts if len(part) >= _SHORTEST_SECRET), key=len, reverse=True)

@@ -1,19 +1,18 @@
 """Fetches what models made, from fal's own media hosts and nowhere else, without the key."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 
-import httpx
-
-from fal_mcp.client.http import Http
+from fal_mcp.addresses import parts_of
+from fal_mcp.client.http import Http, Incoming
+from fal_mcp.client.retry import pause
 from fal_mcp.config import Hosts
-from fal_mcp.errors import FalError, NotFound, ServiceFailed, Unreachable
+from fal_mcp.errors import FalError, MaybeReceived, NotFound, ServiceFailed, Unreachable
 
 _TRIES = 4
-_CHUNK = 256 * 1024
 _MOST_DIGITS = 18
+# Gone on with by bytes of the file, so it has to come as it is.
+_AS_IT_IS = {"accept-encoding": "identity", "accept": "*/*"}
 
 
 class _TooLarge(Exception):
@@ -28,9 +27,9 @@ class MediaFiles:
         self._hosts = hosts
 
     def is_fals(self, url: str) -> bool:
-        """Whether `url` is on one of fal's media hosts (fact sheet §0.1, §4.7); anything else is never fetched."""
-        parts, cdn = urlsplit(url), urlsplit(self._hosts.cdn)
-        if parts.username or parts.password:
+        """Whether `url` is on one of fal's media hosts; anything else is never fetched, and none is too strange."""
+        parts, cdn = parts_of(url), parts_of(self._hosts.cdn)
+        if parts is None or cdn is None or parts.username or parts.password or not url.isprintable():
             return False
         if (parts.scheme, parts.netloc) == (cdn.scheme, cdn.netloc):
             return parts.path.startswith(f"{cdn.path}/")
@@ -63,16 +62,16 @@ class MediaFiles:
         Raises:
             FalError: it could not be had.
         """
-        if not self.is_fals(url):
-            raise ServiceFailed("That file is not on fal's hosts, and is not fetched.", retryable=False)
         content = bytearray()
-        async with self._http.opened(url, {"range": f"bytes=0-{most - 1}"}) as response:
-            async for chunk in response.aiter_bytes(_CHUNK):
-                content += chunk
-                if len(content) >= most:
-                    break
-            told = response.headers.get("content-range", "").rpartition("/")[2]
-        return bytes(content[:most]), int(told) if told.isdecimal() and len(told) <= _MOST_DIGITS else None
+        async with self._opened(url, {"range": f"bytes=0-{most - 1}"}) as incoming:
+            async with aclosing(incoming.pieces()) as pieces:
+                async for piece in pieces:
+                    content += piece
+                    if len(content) >= most:
+                        break
+            size = incoming.headers.get("content-range", "").rpartition("/")[2]
+        is_number = size.isascii() and size.isdecimal() and len(size) <= _MOST_DIGITS
+        return bytes(content[:most]), int(size) if is_number else None
 
     async def each(self, url: str, take: Callable[[bytes], Awaitable[None]]) -> None:
         """Hand the file to `take` piece by piece; gone on with where the connection broke.
@@ -83,23 +82,25 @@ class MediaFiles:
         have = 0
         for attempt in range(_TRIES):
             try:
-                async with self._opened(url, have) as response:
-                    if have and response.status_code != 206:
+                async with self._opened(url, {"range": f"bytes={have}-"} if have else {}) as incoming:
+                    if have and incoming.status_code != 206:
                         raise ServiceFailed("The file could not be gone on with where it broke off.", retryable=True)
-                    async for chunk in response.aiter_bytes(_CHUNK):
-                        await take(chunk)
-                        have += len(chunk)
+                    async with aclosing(incoming.pieces()) as pieces:
+                        async for piece in pieces:
+                            await take(piece)
+                            have += len(piece)
                 return
-            except Unreachable:
-                if attempt == _TRIES - 1:
+            except (Unreachable, ServiceFailed) as error:
+                if attempt == _TRIES - 1 or not _may_come(error):
                     raise
+            await self._http.clock.sleep(pause(attempt))
 
     async def is_gone(self, url: str) -> bool:
         """Whether fal no longer has the file. One byte is asked for; an answer that cannot be had says nothing."""
         if not self.is_fals(url):
             return False
         try:
-            async with self._http.opened(url, {"range": "bytes=0-0"}):
+            async with self._opened(url, {"range": "bytes=0-0"}):
                 return False
         except NotFound:
             return True
@@ -107,9 +108,12 @@ class MediaFiles:
             return False
 
     @asynccontextmanager
-    async def _opened(self, url: str, start: int) -> AsyncGenerator[httpx.Response]:
+    async def _opened(self, url: str, headers: Mapping[str, str]) -> AsyncGenerator[Incoming]:
         if not self.is_fals(url):
             raise ServiceFailed("That file is not on fal's hosts, and is not fetched.", retryable=False)
-        headers: dict[str, Any] = {"range": f"bytes={start}-"} if start else {}
-        async with self._http.opened(url, headers) as response:
-            yield response
+        async with self._http.stream("GET", url, key="none", headers={**_AS_IT_IS, **headers}) as incoming:
+            yield incoming
+
+
+def _may_come(error: FalError) -> bool:
+    return error.retryable or isinstance(error, MaybeReceived)

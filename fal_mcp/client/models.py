@@ -1,9 +1,9 @@
-"""fal's model catalog: pages of items with their documents, one document, prices. Fact sheet §6.2, §6.3, §7."""
+"""fal's model catalog: pages of items with their documents, one document, prices."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import anyio.to_thread
 
@@ -11,6 +11,7 @@ from fal_mcp.client import answers
 from fal_mcp.client.http import Http
 from fal_mcp.config import Hosts
 from fal_mcp.errors import NotFound, RequestRejected, ServiceFailed
+from fal_mcp.json_values import list_of, number_of, object_of, text_of
 
 PAGE = 50
 """Models on one page, each with its document: about a megabyte, parsed in one go while nothing else can run."""
@@ -78,8 +79,7 @@ class Models:
             response = await self._http.get(f"{self._hosts.api}/v1/models/pricing", params)
         except NotFound:
             return {}
-        found: Any = (answers.json_object(response.content) or {}).get("prices")
-        return dict(_prices(cast(list[Any], found) if isinstance(found, list) else []))
+        return dict(_prices(list_of((answers.json_object(response.content) or {}).get("prices"))))
 
     async def past_price(self, endpoint_id: str) -> float | None:
         """What one call of it cost this account on average, in USD; None where fal cannot say."""
@@ -90,32 +90,27 @@ class Models:
         except RequestRejected:
             return None
         answer = answers.json_object(response.content) or {}
-        cost: Any = answer.get("total_cost")
-        known = isinstance(cost, (int, float)) and cost > 0 and answer.get("currency", "USD") == "USD"
-        return float(cost) if known else None
+        cost = number_of(answer.get("total_cost"))
+        return cost if cost is not None and cost > 0 and answer.get("currency", "USD") == "USD" else None
 
 
 def _page(body: bytes, etag: str) -> Page:
     content = answers.json_object(body)
-    models: Any = content.get("models") if content else None
-    if content is None or not isinstance(models, list):
+    if content is None or not isinstance(content.get("models"), list):
         raise ServiceFailed("A page of fal's catalog is not what a page is.")
-    cursor: Any = content.get("next_cursor") if content.get("has_more") else None
-    found = tuple(one for entry in cast(list[Any], models) if (one := _listed(entry)))
-    return Page(found, cursor if isinstance(cursor, str) and cursor else None, etag)
+    cursor = text_of(content.get("next_cursor")) if content.get("has_more") else None
+    models = tuple(model for entry in list_of(content["models"]) if (model := _listed(entry)))
+    return Page(models, cursor or None, etag)
 
 
 def _listed(entry: Any) -> Listed | None:
-    if not isinstance(entry, dict):
-        return None
-    model = cast(dict[str, Any], entry)
+    model = object_of(entry)
     endpoint_id = model.get("endpoint_id")
     if not isinstance(endpoint_id, str) or not endpoint_id:
         return None
-    document: Any = model.get("openapi")
-    usable = isinstance(document, dict) and "paths" in document
+    document = object_of(model.get("openapi"))
     item = {key: value for key, value in model.items() if key in ("endpoint_id", "metadata")}
-    return Listed(endpoint_id, item, cast(dict[str, Any], document) if usable else None)
+    return Listed(endpoint_id, item, document if "paths" in document else None)
 
 
 def _prices(entries: Iterable[Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -128,5 +123,5 @@ def _prices(entries: Iterable[Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def canonical(value: Any) -> bytes:
-    """JSON with sorted keys: fal's key order changes from day to day (facts/fal-model-documents, item 4)."""
+    """JSON with sorted keys: fal's key order changes from day to day."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()

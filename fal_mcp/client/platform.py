@@ -1,26 +1,17 @@
-"""fal's Platform API: one request of it, sent with the key it needs. Fact sheet §6.1."""
+"""fal's Platform API: one request of it, sent with the key it needs."""
 
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
-import httpx_sse
 
-from fal_mcp.client import answers
+from fal_mcp.client import answers, events
+from fal_mcp.client.events import Event
 from fal_mcp.client.http import Http
 from fal_mcp.config import Hosts
 from fal_mcp.errors import ServiceFailed
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One server-sent event: its kind, `message` unless told otherwise, and what it carries."""
-
-    kind: str
-    data: str
 
 
 class Platform:
@@ -73,15 +64,13 @@ class Platform:
             Unreachable: the stream broke, then or later.
         """
         self._http.need_key()
-        params = httpx.QueryParams(list(query))
-        try:
-            async with (
-                self._http.stream(f"{self._base}{path}", params, method=method) as response,
-                aclosing(_events(response)) as found,
-            ):
+        headers = {"accept": "text/event-stream"}
+        async with self._http.stream(method, f"{self._base}{path}", params=list(query), headers=headers) as incoming:
+            kind = incoming.headers.get("content-type", "").partition(";")[0].strip().casefold()
+            if kind != "text/event-stream":
+                raise ServiceFailed("What fal gave is no stream of events.")
+            async with aclosing(events.events(incoming)) as found:
                 yield found
-        except httpx_sse.SSEError as error:
-            raise ServiceFailed("What fal gave is no stream of events.") from error
 
     async def document(self) -> Mapping[str, Any]:
         """The API's OpenAPI document as fal publishes it now. Asks for no key.
@@ -94,8 +83,3 @@ class Platform:
         if document is None or "paths" not in document:
             raise ServiceFailed("What fal gave as its Platform API's document is none.")
         return document
-
-
-async def _events(response: httpx.Response) -> AsyncGenerator[Event]:
-    async for event in httpx_sse.EventSource(response).aiter_sse():
-        yield Event(event.event, event.data)

@@ -1,89 +1,100 @@
 """fal's request queue: submit, follow, fetch, cancel.
 
-Knows nothing of MCP or of which models exist. Retrying a single request is `http`'s business; going from the stream
-to polling and back is this module's. Fact sheet §2.
+Knows nothing of MCP or of which models exist. Following is not running, and neither is fetching: no trouble with either
+says anything about the job, so both go on, slower, until fal itself says that it is over.
 """
 
-import json
+import inspect
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import anyio
-import anyio.to_thread
-import httpx_sse
+import httpx
 
-from fal_mcp.client import answers
+from fal_mcp.client import answers, body
+from fal_mcp.client.endpoint_id import Request, request_of
+from fal_mcp.client.events import Event, events
 from fal_mcp.client.http import Http
+from fal_mcp.client.outputs import output_of, raw_output, read_output, too_large_output
+from fal_mcp.client.retry import ALWAYS, IF_NOT_RECEIVED, NEVER, TRANSIENT, pause
+from fal_mcp.client.status import (
+    Completed,
+    InProgress,
+    Lines,
+    Log,
+    Queued,
+    Status,
+    UnknownWord,
+    read_status,
+    status_in,
+)
 from fal_mcp.config import Hosts
-from fal_mcp.errors import GenerationFailed, NotFound, RequestRejected, ServiceFailed, Unreachable
+from fal_mcp.errors import (
+    FalError,
+    GenerationFailed,
+    NotFound,
+    RequestRejected,
+    ResultNotReady,
+    ServiceFailed,
+)
+from fal_mcp.json_values import text_of
+
+__all__ = [
+    "Cancelled",
+    "Completed",
+    "InProgress",
+    "Log",
+    "Pace",
+    "Queue",
+    "Queued",
+    "Request",
+    "Status",
+    "Trouble",
+    "output_of",
+    "read_output",
+    "read_status",
+]
 
 FASTEST_POLL = 0.5
 """Seconds; fal is never asked more than twice a second about one request."""
 SLOWEST_POLL = 5.0
-_MOST_REMEMBERED_LINES = 2000
 _LAST_BYTES = 0.25
-_NOT_READY_TRIES = 8
-_LARGE = 1024 * 1024
-"""Bytes from which on an answer is read in a thread, so that no other call waits for it."""
-_DEEPEST = 200
+_SILENCE = 120.0
+"""Seconds without a change after which a stream that still sends signs of life is not believed and polled instead."""
+_MOST_ID = 128
+_RESULT_TRIES = 6
+_Odd = tuple[bytes, str] | None
+"""A body that is no output at first sight, and what it is called; None where it is no model's."""
+_CANCELLING = replace(ALWAYS, statuses=TRANSIENT - {409})
 
 Cancelled = Literal["requested", "already completed", "not found"]
+Trouble = Callable[[FalError], Awaitable[None] | None]
+"""Told what stands in the way of following a request, each time; the following goes on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One submitted request, with the URLs that fal gave for it; nothing builds them from parts."""
+class Pace:
+    """How a request is followed where there is trouble, in seconds.
 
-    endpoint_id: str
-    request_id: str
-    status_url: str
-    response_url: str
-    cancel_url: str
+    `slowest` is the longest pause between two questions, `Retry-After` included; `unknown_for` is how long fal has to
+    say that it does not know the request, and `unknown_times` how often, before it is believed.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class Log:
-    """One line of a model's log, as it came: not cleaned."""
-
-    message: str
-    timestamp: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """Waiting. `position` counts the requests in front, from 0; None where fal does not say."""
-
-    position: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class InProgress:
-    """Running. `logs` are the lines that were not reported before."""
-
-    logs: tuple[Log, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """Over. `seconds` is the time it ran, where fal says; `error` what went wrong, where something did."""
-
-    logs: tuple[Log, ...] = ()
-    seconds: float | None = None
-    error: GenerationFailed | None = None
-
-
-Status = Queued | InProgress | Completed
-_PassOn = Callable[[Status], Awaitable[Completed | None]]
+    slowest: float = 30.0
+    unknown_for: float = 60.0
+    unknown_times: int = 4
 
 
 class Queue:
     """The queue of one fal account."""
 
-    def __init__(self, http: Http, hosts: Hosts) -> None:
+    def __init__(self, http: Http, hosts: Hosts, pace: Pace | None = None) -> None:
         self._http = http
         self._hosts = hosts
+        self._pace = pace or Pace()
 
     async def submit(
         self,
@@ -93,208 +104,296 @@ class Queue:
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
     ) -> Request:
-        """Put a request in the queue. From here on it may cost money. Headers and query: fact sheet §2.2.
+        """Put a request in the queue. From here on it may cost money.
+
+        An answer that names the request and lacks its addresses, or names others than fal's, is enough: the addresses
+        are built in the form that fal documents.
 
         Raises:
-            NotAuthorised, OutOfCredit, NotFound, InvalidInput, RateLimited: fal refused it; nothing runs.
-            MaybeReceived: it was sent, the answer was lost, and it was not sent again.
+            RequestRejected: fal refused it, in its own form; nothing runs. The kind below it says why.
+            Unreachable: of this very kind, nothing was sent, or nothing was let through.
+            MaybeReceived: anything else. It may run, and was not sent again; `request_id` is fal's, where it named one.
         """
         self._http.need_key()
-        response = await self._http.post_once(f"{self._hosts.queue}/{endpoint_id}", arguments, headers, query)
-        return _request(endpoint_id, response.content, self._hosts)
+        response = await self._http.request(
+            "POST",
+            f"{self._hosts.queue}/{endpoint_id}",
+            retry=IF_NOT_RECEIVED,
+            params=query,
+            headers=headers,
+            json=arguments,
+            most=body.SMALL,
+            changes=True,
+            judge=answers.refusal_of_paid,
+        )
+        return self._taken(endpoint_id, response)
 
     async def status(self, request: Request) -> Status:
-        """Where the request stands, with the log lines fal still holds."""
-        response = await self._http.get(request.status_url, {"logs": "1"})
-        return _status(response.content)
+        """Where the request stands, with the log lines fal still holds.
 
-    async def follow(self, request: Request, seen: Callable[[Status], Awaitable[None]]) -> Completed:
+        Raises:
+            FalError: it could not be had.
+        """
+        response = await self._http.get(request.status_url, {"logs": "1"}, most=body.LARGEST)
+        return status_in(response.content)
+
+    async def follow(
+        self, request: Request, seen: Callable[[Status], Awaitable[None]], trouble: Trouble | None = None
+    ) -> Completed:
         """Call `seen` with every change until the request is over, each log line once; return the last.
 
-        Streams; polls where the stream is refused or breaks, from twice a second to once in five seconds.
+        Streams; polls where the stream is refused or breaks, from twice a second to once in five seconds. Whatever
+        stands in the way is told to `trouble` and waited out, more slowly each time, for as long as it lasts.
 
         Raises:
-            FalError: the status could not be had, after all retries.
+            NotFound: fal says itself, again and again for a minute, that it does not know the request.
         """
-        lines = _Lines()
-
-        async def pass_on(status: Status) -> Completed | None:
-            status = lines.only_new(status)
-            await seen(status)
-            return status if isinstance(status, Completed) else None
-
-        return await self._stream(request, pass_on) or await self._poll(request, pass_on)
+        following = _Following(self._pace, self._http.clock.now, seen, trouble)
+        return await self._by_stream(request, following) or await self._by_polls(request, following)
 
     async def result(self, request: Request) -> dict[str, Any]:
-        """The model's output.
+        """The model's output: as it is where it is an object, else wrapped as `outputs` says.
+
+        Tried a few times within some ten seconds. Only what fal says of the job in its own form ends it; an output that
+        merely looks like a refusal is an output, and a body that cannot be read is believed when it comes again.
 
         Raises:
-            InvalidInput: the model refused its arguments.
+            InputRefused: the model refused its arguments.
             GenerationFailed: the model failed, or the request was cancelled.
+            ResultNotReady: it could not be fetched; it is still at fal.
         """
-        for attempt in range(_NOT_READY_TRIES):
+        odd: list[_Odd] = []
+        attempt = 0
+        while True:
             try:
-                response = await self._http.get(request.response_url)
-            except RequestRejected as error:
-                if not _is_not_ready(error.message) or attempt == _NOT_READY_TRIES - 1:
+                return await self._fetched(request, odd)
+            except ResultNotReady as error:
+                if attempt == _RESULT_TRIES - 1:
+                    if len(odd) == _RESULT_TRIES and len(set(odd)) == 1 and odd[0] is not None:
+                        return _believed(*odd[0])
                     raise
-            else:
-                output = await read_output(response.content)
-                # Right after COMPLETED a 200 may still carry the text of "not ready" (fact sheet §2.5).
-                if not _is_not_ready(str(output.get("detail", ""))):
-                    return output
-            await anyio.sleep(FASTEST_POLL * (attempt + 1))
-        raise ServiceFailed("fal says the request is completed and does not hand out its result.")
+                asked = error.retry_after
+            await self._http.clock.sleep(pause(attempt, min(asked or 0.0, SLOWEST_POLL), SLOWEST_POLL))
+            attempt += 1
 
     async def cancel(self, request: Request) -> Cancelled:
-        """Ask fal to drop the request: at once while it waits; while it runs, if the model heeds it."""
+        """Ask fal to drop the request: at once while it waits; while it runs, if the model heeds it.
+
+        Raises:
+            FalError: fal did not say.
+        """
         try:
-            await self._http.put(request.cancel_url)
+            await self._http.request("PUT", request.cancel_url, retry=_CANCELLING, most=body.SMALL)
         except NotFound:
             return "not found"
         except RequestRejected as error:
-            if error.status == 400 and "ALREADY_COMPLETED" in error.message:
+            if error.status == 409 or (error.status == 400 and "ALREADY_COMPLETED" in error.message):
                 return "already completed"
             raise
         return "requested"
 
-    async def _stream(self, request: Request, pass_on: _PassOn) -> Completed | None:
-        """None where the stream was refused, broke, or ended before the request did."""
-        try:
-            async with self._http.stream(f"{request.status_url}/stream", {"logs": "1"}) as response:
-                events = httpx_sse.EventSource(response).aiter_sse()
-                async for event in events:
-                    if last := await pass_on(_status(event.data.encode())):
-                        # Read to its end, a stream leaves its connection to the next request.
-                        with anyio.move_on_after(_LAST_BYTES):
-                            await anext(events, None)
-                        return last
-        except (Unreachable, RequestRejected, ServiceFailed, httpx_sse.SSEError):
-            # No failure of the request; a poll will tell if the request itself is in trouble.
-            return None
+    def _taken(self, endpoint_id: str, response: httpx.Response) -> Request:
+        answer = answers.json_object(response.content) or {}
+        request_id = _id_in(answer)
+        if request_id is None:
+            raise answers.unproven(response.status_code, response.headers, response.content)
+        names = ("status_url", "response_url", "cancel_url")
+        urls = [text_of(answer.get(name)) or "" for name in names]
+        if all(map(self._http.is_fals, urls)):
+            return Request(endpoint_id, request_id, *urls)
+        return request_of(endpoint_id, request_id, self._hosts)
+
+    async def _by_stream(self, request: Request, following: "_Following") -> Completed | None:
+        """None where the stream was refused, broke, fell silent, or ended before the request did.
+
+        None of that is trouble yet: a poll will tell if the request itself is in any.
+        """
+        async with AsyncExitStack() as stack:
+            try:
+                found = await stack.enter_async_context(self._streamed(request))
+            except FalError:
+                return None
+            while (status := await _next_status(found)) is not None:
+                if last := await following.pass_on(status):
+                    # Read to its end, a stream leaves its connection to the next request.
+                    with anyio.move_on_after(_LAST_BYTES):
+                        await _next_status(found)
+                    return last
         return None
 
-    async def _poll(self, request: Request, pass_on: _PassOn) -> Completed:
-        interval = FASTEST_POLL
+    @asynccontextmanager
+    async def _streamed(self, request: Request) -> AsyncGenerator[AsyncGenerator[Event]]:
+        url, params = f"{request.status_url}/stream", {"logs": "1"}
+        async with self._http.stream("GET", url, params=params, headers=_EVENTS) as incoming:
+            async with aclosing(events(incoming)) as found:
+                yield found
+
+    async def _by_polls(self, request: Request, following: "_Following") -> Completed:
         while True:
-            if last := await pass_on(await self.status(request)):
-                return last
-            await anyio.sleep(interval * random.uniform(1.0, 1.2))
-            interval = min(interval * 1.3, SLOWEST_POLL)
+            try:
+                response = await self._http.request(
+                    "GET", request.status_url, retry=NEVER, params={"logs": "1"}, most=body.LARGEST
+                )
+                status = status_in(response.content)
+            except FalError as error:
+                wait = await following.in_trouble(error)
+                if following.is_puzzled and await self._has_ended(request):
+                    return Completed()
+            else:
+                if last := await following.pass_on(status):
+                    return last
+                wait = following.interval()
+            await self._http.clock.sleep(wait)
 
-
-class _Lines:
-    """Drops log lines seen before: polled logs are a moving window, told apart by time and text (fact sheet §2.3)."""
-
-    def __init__(self) -> None:
-        self._seen: dict[Log, None] = {}
-
-    def only_new(self, status: Status) -> Status:
-        if isinstance(status, Queued):
-            return status
-        new = tuple(line for line in dict.fromkeys(status.logs) if line not in self._seen)
-        self._seen.update(dict.fromkeys(new))
-        for line in list(self._seen)[: max(len(self._seen) - _MOST_REMEMBERED_LINES, 0)]:
-            del self._seen[line]
-        return replace(status, logs=new)
-
-
-def _status(body: bytes) -> Status:
-    status = answers.json_object(body)
-    if status is None:
-        raise ServiceFailed("fal told the status in something that is not JSON.")
-    return read_status(status)
-
-
-def read_status(status: Mapping[str, Any]) -> Status:
-    """A status body, whatever is missing from it.
-
-    Raises:
-        ServiceFailed: its status is none of fal's three words.
-    """
-    logs = tuple(_logs(status.get("logs")))
-    match status.get("status"):
-        case "IN_QUEUE":
-            position = status.get("queue_position")
-            return Queued(position if isinstance(position, int) and position >= 0 else None)
-        case "IN_PROGRESS":
-            return InProgress(logs)
-        case "COMPLETED":
-            metrics = status.get("metrics")
-            seconds: Any = cast(dict[str, Any], metrics).get("inference_time") if isinstance(metrics, dict) else None
-            return Completed(
-                logs, float(seconds) if isinstance(seconds, (int, float)) else None, answers.failure(status)
-            )
-        case other:
-            raise ServiceFailed(f"fal reports a status this server does not know: {str(other)[:40]!r}.")
-
-
-def _logs(entries: Any) -> list[Log]:
-    found: list[Log] = []
-    for entry in cast(list[Any], entries) if isinstance(entries, list) else []:
-        if isinstance(entry, dict):
-            line = cast(dict[str, Any], entry)
-            found.append(Log(str(line.get("message") or ""), str(line.get("timestamp") or "")))
-    return found
-
-
-def _request(endpoint_id: str, body: bytes, hosts: Hosts) -> Request:
-    answer = answers.json_object(body) or {}
-    urls = [answer.get(key) for key in ("request_id", "status_url", "response_url", "cancel_url")]
-    if not all(isinstance(value, str) and value for value in urls):
-        raise ServiceFailed(
-            "fal took the request and its answer names no request to follow.",
-            retryable=False,
-            hint="It may be running. Look at https://fal.ai/dashboard/requests before you repeat it.",
-        )
-    request = Request(endpoint_id, *cast(list[str], urls))
-    for url in (request.status_url, request.response_url, request.cancel_url):
-        if not hosts.takes_the_key(url):
-            raise ServiceFailed(
-                "fal's answer names an address that is not fal's, and the key is not sent there.",
-                request_id=request.request_id,
-                retryable=False,
-                hint="Nothing was sent to it. Check the address this server is pointed at.",
-            )
-    return request
-
-
-async def read_output(body: bytes) -> dict[str, Any]:
-    """As `output_of`, a large answer in a thread."""
-    return await anyio.to_thread.run_sync(output_of, body) if len(body) > _LARGE else output_of(body)
-
-
-def output_of(body: bytes) -> dict[str, Any]:
-    """A model's answer as an object; one that is nested too deep to be handled stays text, so that it is not lost.
-
-    Raises:
-        ServiceFailed: it is not JSON.
-    """
-    try:
-        value: Any = json.loads(body)
-    except RecursionError:
-        return {"output": body.decode("utf-8", "replace")}
-    except ValueError as error:
-        raise ServiceFailed("fal's answer is not JSON.") from error
-    if _is_too_deep(body, value):
-        return {"output": body.decode("utf-8", "replace")}
-    return cast(dict[str, Any], value) if isinstance(value, dict) else {"output": value}
-
-
-def _is_too_deep(body: bytes, value: Any) -> bool:
-    if body.count(b"[") + body.count(b"{") <= _DEEPEST:
-        return False
-    level: list[Any] = [value]
-    for _ in range(_DEEPEST):
-        level = [inner for outer in level for inner in _inside(outer) if isinstance(inner, (dict, list))]
-        if not level:
+    async def _has_ended(self, request: Request) -> bool:
+        """Whether fal hands out a result, or says that there will be none. For words about it that nobody knows."""
+        try:
+            await self._fetched(request, [])
+        except GenerationFailed:
+            return True
+        except FalError:
             return False
-    return True
+        return True
+
+    async def _fetched(self, request: Request, odd: list[_Odd]) -> dict[str, Any]:
+        # A second time it is asked for unpacked: what packs it may be what is broken.
+        headers = {"accept-encoding": "identity"} if odd else None
+        try:
+            response = await self._http.request(
+                "GET", request.response_url, retry=NEVER, headers=headers, judge=answers.of_result
+            )
+        except GenerationFailed:
+            raise
+        except body.TooLarge:
+            return too_large_output(request.response_url, body.LARGEST)
+        except ResultNotReady as error:
+            raise (await self._failure(request, error) or error) from error
+        except FalError as error:
+            odd.append(None)
+            raise answers.not_ready(error) from error
+        return await _output(response, odd)
+
+    async def _failure(self, request: Request, error: ResultNotReady) -> GenerationFailed | None:
+        """What the status says of a result that is refused in words that may be the model's or anybody's."""
+        if error.status is None or (error.status < 500 and error.status != 404):
+            return None
+        try:
+            response = await self._http.request("GET", request.status_url, retry=NEVER, most=body.LARGEST)
+            status = status_in(response.content)
+        except FalError:
+            return None
+        return status.error if isinstance(status, Completed) else None
 
 
-def _inside(value: Any) -> Iterable[Any]:
-    return cast(dict[str, Any], value).values() if isinstance(value, dict) else cast(list[Any], value)
+class _Following:
+    """What is known while one request is followed: the lines that were told, and how long there has been trouble."""
+
+    def __init__(
+        self,
+        pace: Pace,
+        now: Callable[[], float],
+        seen: Callable[[Status], Awaitable[None]],
+        trouble: Trouble | None,
+    ) -> None:
+        self._pace = pace
+        self._now = now
+        self._seen = seen
+        self._trouble = trouble
+        self._lines = Lines()
+        self._interval = FASTEST_POLL
+        self._troubles = 0
+        self._unknown: list[float] = []
+        self._puzzles = 0
+
+    @property
+    def is_puzzled(self) -> bool:
+        """Whether fal has said several times in a row what nobody knows the meaning of."""
+        return self._puzzles >= self._pace.unknown_times
+
+    async def pass_on(self, status: Status) -> Completed | None:
+        """Tell a status; the same where it is the last."""
+        self._troubles, self._puzzles = 0, 0
+        self._unknown.clear()
+        status = self._lines.only_new(status)
+        await self._seen(status)
+        return status if isinstance(status, Completed) else None
+
+    async def in_trouble(self, error: FalError) -> float:
+        """Tell a trouble; the seconds to wait.
+
+        Raises:
+            NotFound: fal has said for long enough that it does not know the request.
+        """
+        self._puzzles = self._puzzles + 1 if isinstance(error, UnknownWord) else 0
+        if self._is_unknown(error):
+            raise error
+        if self._trouble is not None and inspect.isawaitable(heard := self._trouble(error)):
+            await heard
+        self._troubles += 1
+        asked = min(error.retry_after or 0.0, self._pace.slowest)
+        return max(FASTEST_POLL, pause(self._troubles, asked, self._pace.slowest / 1.5))
+
+    def interval(self) -> float:
+        """The seconds until the next poll where all is well."""
+        seconds = self._interval * random.uniform(1.0, 1.2)
+        self._interval = min(self._interval * 1.3, SLOWEST_POLL)
+        return seconds
+
+    def _is_unknown(self, error: FalError) -> bool:
+        if not (isinstance(error, NotFound) and error.is_fals_own):
+            return False
+        self._unknown.append(self._now())
+        is_often = len(self._unknown) >= self._pace.unknown_times
+        return is_often and self._unknown[-1] - self._unknown[0] >= self._pace.unknown_for
 
 
-def _is_not_ready(message: str) -> bool:
-    return "still in progress" in message.casefold()
+_EVENTS = {"accept": "text/event-stream"}
+
+
+async def _next_status(found: AsyncGenerator[Event]) -> Status | None:
+    """The next status of a stream; None where there is none that can be had."""
+    try:
+        with anyio.fail_after(_SILENCE):
+            event = await anext(found, None)
+        return status_in(event.data.encode("utf-8", "replace")) if event else None
+    except (FalError, TimeoutError):
+        return None
+
+
+def _id_in(answer: Mapping[str, Any]) -> str | None:
+    """The id in an answer, where it can be one: something that stands in an address."""
+    request_id: Any = answer.get("request_id")
+    if isinstance(request_id, int) and not isinstance(request_id, bool):
+        return str(request_id)
+    if not isinstance(request_id, str) or not 0 < len(request_id) <= _MOST_ID:
+        return None
+    return request_id if request_id.isprintable() and request_id.strip(". ") else None
+
+
+async def _output(response: httpx.Response, odd: list[_Odd]) -> dict[str, Any]:
+    """The output in a good answer; what is none at first sight is written down, and is not ready."""
+    content = response.content
+    try:
+        output = await read_output(content)
+    except ServiceFailed as error:
+        odd.append(None if _is_a_page(response) else (content, response.headers.get("content-type", "")))
+        raise answers.not_ready(error) from error
+    if response.status_code == 202 or answers.is_not_ready(output):
+        raise answers.not_ready(ServiceFailed("fal says that it is still in progress."))
+    if output == {"output": None}:
+        odd.append((content, "application/json"))
+        raise answers.not_ready(ServiceFailed("fal's answer is empty."))
+    return output
+
+
+def _is_a_page(response: httpx.Response) -> bool:
+    """Whether a body is the page of something between here and fal, and not what a model gave."""
+    return response.content.lstrip()[:1] in (b"<", b"") and "x-fal-request-id" not in response.headers
+
+
+def _believed(content: bytes, content_type: str) -> dict[str, Any]:
+    """What came the same each time is what the model gave."""
+    try:
+        return output_of(content)
+    except ServiceFailed:
+        return raw_output(content, content_type, "The model's answer is not JSON; this is what it gave.")

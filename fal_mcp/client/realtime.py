@@ -1,28 +1,28 @@
-"""fal's realtime way of running a model: a connection held open, one answer for each input. Fact sheet §3.3 and §1.5.
+"""fal's realtime way of running a model: a connection held open, one answer for each input.
 
 The address carries a token of two minutes; the key itself is never sent here. What may have been paid for is never
 sent twice.
 """
 
-import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
-from typing import Any, cast
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
 from urllib.parse import urlencode
 
 import anyio
 import anyio.to_thread
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidProxy, InvalidStatus, ProxyError
 from websockets.protocol import State
 
 from fal_mcp import __version__
 from fal_mcp.client import answers
 from fal_mcp.client.endpoint_id import app_of
-from fal_mcp.client.frames import IDLE, LARGEST, packed, read
+from fal_mcp.client.frames import IDLE, LARGEST, masked, packed, read
 from fal_mcp.client.http import Http
 from fal_mcp.config import Hosts
 from fal_mcp.errors import FalError, MaybeReceived, NotAuthorised, NotFound, ServiceFailed, Unreachable
+from fal_mcp.json_values import NotJson, object_of, parsed
 
 TOKEN_SECONDS = 120
 LONGEST_OPEN = 90.0
@@ -42,8 +42,9 @@ _NO_SUCH_PATH = frozenset({404, 405})
 class Line:
     """One connection, for one input at a time. Opened again, with a fresh token, where fal ended it in between."""
 
-    def __init__(self, opened: Callable[[], Awaitable[ClientConnection]]) -> None:
+    def __init__(self, opened: Callable[[], Awaitable[ClientConnection]], http: Http | None = None) -> None:
         self.answered = 0
+        self._http = http
         self._refusals = 0
         self._opened = opened
         self._socket: ClientConnection | None = None
@@ -89,7 +90,7 @@ class Line:
         """Say goodbye, if there is anybody to say it to."""
         socket, self._socket = self._socket, None
         if socket is not None:
-            with anyio.move_on_after(_LONGEST_GOODBYE, shield=True):
+            with anyio.move_on_after(_LONGEST_GOODBYE, shield=True), suppress(Exception):
                 await socket.close()
 
     async def _open_by(self, deadline: float, seconds: float) -> None:
@@ -104,7 +105,7 @@ class Line:
                 with suppress(ConnectionClosed):
                     # Why it is closed was said before, and is read below.
                     await self._socket.send(frame)
-                return await _next(self._socket)
+                return await self._next(self._socket)
         except BaseException as error:
             # The answer may still come, and would be taken for that of the next input.
             await self.close()
@@ -124,7 +125,8 @@ class Line:
         except NotAuthorised:
             self._refusals += 1
             return False
-        except (ConnectionClosed, FalError):
+        except Exception:
+            # Whatever it is, another connection is the answer to it.
             return False
         return socket.state is State.OPEN
 
@@ -134,13 +136,31 @@ class Line:
             case TimeoutError():
                 return MaybeReceived(f"{seconds:.3g} seconds passed before {where}.")
             case ConnectionClosed() if error.sent is not None and error.sent.code == _TOO_LARGE:
-                return ServiceFailed(f"fal's answer is larger than {LARGEST} bytes.", retryable=False)
+                return MaybeReceived(f"fal's answer is larger than {LARGEST} bytes, and was not taken.")
             case ConnectionClosed():
                 return MaybeReceived(f"The connection ended before {where}.")
             case FalError() if error.error_type == IDLE:
                 return MaybeReceived(f"fal ended the connection as idle before {where}.")
+            case ServiceFailed():
+                return MaybeReceived(error.message)
+            case Exception() if not isinstance(error, FalError):
+                return MaybeReceived(f"The connection broke before {where}.")
             case _:
                 return None
+
+    async def _next(self, socket: ClientConnection) -> dict[str, Any]:
+        while True:
+            frame = await socket.recv()
+            answer = await anyio.to_thread.run_sync(self._read, frame) if len(frame) > _LARGE else self._read(frame)
+            if answer is not None:
+                return answer
+
+    def _read(self, frame: bytes | str) -> dict[str, Any] | None:
+        if self._http is None or not self._http.holds_a_key(frame):
+            return read(frame)
+        if isinstance(frame, str):
+            return read(self._http.masked(frame))
+        return masked(read(frame), self._http.masked)
 
 
 class Realtime:
@@ -162,7 +182,7 @@ class Realtime:
         async def connected() -> ClientConnection:
             return await self._connected(endpoint_id, max_buffering)
 
-        line = Line(connected)
+        line = Line(connected, self._http)
         try:
             await line.open()
             yield line
@@ -175,7 +195,7 @@ class Realtime:
         query = urlencode({"fal_jwt_token": await self._token(endpoint_id), **buffering})
         base = f"ws{self._hosts.run.removeprefix('http')}"
         secured: dict[str, Any] = {"ssl": self._http.tls} if base.startswith("wss") else {}
-        try:
+        with opening(endpoint_id):
             return await _Connect(
                 f"{base}/{path}?{query}",
                 # A compressed frame of a kilobyte may unpack to a gigabyte.
@@ -187,14 +207,35 @@ class Realtime:
                 user_agent_header=f"fal-mcp/{__version__}",
                 **secured,
             )
-        except InvalidStatus as error:
-            raise _rejection(endpoint_id, error) from error
-        except (OSError, InvalidHandshake, InvalidURI) as error:
-            raise Unreachable(f"No realtime connection to {endpoint_id!r} could be opened.") from error
 
     async def _token(self, endpoint_id: str) -> str:
         body = {"allowed_apps": [app_of(endpoint_id).rsplit("/", 1)[-1]], "token_expiration": TOKEN_SECONDS}
         return _token_in((await self._http.ask(f"{self._hosts.rest}/tokens/", body)).content)
+
+
+@contextmanager
+def opening(endpoint_id: str) -> Generator[None]:
+    """The door of websockets: whatever it raises before a connection is open, as ours. No input has been sent by then.
+
+    Raises:
+        FalError: fal refused the connection; the kind says why.
+        Unreachable: there is none.
+    """
+    try:
+        yield
+    except FalError:
+        raise
+    except InvalidStatus as error:
+        raise _rejection(endpoint_id, error) from error
+    except (InvalidProxy, ProxyError, ImportError) as error:
+        raise Unreachable(
+            f"No realtime connection to {endpoint_id!r} could be opened through the proxy that the environment names.",
+            hint="Correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY where this server is configured, or unset it. A SOCKS "
+            "proxy needs the package python-socks.",
+            retryable=False,
+        ) from error
+    except Exception as error:
+        raise Unreachable(f"No realtime connection to {endpoint_id!r} could be opened.") from error
 
 
 class _Connect(connect):
@@ -207,10 +248,10 @@ class _Connect(connect):
 def _token_in(answer: bytes) -> str:
     """A bare string, or an object that an old proxy wraps it in."""
     try:
-        found: Any = json.loads(answer)
-    except (ValueError, RecursionError):
-        found = None
-    fields = cast(dict[str, Any], found) if isinstance(found, dict) else {"token": found}
+        value = parsed(answer)
+    except NotJson:
+        value = None
+    fields = object_of(value) if answers.is_object(value) else {"token": value}
     token = fields.get("token") or fields.get("detail")
     if not isinstance(token, str):
         raise ServiceFailed("fal gave no token for a realtime connection.")
@@ -227,11 +268,3 @@ def _rejection(endpoint_id: str, error: InvalidStatus) -> FalError:
         hint = "Check FAL_KEY; a model without a realtime endpoint may be refused so too: try it with run_model."
         return NotAuthorised(f"fal refused a realtime connection to {endpoint_id!r}.", status=status, hint=hint)
     return answers.rejection(status, headers, bytes(response.body or b""))
-
-
-async def _next(socket: ClientConnection) -> dict[str, Any]:
-    while True:
-        frame = await socket.recv()
-        answer = await anyio.to_thread.run_sync(read, frame) if len(frame) > _LARGE else read(frame)
-        if answer is not None:
-            return answer

@@ -1,18 +1,20 @@
-"""The account's past requests, and what they cost. Fact sheet §6.7, §6.8 and §6.4."""
+"""The account's past requests, and what they cost."""
 
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 from fal_mcp.client import answers
-from fal_mcp.client.endpoint_id import request_of
+from fal_mcp.client.endpoint_id import Request, request_of
 from fal_mcp.client.http import Http
-from fal_mcp.client.queue import Request
+from fal_mcp.client.retry import ALWAYS
 from fal_mcp.config import Hosts
 from fal_mcp.errors import NotFound
+from fal_mcp.json_values import list_of, number_of, object_of, text_of
 
 _MOST = 100
+_MOST_PAGES = 20
 _ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 
 
@@ -33,7 +35,8 @@ class Requests:
         self._hosts = hosts
 
     async def since(self, endpoint_id: str, start: float) -> list[Past]:
-        """The newest requests of this endpoint since `start`, in seconds since 1970, with what they were given.
+        """The requests of this endpoint since `start`, in seconds since 1970, with what they were given, the newest
+        first; two thousand at most.
 
         Raises:
             NotAuthorised: there is no key.
@@ -45,13 +48,19 @@ class Requests:
             "limit": str(_MOST),
             "expand": "payloads",
         }
-        try:
-            response = await self._http.get(f"{self._hosts.api}/v1/models/requests/by-endpoint", params)
-        except NotFound:
-            return []
-        found: Any = (answers.json_object(response.content) or {}).get("items")
-        items = cast(list[Any], found) if isinstance(found, list) else []
-        return [past for item in items if (past := self._past(item))]
+        found: list[Past] = []
+        for _ in range(_MOST_PAGES):
+            try:
+                response = await self._http.get(f"{self._hosts.api}/v1/models/requests/by-endpoint", params)
+            except NotFound:
+                break
+            page = answers.json_object(response.content) or {}
+            found += [past for item in list_of(page.get("items")) if (past := self._past(item))]
+            cursor = text_of(page.get("next_cursor")) if page.get("has_more") is not False else None
+            if not cursor:
+                break
+            params["cursor"] = cursor
+        return found
 
     @property
     def can_be_billed(self) -> bool:
@@ -65,25 +74,22 @@ class Requests:
             NotAuthorised: the admin key is none.
         """
         params = {"request_id": request_id, "start": _stamp(start)}
-        headers = {"authorization": f"Key {self._http.admin_key}"}
-        response = await self._http.get(f"{self._hosts.api}/v1/models/billing-events", params, headers)
-        found: Any = (answers.json_object(response.content) or {}).get("billing_events")
-        events = cast(list[dict[str, Any]], found) if isinstance(found, list) else []
-        costs: list[Any] = [event.get("cost_total") for event in events]
-        known = [float(cost) for cost in costs if isinstance(cost, (int, float))]
+        url = f"{self._hosts.api}/v1/models/billing-events"
+        response = await self._http.request("GET", url, retry=ALWAYS, key="admin", params=params)
+        events = list_of((answers.json_object(response.content) or {}).get("billing_events"))
+        costs = [number_of(object_of(event).get("cost_total")) for event in events]
+        known = [cost for cost in costs if cost is not None and cost >= 0]
         return sum(known) if known else None
 
     def _past(self, item: Any) -> Past | None:
-        entry = cast(dict[str, Any], item) if isinstance(item, dict) else dict[str, Any]()
-        endpoint_id, request_id = entry.get("endpoint_id"), str(entry.get("request_id"))
+        entry = object_of(item)
+        endpoint_id, request_id = entry.get("endpoint_id"), text_of(entry.get("request_id")) or ""
         if not isinstance(endpoint_id, str) or not _ID.fullmatch(request_id):
             return None
-        given: Any = entry.get("json_input")
-        return Past(
-            request_of(endpoint_id, request_id, self._hosts),
-            str(entry.get("started_at") or ""),
-            cast(dict[str, Any], given) if isinstance(given, dict) else None,
-        )
+        given = entry.get("json_input")
+        request = request_of(endpoint_id, request_id, self._hosts)
+        arguments = object_of(given) if answers.is_object(given) else None
+        return Past(request, text_of(entry.get("started_at")) or "", arguments)
 
 
 def _stamp(seconds: float) -> str:

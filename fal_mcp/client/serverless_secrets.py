@@ -1,9 +1,11 @@
 """The secrets of the account's serverless apps, on the REST host: listed by name, set, never shown.
 
-An old client's word for where they are: fal's Platform API has none and its own command line uses another protocol
-(fact sheet §8), so an answer of "no such address" is told as what it is.
+An old client's word for where they are: fal's Platform API has none and its own command line uses another protocol, so
+an answer of "no such address" is told as what it is. Two forms of it are written down, and neither is confirmed: a list
+under `secrets` and PUT by name, or a bare list and POST. Both are understood.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import quote
@@ -12,6 +14,7 @@ from fal_mcp.client import answers
 from fal_mcp.client.http import Http
 from fal_mcp.config import Hosts
 from fal_mcp.errors import FalError, NotFound, ServiceFailed
+from fal_mcp.json_values import NotJson, object_of, parsed
 from fal_mcp.text import one_line
 
 _NO_SUCH_ADDRESS = (404, 405)
@@ -44,10 +47,7 @@ class ServerlessSecrets:
             response = await self._http.get(self._url)
         except FalError as error:
             raise _gone(error.status) or error from None
-        found: Any = (answers.json_object(response.content) or {}).get("secrets")
-        if not isinstance(found, list):
-            raise ServiceFailed("fal's answer is no list of secrets.")
-        return [secret for one in cast(list[Any], found) if (secret := _secret(one))]
+        return [secret for entry in _entries(response.content) if (secret := _secret(entry))]
 
     async def set(self, name: str, value: str) -> None:
         """Give a secret a value, whether there was one or not.
@@ -58,7 +58,7 @@ class ServerlessSecrets:
         """
         self._http.need_key()
         try:
-            await self._http.put(f"{self._url}/{quote(name, safe='')}", None, {"value": value})
+            await self._put(name, value)
         except FalError as error:
             # A refusal may repeat what was refused: nothing of it goes on, not even as a cause.
             about = f"with {error.status}" if error.status else "with nothing"
@@ -70,9 +70,31 @@ class ServerlessSecrets:
             )
             raise _gone(error.status) or told from None
 
+    async def _put(self, name: str, value: str) -> None:
+        try:
+            await self._http.put(f"{self._url}/{quote(name, safe='')}", None, {"value": value})
+        except FalError as error:
+            if error.status not in _NO_SUCH_ADDRESS:
+                raise
+        else:
+            return
+        # Makes it or replaces it, so it may be sent again.
+        await self._http.ask(self._url, {"name": name, "value": value})
+
+
+def _entries(content: bytes) -> "Sequence[Any]":
+    try:
+        value = parsed(content)
+    except NotJson as error:
+        raise ServiceFailed("fal's answer is no list of secrets.") from error
+    secrets: object = object_of(value).get("secrets") if answers.is_object(value) else value
+    if not isinstance(secrets, list):
+        raise ServiceFailed("fal's answer is no list of secrets.")
+    return cast(list[Any], secrets)
+
 
 def _secret(entry: Any) -> Secret | None:
-    about: dict[str, Any] = cast(dict[str, Any], entry) if isinstance(entry, dict) else {}
+    about = object_of(entry)
     name, created_at = about.get("name"), about.get("created_at")
     if not isinstance(name, str):
         return None

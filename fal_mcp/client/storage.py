@@ -1,12 +1,13 @@
-"""Uploads to fal's CDN: a signed PUT, parts of a large file, or a CDN token. Fact sheet §4.
+"""Uploads to fal's CDN: a signed PUT, parts of a large file, or a CDN token.
 
-Files are read from disk as they are sent and never held whole. The signed address never gets the key.
+Files are read from disk as they are sent and never held whole. They go to fal's hosts alone, whatever address an answer
+names; the signed address never gets the key.
 """
 
-import json
+import math
 import threading
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO
@@ -16,16 +17,29 @@ import anyio
 import anyio.to_thread
 import httpx
 
+from fal_mcp.addresses import parts_of
 from fal_mcp.client import answers
-from fal_mcp.client.http import Http
+from fal_mcp.client.body import SMALL
+from fal_mcp.client.http import UPLOAD_TIMEOUT, Http
+from fal_mcp.client.retry import Retry
 from fal_mcp.config import Hosts
-from fal_mcp.errors import FalError, NotFound, ServiceFailed, Unreachable
+from fal_mcp.errors import (
+    FalError,
+    NotFound,
+    NotReadable,
+    RateLimited,
+    RequestRejected,
+    ServiceFailed,
+    UploadClosed,
+)
+from fal_mcp.json_values import dumped, text_of
 
 PART = 10 * 1024 * 1024
 LARGE = 90 * 1024 * 1024
 """From here on a file goes in parts."""
 _AT_ONCE = 6
-_PART_TRIES = 4
+_SENDING = Retry("always", attempts=5, longest=120.0, statuses=frozenset({408, 425, 429, 500, 502, 503, 504}))
+_FILE_HOSTS = ("fal.media", "fal.ai", "fal.run", "storage.googleapis.com")
 _CHUNK = 256 * 1024
 _FRESH_SECONDS = 60.0
 
@@ -86,7 +100,7 @@ class Storage:
         """
         self._http.need_key()
         body = {"file_name": name, "content_type": content_type}
-        return _addresses(await self._http.ask(self._address("initiate"), body))
+        return self._addresses(await self._http.ask(self._address("initiate"), body))
 
     async def begin_parts(self, upload: Upload) -> Parts:
         """Begin an upload in parts.
@@ -98,7 +112,9 @@ class Storage:
         signed, url = await self._initiate("initiate-multipart", upload)
         return Parts(signed, url, {})
 
-    async def put_parts(self, upload: Upload, parts: Parts, tell: Tell, keep: Callable[[Parts], None]) -> str:
+    async def put_parts(
+        self, upload: Upload, parts: Parts, tell: Tell, keep: Callable[[Parts], Awaitable[None]]
+    ) -> str:
         """Send the parts that are missing, several at once, and put them together; the file's URL.
 
         `keep` is told after every part.
@@ -106,72 +122,135 @@ class Storage:
         Raises:
             FalError: a part could not be sent, after retries; what was sent is in `parts`.
         """
+        try:
+            if self._may_have_files(parts.upload_url):
+                return await self._put_parts(upload, parts, tell, keep)
+        except UploadClosed:
+            pass
+        # It may have been begun days ago. What was kept of it is overwritten, so that nobody tries it again.
+        fresh = await self.begin_parts(upload)
+        parts.upload_url, parts.file_url, parts.etags = fresh.upload_url, fresh.file_url, fresh.etags
+        await keep(parts)
+        return await self._put_parts(upload, parts, tell, keep)
+
+    async def _put_parts(
+        self, upload: Upload, parts: Parts, tell: Tell, keep: Callable[[Parts], Awaitable[None]]
+    ) -> str:
         count = -(-upload.size // PART)
         sent = sum(_length(number, upload.size) for number in parts.etags)
         await tell(sent, upload.size)
         limiter = anyio.CapacityLimiter(_AT_ONCE)
         failed: list[FalError] = []
 
-        async def one(number: int) -> None:
+        async def send(number: int) -> None:
             nonlocal sent
             async with limiter:
                 if failed:
                     return
                 try:
                     parts.etags[number] = await self._part(upload, parts, number)
+                    sent += _length(number, upload.size)
+                    await keep(parts)
                 except FalError as error:
                     failed.append(error)
                     return
-                sent += _length(number, upload.size)
-                keep(parts)
                 await tell(sent, upload.size)
 
         async with anyio.create_task_group() as tasks:
             for number in range(1, count + 1):
                 if number not in parts.etags:
-                    tasks.start_soon(one, number)
+                    tasks.start_soon(send, number)
         if failed:
             raise failed[0]
-        body = {"parts": [{"partNumber": number, "etag": parts.etags[number]} for number in range(1, count + 1)]}
-        await self._http.send_bare("POST", _below(parts.upload_url, "complete"), json.dumps(body).encode(), _JSON)
+        await self._complete(upload, parts, count)
         return parts.file_url
+
+    async def _complete(self, upload: Upload, parts: Parts, count: int) -> None:
+        numbers = range(1, count + 1)
+        body = dumped({"parts": [{"partNumber": number, "etag": parts.etags[number]} for number in numbers]}).encode()
+        try:
+            await self._bare("POST", _below(parts.upload_url, "complete"), lambda: body, _JSON)
+        except FalError as error:
+            # Its answer may have been lost, and what is complete cannot be completed again: the file itself knows.
+            if not await self._is_there(parts.file_url, upload.size):
+                raise _closed(error) from error
+
+    async def _is_there(self, url: str, size: int) -> bool:
+        headers = {"range": "bytes=0-0", "accept": "*/*", "accept-encoding": "identity"}
+        try:
+            async with self._http.stream("GET", url, key="none", headers=headers) as incoming:
+                return incoming.headers.get("content-range", "").rpartition("/")[2] == str(size)
+        except FalError:
+            return False
 
     async def _initiate(self, what: str, upload: Upload) -> tuple[str, str]:
         body = {"file_name": upload.name, "content_type": upload.content_type}
-        return _addresses(await self._http.ask(self._address(what), body, _lifecycle(upload)))
+        return self._addresses(await self._http.ask(self._address(what), body, _lifecycle(upload)))
 
     def _address(self, what: str) -> str:
         return f"{self._hosts.rest}/storage/upload/{what}?storage_type=fal-cdn-v3"
+
+    def _addresses(self, response: httpx.Response) -> tuple[str, str]:
+        answer = answers.json_object(response.content) or {}
+        signed, url = text_of(answer.get("upload_url")), text_of(answer.get("file_url"))
+        if not signed or not url:
+            raise ServiceFailed("fal gave no address to upload to.")
+        if not (self._may_have_files(signed) and self._may_have_files(url)):
+            raise ServiceFailed(
+                "fal's answer names an address to upload to that is not fal's.",
+                retryable=False,
+                hint="Nothing was sent to it. Check the address this server is pointed at.",
+            )
+        return signed, url
+
+    def _may_have_files(self, url: str) -> bool:
+        """Whether a file of the user's may be sent to `url`: a host of fal's, or of fal's storage at Google."""
+        parts = parts_of(url)
+        if parts is None or not url.isprintable() or parts.username or parts.password:
+            return False
+        if self._hosts != Hosts():
+            return self._http.is_fals(url) or url.startswith(f"{self._hosts.cdn}/")
+        host = (parts.hostname or "").casefold()
+        is_fals = any(host == name or host.endswith(f".{name}") for name in _FILE_HOSTS)
+        return parts.scheme == "https" and parts.port in (None, 443) and is_fals
+
+    async def _bare(
+        self,
+        method: str,
+        url: str,
+        content: Callable[[], bytes | AsyncIterable[bytes]],
+        headers: Mapping[str, str],
+    ) -> httpx.Response:
+        """Send bytes to an address that is its own permission: never with the key."""
+        return await self._http.request(
+            method,
+            url,
+            retry=_SENDING,
+            key="none",
+            headers=headers,
+            content=content,
+            silence=UPLOAD_TIMEOUT,
+            most=SMALL,
+            longest=math.inf,
+        )
 
     async def _part(self, upload: Upload, parts: Parts, number: int) -> str:
         start, size = (number - 1) * PART, _length(number, upload.size)
         headers = {"content-type": upload.content_type, "content-length": str(size)}
         url = _below(parts.upload_url, str(number))
-        for attempt in range(_PART_TRIES):
-            try:
-                answer = await self._http.send_bare("PUT", url, chunks(upload, start, size, _nobody), headers)
-            except (Unreachable, ServiceFailed):
-                if attempt == _PART_TRIES - 1:
-                    raise
-                await anyio.sleep(0.25 * 2**attempt)
-                continue
-            # Both are given (fact sheet §4.3); either will do.
-            told = answer.headers.get("etag") or (answers.json_object(answer.content) or {}).get("etag")
-            if isinstance(told, str) and told:
-                return told
-            raise ServiceFailed("fal took a part of the file and did not say what it made of it.")
-        raise AssertionError("unreachable")
+        try:
+            answer = await self._bare("PUT", url, lambda: chunks(upload, start, size, _nobody), headers)
+        except RequestRejected as error:
+            raise _closed(error) from error
+        # Both are given; either will do.
+        etag = answer.headers.get("etag") or (answers.json_object(answer.content) or {}).get("etag")
+        if isinstance(etag, str) and etag:
+            return etag
+        raise ServiceFailed("fal took a part of the file and did not say what it made of it.")
 
     async def _send(self, url: str, upload: Upload, start: int, size: int, tell: Tell) -> None:
         headers = {"content-type": upload.content_type, "content-length": str(size)}
-        for attempt in range(_PART_TRIES):
-            try:
-                await self._http.send_bare("PUT", url, chunks(upload, start, size, tell), headers)
-                return
-            except (Unreachable, ServiceFailed):
-                if attempt == _PART_TRIES - 1:
-                    raise
-                await anyio.sleep(0.25 * 2**attempt)
+        await self._bare("PUT", url, lambda: chunks(upload, start, size, tell), headers)
 
     async def _put_with_token(self, upload: Upload, tell: Tell) -> str:
         """The way fal's Python client takes, for accounts without the other."""
@@ -183,22 +262,17 @@ class Storage:
             "x-fal-file-name": upload.name.encode("ascii", "replace").decode(),
             **_lifecycle(upload),
         }
-        content = chunks(upload, 0, upload.size, tell)
-        answer = await self._http.send_bare("POST", f"{self._hosts.cdn}/files/upload", content, headers)
-        url = (answers.json_object(answer.content) or {}).get("access_url")
-        if not isinstance(url, str):
+        url = f"{self._hosts.cdn}/files/upload"
+        answer = await self._bare("POST", url, lambda: chunks(upload, 0, upload.size, tell), headers)
+        access_url = text_of((answers.json_object(answer.content) or {}).get("access_url"))
+        if not access_url or not self._may_have_files(access_url):
             raise ServiceFailed("fal took the file and did not say where it is.")
-        return url
+        return access_url
 
     async def _cdn_token(self) -> tuple[str, str]:
         if self._token is None or self._token[2] < time.time() + _FRESH_SECONDS:
             url = f"{self._hosts.rest}/storage/auth/token?storage_type=fal-cdn-v3"
-            found = answers.json_object((await self._http.ask(url, {})).content) or {}
-            try:
-                until = datetime.fromisoformat(str(found["expires_at"])).timestamp()
-                self._token = (str(found["token_type"]), str(found["token"]), until)
-            except (KeyError, ValueError) as error:
-                raise ServiceFailed("fal's CDN token is not what one is.") from error
+            self._token = _token_in(answers.json_object((await self._http.ask(url, {})).content) or {})
         return self._token[0], self._token[1]
 
 
@@ -209,22 +283,31 @@ async def _nobody(sent: int, size: int) -> None:
     return
 
 
-def _addresses(response: httpx.Response) -> tuple[str, str]:
-    found = answers.json_object(response.content) or {}
-    signed, url = found.get("upload_url"), found.get("file_url")
-    if not isinstance(signed, str) or not isinstance(url, str):
-        raise ServiceFailed("fal gave no address to upload to.")
-    return signed, url
+def _closed(error: FalError) -> FalError:
+    """What a refusal of a part, or of putting them together, says: that the upload is over. Others say nothing."""
+    if not isinstance(error, RequestRejected) or isinstance(error, RateLimited):
+        return error
+    return UploadClosed(f"fal does not go on with this upload: {error.message}", status=error.status)
+
+
+def _token_in(answer: Mapping[str, Any]) -> tuple[str, str, float]:
+    kind, token, expires = (text_of(answer.get(name)) or "" for name in ("token_type", "token", "expires_at"))
+    try:
+        until = datetime.fromisoformat(expires).timestamp()
+    except (ValueError, OverflowError, OSError) as error:
+        raise ServiceFailed("fal's CDN token is not what one is.") from error
+    if not kind or not token or not f"{kind}{token}".isprintable() or not f"{kind}{token}".isascii():
+        raise ServiceFailed("fal's CDN token is not what one is.")
+    return kind, token, until
 
 
 def _lifecycle(upload: Upload) -> dict[str, str]:
-    """Fact sheet §4.6."""
     about: dict[str, Any] = {}
     if upload.lifetime is not None:
         about["expiration_duration_seconds"] = upload.lifetime
     if upload.access is not None:
         about["initial_acl"] = {"default": upload.access, "rules": []}
-    text = json.dumps(about)
+    text = dumped(about)
     names = ("x-fal-object-lifecycle", "x-fal-object-lifecycle-preference")
     return dict.fromkeys(names, text) if about else {}
 
@@ -244,7 +327,10 @@ async def _read(upload: Upload, start: int, size: int) -> bytes:
             upload.stream.seek(start)
             return upload.stream.read(size)
 
-    content = await anyio.to_thread.run_sync(read)
+    try:
+        content = await anyio.to_thread.run_sync(read)
+    except (OSError, ValueError) as error:
+        raise NotReadable(f"{upload.name!r} could not be read while it was sent.") from error
     if len(content) != size:
         raise ServiceFailed("The file changed while it was sent.", retryable=True, hint="Send it again.")
     return content

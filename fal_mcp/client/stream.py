@@ -1,16 +1,29 @@
-"""Models that stream: events as they come, the last one being the result. Fact sheet §3.2."""
+"""Models that stream: events as they come, the last one being the result.
 
-import json
+Some speak the stream of language models that has an end mark, pieces of text and a last event about usage alone; what
+such a stream says in all is its result.
+"""
+
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, cast
+from contextlib import aclosing
+from typing import Any
 
-import httpx_sse
-
-from fal_mcp.client.http import Http
+from fal_mcp.client import answers, body
+from fal_mcp.client.events import events
+from fal_mcp.client.http import Http, Incoming
+from fal_mcp.client.outputs import read_output
 from fal_mcp.config import Hosts
-from fal_mcp.errors import GenerationFailed, MaybeReceived, Unreachable
+from fal_mcp.errors import FalError, MaybeReceived, ServiceFailed, Unreachable
+from fal_mcp.json_values import NotJson, list_of, object_of, parsed
+from fal_mcp.json_values import text_of as text_in
 
 _MOST_EVENTS = 100_000
+_MOST_TEXT = 16 * 1024 * 1024
+_NO_EVENTS = frozenset({"", "[DONE]", "keepalive", "keep-alive", "ping", "heartbeat", "null"})
+"""What streams say to show that they are alive, or over; no model's output."""
+_ABOUT_IT = frozenset({"usage", "id", "object", "created", "model", "system_fingerprint", "service_tier", "provider"})
+_ACCEPT = {"accept": "text/event-stream"}
+_PAID = "It was paid for as far as it came. Run it through the queue to have it kept, or again."
 
 
 class Stream:
@@ -23,63 +36,132 @@ class Stream:
     async def run(
         self, endpoint_id: str, arguments: Mapping[str, Any], seen: Callable[[Any], Awaitable[None]]
     ) -> dict[str, Any]:
-        """Call `seen` with each event and return the last. There is no queue, and nothing to come back to.
+        """Call `seen` with each event and return the last that is one. There is no queue, and nothing to come back to.
 
         Raises:
-            GenerationFailed: it ended before it gave anything, or broke off; the message says how far it came.
-            FalError: fal refused it; nothing ran.
+            RequestRejected: fal refused it, in its own form; nothing ran.
+            Unreachable: of this very kind, nothing was sent.
+            GenerationFailed: fal says that it failed.
+            MaybeReceived: it broke off or gave nothing; it may have been paid for, and `partial` is what came of it.
         """
         self._http.need_key()
         path = endpoint_id if endpoint_id.endswith("/stream") else f"{endpoint_id}/stream"
-        last: Any = None
-        count = 0
-        try:
-            async with self._http.posted(f"{self._hosts.run}/{path}", arguments) as response:
-                async for event in httpx_sse.EventSource(response).aiter_sse():
-                    if not event.data:
-                        continue
-                    last, count = _value(event.data), count + 1
-                    await seen(last)
-                    if count >= _MOST_EVENTS:
-                        break
-        except MaybeReceived:
-            raise
-        except (Unreachable, httpx_sse.SSEError) as error:
-            raise _broken(count, last) from error
-        if last is None:
-            raise GenerationFailed("The stream ended before it gave anything.")
-        return cast(dict[str, Any], last) if isinstance(last, dict) else {"output": last}
+        url = f"{self._hosts.run}/{path}"
+        collected = Collected()
+        async with self._http.stream(
+            "POST", url, headers=_ACCEPT, json=arguments, changes=True, judge=answers.of_run
+        ) as incoming:
+            if "json" in incoming.headers.get("content-type", ""):
+                return await _at_once(incoming)
+            await _collect(incoming, collected, seen)
+        result = collected.result()
+        if result is None:
+            raise MaybeReceived("The stream ended before it gave anything. It may have been paid for.", hint=_PAID)
+        return result
 
 
-def _value(data: str) -> Any:
+async def _at_once(incoming: Incoming) -> dict[str, Any]:
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
-        return data
+        return await read_output(await incoming.whole(body.LARGEST))
+    except ServiceFailed as error:
+        raise MaybeReceived(f"What came in place of a stream cannot be read: {error.message}", hint=_PAID) from error
 
 
-def _broken(count: int, last: Any) -> GenerationFailed:
-    text = text_of(last)
+async def _collect(incoming: Incoming, collected: "Collected", seen: Callable[[Any], Awaitable[None]]) -> None:
+    async with aclosing(events(incoming)) as found:
+        while True:
+            try:
+                event = await anext(found, None)
+            except (Unreachable, ServiceFailed) as error:
+                raise _broken(collected, error) from error
+            if event is None or collected.count >= _MOST_EVENTS:
+                return
+            if collected.taken(event.data):
+                await seen(collected.last)
+
+
+class Collected:
+    """What has come of a stream. `last` is the newest event, `count` how many there were."""
+
+    def __init__(self) -> None:
+        self.last: Any = None
+        self.count = 0
+        self._result: Any = None
+        self._is_json = False
+        self._about: dict[str, Any] = {}
+        self._pieces: list[str] = []
+        self._size = 0
+
+    def taken(self, data: str) -> bool:
+        """Whether this was an event, and not only a sign of life."""
+        if data.strip() in _NO_EVENTS or data.strip().casefold() in _NO_EVENTS:
+            return False
+        value, is_json = _value(data)
+        if value is None:
+            return False
+        self.count += 1
+        self.last = value
+        if is_json and _is_only_about_it(value):
+            self._about.update({key: object_of(value)[key] for key in ("usage",) if key in value})
+        elif is_json or not self._is_json:
+            # Once there was JSON, a text between is a remark of the stream's and no result.
+            self._result, self._is_json = value, is_json
+            self._add(_delta(value))
+        return True
+
+    def result(self) -> dict[str, Any] | None:
+        """The last that came, with the whole text where it came in pieces; None where nothing did."""
+        if self._result is None:
+            return dict(self._about) or None
+        result = object_of(self._result) if answers.is_object(self._result) else {"output": self._result}
+        text = "".join(self._pieces)
+        return {**result, **({"output": text} if text else {}), **self._about}
+
+    def _add(self, delta: str) -> None:
+        self._size += len(delta)
+        if delta and self._size <= _MOST_TEXT:
+            self._pieces.append(delta)
+
+
+def _value(data: str) -> tuple[Any, bool]:
+    try:
+        return parsed(data), True
+    except NotJson:
+        return data, False
+
+
+def _is_only_about_it(value: Any) -> bool:
+    """Whether an event says what the run used up, and nothing that it made."""
+    event = object_of(value)
+    rest = {key for key, item in event.items() if not (key == "choices" and item in ([], None))}
+    return "usage" in rest and rest <= _ABOUT_IT
+
+
+def _delta(value: Any) -> str:
+    """The piece of text in an event of the kind that language models stream."""
+    choices = list_of(object_of(value).get("choices"))
+    return text_in(object_of(object_of(choices[0] if choices else None).get("delta")).get("content")) or ""
+
+
+def _broken(collected: Collected, cause: FalError) -> MaybeReceived:
+    text = text_of(collected.last)
     came = f" What came: {text[-600:]}" if text else ""
-    return GenerationFailed(
-        f"The stream broke off after {count} events.{came}",
-        hint="It was paid for as far as it came. Run it through the queue to have it kept, or again.",
+    error = MaybeReceived(
+        f"The stream broke off after {collected.count} events.{came}", hint=_PAID, request_id=cause.request_id
     )
+    error.partial = collected.result()
+    return error
 
 
 def text_of(event: Any) -> str:
     """The text an event carries, under the names that language models use for it."""
     if isinstance(event, str):
         return event
-    if isinstance(event, dict):
-        found = cast(dict[str, Any], event)
-        for name in ("output", "text", "partial", "delta", "content"):
-            if isinstance(found.get(name), str):
-                return found[name]
-    return ""
+    fields = object_of(event)
+    names = ("output", "text", "partial", "delta", "content")
+    return next((text for name in names if (text := text_in(fields.get(name))) is not None), "") or _delta(event)
 
 
 def pictures_in(event: Any) -> int:
     """How many pictures an event carries."""
-    images: Any = cast(dict[str, Any], event).get("images") if isinstance(event, dict) else None
-    return len(cast(list[Any], images)) if isinstance(images, list) else 0
+    return len(list_of(object_of(event).get("images")))

@@ -1,4 +1,4 @@
-"""fal's callbacks, and the proof that they are fal's: ED25519 over four lines, by fal's published keys. Fact sheet §5.
+"""fal's callbacks, and the proof that they are fal's: ED25519 over four lines, by fal's published keys.
 
 The seeds say HMAC; fal signs with ED25519.
 """
@@ -9,18 +9,21 @@ import hashlib
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from fal_mcp.client import answers
+from fal_mcp.client.body import SMALL
 from fal_mcp.client.http import Http
 from fal_mcp.config import Hosts
 from fal_mcp.errors import NotAuthentic, ServiceFailed
+from fal_mcp.json_values import list_of, object_of
 
 LARGEST = 10 * 1024 * 1024
 _MOST_SKEW = 300
+_MOST_DIGITS = 15
 _KEYS_FRESH_FOR = 12 * 3600.0
 _FEWEST_BETWEEN = 60.0
 _NAMES = ("request-id", "user-id", "timestamp", "signature")
@@ -66,8 +69,8 @@ class Webhooks:
         return verify(headers, body, self._keys, time.time())
 
     async def _fetch(self) -> None:
-        found = (answers.json_object((await self._http.get(self._url)).content) or {}).get("keys")
-        self._keys = list(keys_of(cast(Iterable[Any], found) if isinstance(found, list) else ()))
+        response = await self._http.get(self._url, most=SMALL)
+        self._keys = list(keys_of(list_of((answers.json_object(response.content) or {}).get("keys"))))
         if not self._keys:
             raise ServiceFailed("fal's published keys for callbacks could not be read.")
         self._fetched = time.monotonic()
@@ -82,9 +85,9 @@ def verify(headers: Mapping[str, str], body: bytes, keys: Iterable[bytes], now: 
     request_id, user_id, stamp, signature = (headers.get(f"x-fal-webhook-{name}", "") for name in _NAMES)
     if not all((request_id, user_id, stamp, signature)):
         raise NotAuthentic("The delivery lacks one of fal's four headers.")
-    if not stamp.isdecimal() or abs(now - int(stamp)) > _MOST_SKEW:
+    if not _is_of_now(stamp, now):
         raise NotAuthentic("The delivery's time is more than five minutes off.")
-    message = f"{request_id}\n{user_id}\n{stamp}\n{hashlib.sha256(body).hexdigest()}".encode()
+    message = f"{request_id}\n{user_id}\n{stamp}\n{hashlib.sha256(body).hexdigest()}".encode("utf-8", "surrogateescape")
     try:
         signed = bytes.fromhex(signature)
     except ValueError as error:
@@ -94,15 +97,20 @@ def verify(headers: Mapping[str, str], body: bytes, keys: Iterable[bytes], now: 
     content = answers.json_object(body)
     if content is None or content.get("request_id") != request_id:
         raise NotAuthentic("The delivery's body is not the one of its request.")
-    payload: Any = content.get("payload")
-    error: Any = content.get("error") or content.get("payload_error")
+    payload = content.get("payload")
+    error = content.get("error") or content.get("payload_error")
     return Delivery(
         request_id=request_id,
         timestamp=int(stamp),
         is_ok=content.get("status") == "OK",
-        payload=cast(dict[str, Any], payload) if isinstance(payload, dict) else None,
-        error=str(error) if error else None,
+        payload=object_of(payload) if answers.is_object(payload) else None,
+        error=answers.said(error) if error else None,
     )
+
+
+def _is_of_now(stamp: str, now: float) -> bool:
+    is_number = stamp.isascii() and stamp.isdecimal() and len(stamp) <= _MOST_DIGITS
+    return is_number and abs(now - int(stamp)) <= _MOST_SKEW
 
 
 def keys_of(entries: Iterable[Any]) -> Iterable[bytes]:
@@ -121,6 +129,7 @@ def keys_of(entries: Iterable[Any]) -> Iterable[bytes]:
 def _fits(key: bytes, signature: bytes, message: bytes) -> bool:
     try:
         Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
-    except (InvalidSignature, ValueError):
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+        # A key of another kind, or none at all, is not the one that signed.
         return False
     return True

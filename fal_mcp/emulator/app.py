@@ -4,17 +4,14 @@ One path prefix per host (`/queue`, `/run`, `/rest`, `/api`, `/cdn`, `/www`, `/d
 fal's own client can be pointed here unchanged. Addresses in answers take the form the caller used.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
-
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from fal_mcp.emulator import docs, models_api, queue, realtime, run, storage
-from fal_mcp.emulator.emulator import Call, Emulator
+from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.platform import door
+from fal_mcp.emulator.visit import Answer, Visit
 
 ROLES = ("queue", "run", "rest", "api", "cdn", "www", "docs")
 _HOSTS = {
@@ -39,30 +36,7 @@ _PUBLIC = {
 _NEED_A_KEY = frozenset({"queue", "run", "rest"})
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """One request, read whole, and the base URL of each host as its sender knows them."""
-
-    method: str
-    role: str
-    path: str
-    raw_path: str
-    """The path as it was sent, where `%2F` is no separator."""
-    query: Any
-    headers: Any
-    body: bytes
-    bases: dict[str, str]
-
-    def base(self, role: str) -> str:
-        return self.bases[role]
-
-    def call(self) -> Call:
-        """What is remembered of it."""
-        return Call(self.method, self.role, self.path, str(self.query), dict(self.headers), self.body)
-
-
-Answer = Callable[[Emulator, Visit], Awaitable[Response] | Response]
-_ANSWERS: dict[str, Any] = {
+_ANSWERS: dict[str, Answer] = {
     "queue": queue.answer,
     "run": run.answer,
     "rest": storage.control,

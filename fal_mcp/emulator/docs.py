@@ -1,14 +1,12 @@
 """The documentation host: a public MCP server with one tool, `search_fal`, over a handful of pages. Fact sheet §0.1."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
 from fal_mcp.emulator.emulator import Emulator
-
-if TYPE_CHECKING:
-    from fal_mcp.emulator.app import Visit
+from fal_mcp.emulator.visit import Visit
 
 _PAGES = {
     "Queue": "A request waits in the queue until a runner is free; its status says how many are before it.",
@@ -19,7 +17,7 @@ _METHOD_NOT_FOUND = -32601
 _VERSION = "2025-06-18"
 
 
-async def answer(fal: Emulator, visit: "Visit") -> Response:
+async def answer(fal: Emulator, visit: Visit) -> Response:
     """Whatever the documentation host is asked: JSON-RPC, of the protocol's revision of 2025."""
     if visit.path != "/mcp" or visit.method != "POST":
         return JSONResponse({"error": "Method Not Allowed"}, 405)

@@ -10,7 +10,14 @@ import jsonschema
 import referencing
 from referencing.jsonschema import DRAFT202012
 
+from fal_mcp import bundled
+
 Json = dict[str, Any]
+
+
+def starter_models() -> Path:
+    """The folder of model documents that this package ships."""
+    return bundled.schemas() / "models"
 
 
 class Document:
@@ -40,6 +47,12 @@ class Document:
     def faults(self, arguments: Any) -> list[Json]:
         """fal's `detail` list for arguments that the model would refuse. Fact sheet §12.1."""
         return [_fault(error) for error in sorted(self._input.iter_errors(arguments), key=lambda e: e.json_path)]
+
+    @property
+    def input(self) -> Json:
+        """The schema of the arguments."""
+        body = self.content["paths"][f"/{self.endpoint_id}"]["post"]["requestBody"]
+        return self.resolve(body["content"]["application/json"]["schema"])
 
     @cached_property
     def _input(self) -> Any:
@@ -72,6 +85,11 @@ class Documents:
             content = json.loads(self._files[endpoint_id].read_bytes())
             self._parsed[endpoint_id] = Document(endpoint_id, content)
         return self._parsed.get(endpoint_id)
+
+    def price(self, endpoint_id: str) -> tuple[float, str] | None:
+        """USD a unit, and the unit, by the catalog."""
+        price = self._items.get(endpoint_id, {}).get("price")
+        return (price["unit_price"], price["unit"]) if price and price.get("currency") == "USD" else None
 
     def item(self, endpoint_id: str) -> Json:
         """The endpoint's item in `GET /v1/models`. Fact sheet §6.2."""

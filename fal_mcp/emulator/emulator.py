@@ -12,8 +12,10 @@ import anyio
 import anyio.abc
 
 from fal_mcp import bundled
+from fal_mcp.emulator import bill
+from fal_mcp.emulator.bill import Charge, Reason
 from fal_mcp.emulator.documents import Document, Documents
-from fal_mcp.emulator.job import Job
+from fal_mcp.emulator.job import Job, now
 from fal_mcp.emulator.outputs import Output
 from fal_mcp.emulator.platform import seeds, workflow_document
 from fal_mcp.emulator.platform.idempotency import Remembered
@@ -98,7 +100,9 @@ class Emulator:
         self.prices: dict[str, tuple[float, str]] = {}
         """USD a unit, and the unit."""
         self.past_prices: dict[str, float] = {}
-        """USD that a call cost on average."""
+        """USD that a call cost on average; where it is known, the next one costs as much."""
+        self.charges: list[Charge] = []
+        """What was run without the queue, and what of it is billed."""
         self.tokens: dict[str, Token] = {}
         self.lines: list[Line] = []
         """Every realtime connection, the first one first."""
@@ -224,6 +228,38 @@ class Emulator:
         for path, file in made.files.items():
             self.files[path] = StoredFile(file.name, file.content_type, file.make)
         return value
+
+    @property
+    def bill(self) -> list[Charge]:
+        """Every attempt that is over and what fal charges for it, those through the queue first."""
+        return [self._charge(job) for job in self.jobs.values() if job.is_over] + self.charges
+
+    @property
+    def total(self) -> float:
+        """USD, of what can be priced."""
+        return sum(charge.amount or 0.0 for charge in self.bill)
+
+    def charge(
+        self, request_id: str, document: Document, arguments: dict[str, Any], output: dict[str, Any], reason: Reason
+    ) -> None:
+        """Put a run without the queue on the bill."""
+        amount = self._amount(document, arguments, output) if bill.is_billed(reason) else 0.0
+        self.charges.append(Charge(request_id, document.endpoint_id, now(), amount, reason))
+
+    def _charge(self, job: Job) -> Charge:
+        reason, document = bill.reason_of(job), self.document(job.endpoint_id)
+        amount = 0.0
+        if bill.is_billed(reason):
+            amount = self._amount(document, job.input, job.output) if document else None
+        return Charge(job.request_id, job.endpoint_id, job.sent, amount, reason)
+
+    def _amount(self, document: Document, arguments: dict[str, Any], output: dict[str, Any]) -> float | None:
+        endpoint_id = document.endpoint_id
+        if endpoint_id in self.past_prices:
+            return self.past_prices[endpoint_id]
+        price = self.prices.get(endpoint_id) or self.documents.price(endpoint_id)
+        units = bill.units(document, arguments, output, price[1]) if price else None
+        return round(price[0] * units, 9) if price and units is not None else None
 
     def close(self) -> None:
         """End all streams."""

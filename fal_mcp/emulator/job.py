@@ -27,11 +27,13 @@ class Job:
     state: State = "IN_QUEUE"
     position: int = 0
     cancelled: bool = False
+    has_begun: bool = False
+    """Whether a runner ever took it: from then on it is paid for."""
     logs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     history: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     closed: bool = False
     is_released: bool = False
-    sent: str = field(default_factory=lambda: _now().replace("+00:00", "Z"))
+    sent: str = field(default_factory=lambda: now().replace("+00:00", "Z"))
     _news: anyio.Event = field(default_factory=anyio.Event)
     _go: anyio.Event = field(default_factory=anyio.Event)
 
@@ -49,7 +51,7 @@ class Job:
         await self._hold(script.hold_in_queue)
         if self.is_over:
             return
-        self.state = "IN_PROGRESS"
+        self.state, self.has_begun = "IN_PROGRESS", True
         self._log(*script.log_lines)
         for step in range(1, script.steps + 1):
             await self._spend(script.step_seconds)
@@ -95,7 +97,7 @@ class Job:
 
     def _log(self, *messages: str) -> None:
         lines: list[dict[str, Any]] = [
-            {"message": message, "timestamp": _now(), "level": "INFO", "source": "USER", "labels": {}}
+            {"message": message, "timestamp": now(), "level": "INFO", "source": "USER", "labels": {}}
             for message in messages
         ]
         self.logs += lines
@@ -135,5 +137,6 @@ def _sentence(failure: Failure) -> str:
     return detail if isinstance(detail, str) else f"Invalid status code: {failure.status}"
 
 
-def _now() -> str:
+def now() -> str:
+    """This moment, as fal writes one."""
     return datetime.now(UTC).isoformat()

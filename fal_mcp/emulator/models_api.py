@@ -5,7 +5,7 @@ Fact sheet §6.2 to §6.4, §7 and §10.6.
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
@@ -13,15 +13,12 @@ from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.platform import pages
 from fal_mcp.emulator.platform.refusal import Refused
 from fal_mcp.emulator.platform.request import Answer, Request
-
-if TYPE_CHECKING:
-    from fal_mcp.emulator.app import Visit
-
+from fal_mcp.emulator.visit import Visit
 
 _PAGE = re.compile(r"/models/(.+)/llms\.txt")
 
 
-async def website(fal: Emulator, visit: "Visit") -> Response:
+async def website(fal: Emulator, visit: Visit) -> Response:
     """Whatever the website is asked."""
     if page := _PAGE.fullmatch(visit.path):
         found = fal.documents.get(page[1])

@@ -5,6 +5,7 @@ just `File`.
 """
 
 import functools
+import math
 import re
 import uuid
 import zlib
@@ -126,10 +127,14 @@ class Output:
     def _array(self, schema: Json, name: str, depth: int) -> list[Any]:
         if "prefixItems" in schema:
             return [self._of(item, name, depth + 1) for item in schema["prefixItems"]]
-        asked = self._arguments.get("num_images") if "image" in name else None
         least, most = schema.get("minItems", 1), schema.get("maxItems", _MOST_ITEMS)
-        count = min(max(asked if isinstance(asked, int) else 1, least), most)
+        count = min(max(self._asked() if "image" in name else 1, least), most)
         return [self._of(schema.get("items", {}), name, depth + 1) for _ in range(count)]
+
+    def _asked(self) -> int:
+        """How many pictures: some models make several of each."""
+        counts = [self._arguments.get(name) for name in ("num_images", "max_images")]
+        return math.prod(count for count in counts if isinstance(count, int))
 
     def _string(self, schema: Json, name: str) -> str:
         if re.search(r"(^|_)ur[il]s?$", name):

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Send
@@ -11,16 +11,14 @@ from starlette.types import Send
 from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.job import Job
 from fal_mcp.emulator.script import Reply
-
-if TYPE_CHECKING:
-    from fal_mcp.emulator.app import Visit
+from fal_mcp.emulator.visit import Visit
 
 _NAMESPACES = frozenset({"workflows", "comfy"})
 _REQUEST = re.compile(r"/(?P<app>.+)/requests/(?P<id>[^/]+)(?P<what>/status/stream|/status|/cancel|/response)?/?")
 _PING_SECONDS = 15.0
 
 
-async def answer(fal: Emulator, visit: "Visit") -> Response:
+async def answer(fal: Emulator, visit: Visit) -> Response:
     """Whatever the queue host is asked."""
     found = _REQUEST.fullmatch(visit.path)
     if found is None:
@@ -52,7 +50,7 @@ def reply(scripted: Reply) -> Response:
     return Response(body, scripted.status, dict(scripted.headers), "application/json")
 
 
-def _of_job(job: Job, visit: "Visit", what: str) -> Response:
+def _of_job(job: Job, visit: Visit, what: str) -> Response:
     script = job.script
     match visit.method, what:
         case "GET", "/status":
@@ -69,7 +67,7 @@ def _of_job(job: Job, visit: "Visit", what: str) -> Response:
             return _not_allowed()
 
 
-async def _submit(fal: Emulator, visit: "Visit") -> Response:
+async def _submit(fal: Emulator, visit: Visit) -> Response:
     endpoint_id = visit.path.strip("/")
     document = fal.document(endpoint_id)
     script = fal.script_of(endpoint_id)
@@ -90,14 +88,14 @@ async def _submit(fal: Emulator, visit: "Visit") -> Response:
     return JSONResponse({**accepted, **_names(job, visit), "logs": None, "metrics": {}}, headers=_id(job))
 
 
-def _status(job: Job, visit: "Visit") -> Response:
+def _status(job: Job, visit: Visit) -> Response:
     logs = visit.query.get("logs", "0") in {"1", "true", "True"}
     status: dict[str, Any] = {**(job.history[-1] if job.history else {"status": "IN_QUEUE", "queue_position": 0})}
     status["logs"] = None if job.state == "IN_QUEUE" else job.logs if logs else []
     return JSONResponse({**_names(job, visit), **status}, 200 if job.state == "COMPLETED" else 202, _id(job))
 
 
-def _stream(job: Job, visit: "Visit") -> Response:
+def _stream(job: Job, visit: Visit) -> Response:
     logs = visit.query.get("logs", "0") in {"1", "true", "True"}
     return _EventStream(_events(job, _names(job, visit), logs), media_type="text/event-stream", headers=_id(job))
 
@@ -139,7 +137,7 @@ async def _broken() -> AsyncGenerator[bytes]:
     raise ConnectionAbortedError("as scripted")
 
 
-def _result(job: Job, visit: "Visit") -> Response:
+def _result(job: Job, visit: Visit) -> Response:
     if job.state != "COMPLETED":
         return JSONResponse({"detail": "Request is still in progress", **_names(job, visit)}, 400, _id(job))
     if job.failure is None:
@@ -150,7 +148,7 @@ def _result(job: Job, visit: "Visit") -> Response:
     return JSONResponse(dict(job.failure.body), job.failure.status, headers)
 
 
-def _names(job: Job, visit: "Visit") -> dict[str, str]:
+def _names(job: Job, visit: Visit) -> dict[str, str]:
     here = f"{visit.base('queue')}/{app_id(job.endpoint_id)}/requests/{job.request_id}"
     return {
         "request_id": job.request_id,

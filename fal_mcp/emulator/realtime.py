@@ -7,7 +7,7 @@ import base64
 import json
 import time
 import uuid
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import anyio.to_thread
 import msgpack  # pyright: ignore[reportMissingTypeStubs]
@@ -20,9 +20,7 @@ from fal_mcp.emulator.documents import Document
 from fal_mcp.emulator.emulator import Emulator, Line, Token
 from fal_mcp.emulator.queue import app_id
 from fal_mcp.emulator.script import Script
-
-if TYPE_CHECKING:
-    from fal_mcp.emulator.app import Visit
+from fal_mcp.emulator.visit import Visit
 
 Json = dict[str, Any]
 
@@ -32,7 +30,7 @@ _LIFETIME = 120
 _NORMAL, _POLICY = 1000, 1008
 
 
-def give_token(fal: Emulator, visit: "Visit") -> Response:
+def give_token(fal: Emulator, visit: Visit) -> Response:
     """A token, by the older address as a bare string, by the newer one in an object."""
     asked: Json = json.loads(visit.body)
     apps = asked.get("allowed_apps") or ([asked["app"]] if "app" in asked else [])
@@ -45,7 +43,7 @@ def give_token(fal: Emulator, visit: "Visit") -> Response:
     return JSONResponse({"token": token} if visit.path.rstrip("/").endswith(_PATH) else token)
 
 
-async def answer(fal: Emulator, visit: "Visit | None", scope: Scope, receive: Receive, send: Send) -> None:
+async def answer(fal: Emulator, visit: Visit | None, scope: Scope, receive: Receive, send: Send) -> None:
     """Whatever is opened as a WebSocket."""
     websocket = WebSocket(scope, receive, send)
     document = _document(fal, visit) if visit else None
@@ -73,14 +71,14 @@ async def answer(fal: Emulator, visit: "Visit | None", scope: Scope, receive: Re
         fal.changed()
 
 
-def _document(fal: Emulator, visit: "Visit") -> Document | None:
+def _document(fal: Emulator, visit: Visit) -> Document | None:
     path = visit.path.strip("/")
     if visit.role != "run" or not path.endswith(_PATH):
         return None
     return fal.documents.get(path) or fal.documents.get(path.removesuffix(_PATH))
 
 
-def _may_enter(fal: Emulator, visit: "Visit", line: Line) -> bool:
+def _may_enter(fal: Emulator, visit: Visit, line: Line) -> bool:
     live = fal.script_of(line.endpoint_id).live
     if sum(one.endpoint_id == line.endpoint_id for one in fal.lines) <= live.unauthorised:
         return False
@@ -116,6 +114,7 @@ async def _converse(fal: Emulator, document: Document, line: Line, websocket: We
             return await _failed(websocket, "INTERNAL_ERROR", "as scripted")
         if faults := document.faults(given):
             return await _failed(websocket, "INTERNAL_ERROR", json.dumps(faults))
+        fal.charge(str(uuid.uuid4()), document, given, {}, "completed")
         await _answer(fal.script_of(line.endpoint_id), document, given, websocket, is_text=isinstance(raw, str))
 
 

@@ -3,36 +3,41 @@
 import json
 import uuid
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.script import Script
-
-if TYPE_CHECKING:
-    from fal_mcp.emulator.app import Visit
+from fal_mcp.emulator.visit import Visit
 
 _WORDS = "The emulator made this up, word by word, so that there is something to watch.".split()
 
 
-async def answer(fal: Emulator, visit: "Visit") -> Response:
+async def answer(fal: Emulator, visit: Visit) -> Response:
     """Whatever the run host is asked."""
     path = visit.path.strip("/")
     endpoint_id = path if fal.document(path) else path.removesuffix("/stream")
     document = fal.document(endpoint_id)
-    headers = {"x-fal-request-id": str(uuid.uuid4())}
+    request_id = str(uuid.uuid4())
+    headers = {"x-fal-request-id": request_id}
     if document is None:
         return JSONResponse({"detail": f'Application "{endpoint_id}" not found'}, 404, headers)
     arguments = json.loads(visit.body or b"{}")
     if faults := document.faults(arguments):
+        fal.charge(request_id, document, arguments, {}, "refused")
         return JSONResponse({"detail": faults}, 422, {**headers, "x-fal-billable-units": "0"})
     script = fal.script_of(endpoint_id)
     if failure := script.failure:
+        fal.charge(request_id, document, arguments, {}, "failed on fal's side" if failure.status >= 500 else "refused")
         return JSONResponse(dict(failure.body), failure.status, {**headers, **failure.headers})
     output = dict(script.output) if script.output else fal.output(document, arguments, visit.base("cdn"))
-    if path.endswith("/stream"):
+    is_streamed = path.endswith("/stream")
+    is_broken = is_streamed and script.drop_stream_after is not None
+    # Whether anybody hears the answer changes nothing: the model ran.
+    fal.charge(request_id, document, arguments, output, "broken off" if is_broken else "completed")
+    if is_streamed:
         return StreamingResponse(_events(script, output), media_type="text/event-stream", headers=headers)
     return JSONResponse(output, headers=headers)
 

@@ -5,7 +5,6 @@ import json
 import re
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 import anyio.to_thread
 from starlette.responses import JSONResponse, Response
@@ -13,9 +12,7 @@ from starlette.responses import JSONResponse, Response
 from fal_mcp.emulator import realtime
 from fal_mcp.emulator.emulator import Emulator, StoredFile
 from fal_mcp.emulator.platform import secrets
-
-if TYPE_CHECKING:
-    from fal_mcp.emulator.app import Visit
+from fal_mcp.emulator.visit import Visit
 
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 _PART = re.compile(r"(?P<file>/.+)/multipart/(?P<upload>[^/]+)/(?P<part>\d+|complete)")
@@ -23,7 +20,7 @@ _SIGNED_PART = re.compile(r"(?P<file>/upload/.+?)/(?P<part>\d+|complete)")
 _TOKEN = "cdn-token"
 
 
-async def control(fal: Emulator, visit: "Visit") -> Response:
+async def control(fal: Emulator, visit: Visit) -> Response:
     """Whatever the REST host is asked."""
     if visit.path.startswith(secrets.PATH):
         return secrets.answer(fal, visit)
@@ -45,7 +42,7 @@ async def control(fal: Emulator, visit: "Visit") -> Response:
             return JSONResponse({"detail": "Not Found"}, 404)
 
 
-async def cdn(fal: Emulator, visit: "Visit") -> Response:
+async def cdn(fal: Emulator, visit: Visit) -> Response:
     """Whatever the CDN is asked."""
     if visit.method == "GET":
         return await _serve(fal, visit)
@@ -67,7 +64,7 @@ async def cdn(fal: Emulator, visit: "Visit") -> Response:
     return JSONResponse({"detail": "Not Found"}, 404)
 
 
-def _signed(fal: Emulator, visit: "Visit") -> Response:
+def _signed(fal: Emulator, visit: Visit) -> Response:
     if found := _SIGNED_PART.fullmatch(visit.path):
         return _part(fal, found["file"].removeprefix("/upload"), found["part"], visit.body)
     path = visit.path.removeprefix("/upload")
@@ -99,7 +96,7 @@ def _put(fal: Emulator, path: str, content: bytes) -> None:
     fal.changed()
 
 
-async def _serve(fal: Emulator, visit: "Visit") -> Response:
+async def _serve(fal: Emulator, visit: Visit) -> Response:
     file = fal.files.get(visit.path)
     if file is None:
         return JSONResponse({"detail": "Not Found"}, 404)

@@ -66,7 +66,7 @@ function texts(result) {
 // An answer in words, such as a transcript; the prompt and the files have places of their own.
 function told(output) {
   const words = Object.entries(output).filter(([name, value]) => typeof value === "string" && name !== "prompt");
-  return words.filter(([, value]) => !/^(https?|data):/.test(value)).map(([, value]) => clean(value, LONGEST_TEXT));
+  return words.filter(([, value]) => !/^(?:(?:https?|data):|file \d+$)/.test(value)).map(([, value]) => clean(value, LONGEST_TEXT));
 }
 
 function facts(data) {

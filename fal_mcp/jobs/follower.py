@@ -1,6 +1,7 @@
 """Follows one job from its submission to its end, for everyone who waits for it, and writes each change down.
 
-Lives in the server's own task group: a call that is broken off takes nothing with it.
+Lives in the server's own task group: a call that is broken off takes nothing with it. Trouble on the way to fal is no
+end of a job: only fal itself says that one failed.
 """
 
 import logging
@@ -11,34 +12,53 @@ from typing import Any
 
 import anyio
 
-from fal_mcp.client.queue import Completed, Queue, Queued, Request, Status
-from fal_mcp.errors import FalError, GenerationFailed, MaybeReceived, NotRecorded, Unreachable
+from fal_mcp.client.queue import Completed, InProgress, Queue, Queued, Request, Status
+from fal_mcp.errors import (
+    FalError,
+    GenerationFailed,
+    MaybeReceived,
+    NotFound,
+    NotRecorded,
+    RequestRejected,
+    ResultNotReady,
+    Unreachable,
+)
 from fal_mcp.jobs.job import Job, Order
+from fal_mcp.jobs.kept_errors import said
 from fal_mcp.jobs.ledger import Ledger
 
 _KEPT_STATUSES = 400
 _CANCELLED = frozenset({"client_cancelled", "client_disconnected"})
 _LONGEST_CANCEL = 10.0
 _LOOKS = (0.0, 1.0, 3.0)
-"""Seconds to wait before each look."""
+"""Seconds to wait before each look for a submit whose answer was lost. Later ones are the server's."""
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 30.0
+_LONGEST_FETCH = 900.0
+"""Seconds; a result that cannot be had by then is fetched when it is asked for."""
 
 logger = logging.getLogger("fal_mcp")
-LookFor = Callable[[Job], Awaitable[Job]]
+LookFor = Callable[[Job, str | None], Awaitable[Job]]
 
 
 class Follower:
     """One job while this server follows it. `outcome` is its output, or what went wrong, once `is_over`."""
 
-    def __init__(self, job: Job, queue: Queue, ledger: Ledger, look_for: LookFor) -> None:
+    def __init__(self, job: Job, queue: Queue, ledger: Ledger, look_for: LookFor, *, writes: bool = True) -> None:
         self.job = job
         self.request: Request | None = job.request
         self.waiting = 0
         self.is_over = False
         self.outcome: dict[str, Any] | FalError | None = None
         self.last: Status | None = None
+        self.trouble: FalError | None = None
+        """Why the result of a completed job could not be fetched yet."""
+        self.unwritten: dict[str, Any] = {}
+        """What could not be written down yet."""
         self._queue = queue
         self._ledger = ledger
         self._look_for = look_for
+        self._writes = writes
         self._statuses: deque[Status] = deque(maxlen=_KEPT_STATUSES)
         self._seen = 0
         self._changed = anyio.Event()
@@ -61,14 +81,11 @@ class Follower:
         """Follow a request that was submitted before. Never raises."""
         await self._guarded(self._follow())
 
-    def drop(self) -> None:
-        """Cancel it at fal as soon as there is something to cancel."""
-        self._is_dropped = True
-
     async def cancel(self) -> str:
         """Ask fal to cancel it, and say what fal answered: requested, already completed, not found."""
         if self.request is None:
-            self.drop()
+            # Cancelled as soon as there is something to cancel.
+            self._is_dropped = True
             return "requested"
         return await self._queue.cancel(self.request)
 
@@ -92,14 +109,34 @@ class Follower:
         """Wait until fal has taken it, or it is over."""
         await self._taken.wait()
 
-    async def _guarded(self, work: Any) -> None:
+    async def write(self) -> bool:
+        """Write down what could not be written before; whether nothing is left."""
+        columns, self.unwritten = self.unwritten, {}
+        if not columns or not self._writes:
+            return True
+        try:
+            await self._ledger.record(self.job.job_id, self.job.fence, **columns)
+        except NotRecorded as error:
+            # What is paid for is followed and handed out, whatever the disk says; it is written when that is mended.
+            self.unwritten = {**columns, **self.unwritten}
+            logger.error("%s (%s, job %s)", error.message, ", ".join(columns), self.job.job_id)
+            return False
+        return True
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
         try:
             await work
         except FalError as error:
             self._failed(error)
         except Exception:
+            # A fault of this program: the job goes on at fal, and the next who asks follows it anew.
             logger.exception("Following %s failed.", self.job.job_id)
-            self._failed(Unreachable("This server lost the job; its log has the details.", hint="Ask again."))
+            self._failed(
+                ResultNotReady(
+                    "This server lost sight of the job, and its log has the details. The job is not lost.",
+                    hint=f"Call wait_for_job with job_id {self.job.job_id!r}; do not run it again.",
+                )
+            )
         finally:
             self.is_over = True
             self._over.set()
@@ -108,119 +145,178 @@ class Follower:
 
     async def _submit(self, order: Order) -> None:
         try:
-            self.request = await self._queue.submit(
+            request = await self._queue.submit(
                 order.endpoint_id, order.arguments, headers=order.headers, query=order.query
             )
-        except MaybeReceived:
-            self._record(state="unknown")
-            self.request = await self._found()
-            if self.request is None:
+        except Exception as error:
+            if _is_refusal(error):
+                await self._record(state="failed", error=said(error))
                 raise
-        except FalError as error:
-            self._record(state="failed", error=said(error))
-            raise
+            request = await self._found(error)
         else:
-            self._accepted(self.request)
+            await self._record(state="queued", **_columns(request))
+        self.request = request
         if self._is_dropped:
-            with anyio.move_on_after(_LONGEST_CANCEL, shield=True):
-                await self._queue.cancel(self.request)
+            await self._drop(request)
         await self._follow()
 
-    async def _found(self) -> Request | None:
-        """A submit was lost on the way: it is never sent again, but it can be looked for in fal's records."""
+    async def _drop(self, request: Request) -> None:
+        with anyio.move_on_after(_LONGEST_CANCEL, shield=True):
+            try:
+                await self._queue.cancel(request)
+            except FalError as error:
+                logger.info("%s could not be cancelled: %s", self.job.job_id, error.message)
+
+    async def _found(self, error: Exception) -> Request:
+        """A submit was lost on the way: it is never sent again, but it can be looked for in fal's records.
+
+        Raises:
+            MaybeReceived: it is not there, or not yet.
+        """
+        if not isinstance(error, FalError):
+            logger.error("Submitting %s failed.", self.job.job_id, exc_info=error)
+        lost = _lost(error, self.job.job_id)
+        await self._record(state="unknown", error=said(lost))
         for pause in _LOOKS:
             await anyio.sleep(pause)
             try:
-                self.job = await self._look_for(self.job)
-            except FalError as error:
-                logger.info("fal's records could not be read: %s", error.message)
-                return None
+                self.job = await self._look_for(self.job, lost.request_id)
+            except FalError as trouble:
+                logger.info("fal's records could not be read: %s", trouble.message)
             if self.job.request is not None:
+                await self._record(error=None)
                 return self.job.request
-        return None
-
-    def _accepted(self, request: Request) -> None:
-        try:
-            self._ledger.accepted(self.job.job_id, request)
-        except NotRecorded as error:
-            # It runs and is paid for: it is followed, whatever the disk says.
-            logger.error("%s (request %s of %s)", error.message, request.request_id, request.endpoint_id)
+        raise lost from error
 
     async def _follow(self) -> None:
         assert self.request is not None
         self._taken.set()
-        last = await self._queue.follow(self.request, self._see)
-        try:
-            output = await self._queue.result(self.request)
-        except FalError as error:
-            error.request_id = error.request_id or self.request.request_id
-            self._end(error, last)
-            raise
-        self._end(output, last)
+        last = await self._last(self.request)
+        output = await self._fetched(self.request, last)
+        self.outcome = output
+        await self._end(last, state="completed", output=output)
+
+    async def _last(self, request: Request) -> Completed:
+        """The last status, whatever stands in the way for however long.
+
+        Raises:
+            NotFound: fal does not know the request.
+        """
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await self._queue.follow(request, self._see)
+            except NotFound as error:
+                await self._record(state="lost", position=None, error=said(_not_known(error, self.job.job_id)))
+                raise _not_known(error, self.job.job_id) from error
+            except Exception as error:
+                logger.info("The status of %s cannot be had: %s", self.job.job_id, error)
+                await anyio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _fetched(self, request: Request, last: Completed) -> dict[str, Any]:
+        """A completed job's output, whatever stands in the way.
+
+        Raises:
+            GenerationFailed: fal says that the job failed, or was cancelled.
+            ResultNotReady: it could not be had for long; fal has it.
+        """
+        pause, deadline = _FIRST_PAUSE, time.monotonic() + _LONGEST_FETCH
+        while True:
+            try:
+                return await self._queue.result(request)
+            except GenerationFailed as error:
+                await self._end_failed(error, last)
+                raise
+            except Exception as error:
+                if last.error is not None:
+                    await self._end_failed(last.error, last)
+                    raise last.error from error
+                if self.trouble is None:
+                    await self._end(last, state="completed")
+                self.trouble = _not_fetched(error, self.job.job_id)
+                self._tell()
+                if time.monotonic() > deadline:
+                    raise self.trouble from error
+            await anyio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _see(self, status: Status) -> None:
-        if not isinstance(status, Queued) and self._began is None:
+        if isinstance(status, InProgress) and self._began is None:
             self._began = time.monotonic()
-            self._record(state="running", position=None, queue_seconds=round(self._began - self._started, 3))
+            await self._record(state="running", position=None, queue_seconds=round(self._began - self._started, 3))
         elif isinstance(status, Queued) and status != self.last:
-            self._record(position=status.position)
+            await self._record(position=status.position)
         self.last = status
         self._statuses.append(status)
         self._seen += 1
         self._tell()
 
-    def _end(self, outcome: dict[str, Any] | FalError, last: Completed) -> None:
+    async def _end_failed(self, error: FalError, last: Completed) -> None:
+        assert self.request is not None
+        error.request_id = error.request_id or self.request.request_id
+        state = "cancelled" if error.error_type in _CANCELLED else "failed"
+        await self._end(last, state=state, error=said(error))
+
+    async def _end(self, last: Completed, **columns: Any) -> None:
         began = self._began or time.monotonic()
         ran = last.seconds if last.seconds is not None else time.monotonic() - began
-        columns: dict[str, Any] = {"run_seconds": round(ran, 3), "position": None}
-        if isinstance(outcome, FalError):
-            is_cancelled = outcome.error_type in _CANCELLED
-            self._record(state="cancelled" if is_cancelled else "failed", error=said(outcome), **columns)
-        else:
-            self.outcome = outcome
-            self._record(state="completed", output=outcome, **columns)
+        if self._began is not None or (last.seconds or 0) > 0:
+            columns["has_run"] = True
+        elif columns["state"] == "completed":
+            columns["queue_seconds"] = round(time.monotonic() - self._started, 3)
+        await self._record(run_seconds=round(ran, 3), position=None, **columns)
 
     def _failed(self, error: FalError) -> None:
         if self.request is not None:
             error.request_id = error.request_id or self.request.request_id
         self.outcome = error
 
-    def _record(self, **columns: Any) -> None:
-        try:
-            self._ledger.change(self.job.job_id, **columns)
-        except NotRecorded as error:
-            logger.error("%s", error.message)
+    async def _record(self, **columns: Any) -> None:
+        self.unwritten |= columns
+        await self.write()
 
     def _tell(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
 
 
-def said(error: FalError) -> dict[str, Any]:
-    """An error as the ledger keeps it."""
-    return {
-        "kind": type(error).__name__,
-        "message": error.message,
-        "hint": error.hint,
-        "status": error.status,
-        "error_type": error.error_type,
-        "retryable": error.retryable,
-    }
+def _columns(request: Request) -> dict[str, Any]:
+    return {name: getattr(request, name) for name in ("request_id", "status_url", "response_url", "cancel_url")}
 
 
-def read(kept: dict[str, Any] | None, request_id: str | None) -> FalError:
-    """An error as it was kept."""
-    about = kept or {}
-    kinds: dict[str, type[FalError]] = {kind.__name__: kind for kind in _kinds(FalError)}
-    return kinds.get(str(about.get("kind")), GenerationFailed)(
-        str(about.get("message") or "The job failed."),
-        hint=about.get("hint"),
-        status=about.get("status"),
-        error_type=about.get("error_type"),
-        retryable=about.get("retryable"),
-        request_id=request_id,
+def _is_refusal(error: Exception) -> bool:
+    """Whether it is proven that fal runs nothing: it refused, or nothing reached it. `MaybeReceived` is `Unreachable`
+    too, and proves nothing."""
+    return isinstance(error, RequestRejected) or type(error) is Unreachable
+
+
+def _lost(error: Exception, job_id: str) -> MaybeReceived:
+    what = error.message if isinstance(error, FalError) else "This server could not read fal's answer."
+    return MaybeReceived(
+        f"{what} The job may be running and paid for; it was not sent again.",
+        request_id=error.request_id if isinstance(error, FalError) else None,
+        status=error.status if isinstance(error, FalError) else None,
+        retryable=False,
+        hint=f"It is looked for in fal's records: call wait_for_job with job_id {job_id!r}. The same call again does "
+        "not pay twice; run_model with fresh: true does.",
     )
 
 
-def _kinds(kind: type[FalError]) -> list[type[FalError]]:
-    return [kind, *(found for inner in kind.__subclasses__() for found in _kinds(inner))]
+def _not_known(error: FalError, job_id: str) -> NotFound:
+    return NotFound(
+        f"fal does not know the request of job {job_id!r} any more: {error.message}",
+        status=error.status,
+        request_id=error.request_id,
+        hint="Whether it was billed is not known here; it counts as estimated. wait_for_job asks fal once more; to run "
+        "it again is to pay again: run_model with fresh: true does.",
+    )
+
+
+def _not_fetched(error: Exception, job_id: str) -> ResultNotReady:
+    what = error.message if isinstance(error, FalError) else "This server could not read it."
+    return ResultNotReady(
+        f"The job is completed at fal, and its result could not be fetched yet: {what}",
+        status=error.status if isinstance(error, FalError) else None,
+        hint=f"Nothing is lost: call wait_for_job with job_id {job_id!r} in a moment. It is not to be run again.",
+    )

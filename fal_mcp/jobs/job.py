@@ -8,11 +8,16 @@ from typing import Any, Literal
 
 from fal_mcp.client.queue import Request
 from fal_mcp.errors import FalError, GenerationFailed, MaybeReceived, RequestRejected, Unreachable
+from fal_mcp.jobs import cost
+from fal_mcp.jobs.cost import State
 
-State = Literal["intent", "queued", "running", "completed", "failed", "cancelled", "unknown"]
 UNFINISHED: tuple[State, ...] = ("intent", "queued", "running", "unknown")
-BILLED: tuple[State, ...] = ("intent", "queued", "running", "completed", "unknown")
-"""What counts against a budget. fal bills neither what it refused nor what was cancelled in the queue."""
+Way = Literal["queue", "sync", "stream", "realtime", "compute"]
+"""How it goes to fal. Only what went through the queue can be found at fal again and be joined."""
+NOBODY = "nobody"
+"""Whose the work of a server without a key is."""
+FIRST_OWNER = "local"
+"""Whose everything was before the ledger told keys apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,26 +27,34 @@ class Order:
 
     endpoint_id: str
     arguments: Mapping[str, Any]
-    owner: str = "local"
+    owner: str = FIRST_OWNER
     price: float | None = None
     price_note: str = ""
     is_repeatable: bool = True
     """Whether the same arguments give the same result, so that two calls of it are one."""
     is_fresh: bool = False
     """Whether it is to be run even where the same was asked for a moment ago."""
+    is_only_joined: bool = False
+    """Whether nobody was asked about money, because there was a job to join: then nothing new may be begun."""
     headers: Mapping[str, str] | None = None
     query: Mapping[str, str] | None = None
+    way: Way = "queue"
+    call_id: str = ""
+    """The call that wants it: what one call wants twice is two."""
+    connection: str = ""
+    """The client's connection; empty where there is no telling."""
 
     @property
     def digest(self) -> str:
-        """The same for the same endpoint and arguments, whatever the order of their keys."""
-        text = json.dumps([self.endpoint_id, dict(self.arguments)], sort_keys=True, ensure_ascii=False)
+        """The same for the same endpoint, arguments and way, whatever the order of their keys."""
+        way = [] if self.way == "queue" else [self.way]
+        text = json.dumps([self.endpoint_id, dict(self.arguments), *way], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One row of the ledger. Times are seconds since 1970; costs are in USD."""
+    """One row of the ledger. Times are seconds since 1970; costs are in USD. A row of a list has no `output`."""
 
     job_id: str
     endpoint_id: str
@@ -60,7 +73,7 @@ class Job:
     queue_seconds: float = 0.0
     run_seconds: float = 0.0
     detached: float | None = None
-    """When the last call that waited for it was broken off; None while one waits, or once it was answered."""
+    """When the last call that asked for it ended without an answer; None while one waits, or once it was answered."""
 
     billed: float | None = None
     """What fal says it cost, where fal was asked."""
@@ -68,17 +81,44 @@ class Job:
     saved: dict[str, str] | None = None
     """Where its files were saved on this disk, by their URLs."""
 
+    way: Way = "queue"
+    has_run: bool = False
+    """Whether the model began, as far as was seen: from there on a cancel may cost."""
+    answered: float | None = None
+    """When a client was last handed its result, or that it goes on; None where nobody got an answer yet."""
+    asked: float = 0.0
+    """When a call last asked for it."""
+    call_id: str = ""
+    connection: str = ""
+    session: str = ""
+    """The server that follows it."""
+    fence: int = 0
+    """Grows whenever another server takes it over; what an earlier one still wants to write is not written."""
+
     @property
     def cost(self) -> float | None:
-        """What it cost, as far as is known; None where nothing is. What failed or was cancelled costs nothing, as in
-        the ledger's sums."""
-        if self.billed is not None:
-            return self.billed
-        return self.price if self.state in BILLED else 0.0
+        """What it cost, as far as is known; None where nothing is. The same as in the ledger's sums."""
+        amount = cost.booked(self.state, cost.micro(self.price), cost.micro(self.billed), self.has_run)
+        return cost.dollars(amount) if amount or self.price is not None or self.is_free else None
 
     @property
     def is_over(self) -> bool:
-        return self.state in ("completed", "failed", "cancelled")
+        return self.state in ("completed", "failed", "cancelled", "lost")
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it costs nothing, whatever its price."""
+        return cost.booked(self.state, 1, cost.micro(self.billed), self.has_run) == 0
+
+
+def owner_of(key: str | None) -> str:
+    """Whose work is done with this key: fal's id of it, which is no secret. A key without an id is told by a digest."""
+    if not key:
+        return NOBODY
+    key_id, colon, _ = key.partition(":")
+    return (
+        key_id if colon and key_id else f"key-{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}"
+    )
 
 
 def costs_nothing(error: FalError) -> bool:

@@ -5,8 +5,8 @@ A call only waits here. What it waits for lives in the server's task group and i
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from typing import Any, Literal
 
 import anyio
@@ -16,20 +16,21 @@ from fal_mcp.client.fal import Fal
 from fal_mcp.client.queue import Status
 from fal_mcp.client.webhooks import Delivery
 from fal_mcp.errors import FalError, GenerationFailed, NotFound, NotRecorded
-from fal_mcp.jobs import follower
+from fal_mcp.jobs import kept_errors, lost_submits
 from fal_mcp.jobs.follower import Follower
-from fal_mcp.jobs.job import Job, Order
-from fal_mcp.jobs.ledger import Ledger, Limits
+from fal_mcp.jobs.job import NOBODY, Job, Order
+from fal_mcp.jobs.ledger import Ledger, Limits, Started
 from fal_mcp.jobs.progress import Progress, Report
 
 HEARTBEAT = 5.0
 """Seconds. Hosts that reset their clock on progress need it well before their shortest limit."""
-MOMENTS_AGO = 600.0
-"""Seconds for which a call that was broken off counts as the same as one that repeats it."""
 _MOST_RESUMED_AT_ONCE = 32
 _LONGEST_GOODBYE = 10.0
 _LONGEST_SUBMIT = 5.0
-_CLOCK_SKEW = 120.0
+_WRITE_AGAIN_AFTER = 5.0
+_ON_ITS_WAY = 0.25
+"""Seconds from an answer's being handed to the SDK until it counts as arrived. A server that is killed before has
+answered nobody: the call again gets the same job."""
 
 Policy = Literal["detach", "cancel"]
 Tell = Callable[[Report], Awaitable[None]]
@@ -37,16 +38,8 @@ Tell = Callable[[Report], Awaitable[None]]
 logger = logging.getLogger("fal_mcp")
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A job that was begun, or joined because it was begun already."""
-
-    job: Job
-    is_joined: bool
-
-
 class Jobs:
-    """All paid work of one server."""
+    """All paid work of one server, for the owner of its key."""
 
     def __init__(
         self,
@@ -55,60 +48,88 @@ class Jobs:
         tasks: anyio.abc.TaskGroup,
         limits: Limits,
         on_disconnect: Policy = "detach",
+        owner: str = NOBODY,
     ) -> None:
         self.ledger = ledger
         self.limits = limits
+        self.owner = owner
         self._fal = fal
         self._tasks = tasks
         self._on_disconnect: Policy = on_disconnect
         self._followers: dict[str, Follower] = {}
+        self._answering: dict[str, str] = {}
+        """Jobs whose answers are on their way out, each with the call that asked for it."""
 
-    def start(self, order: Order) -> Started:
-        """Begin a job, or join the same one where it was asked for already. Nothing is awaited between the decision
-        and the ledger's row, so that no two calls can both decide.
+    async def start(self, order: Order) -> Started:
+        """Begin a job, or join the same one where it was asked for already.
 
         Raises:
             BudgetExceeded, NotRecorded: nothing was submitted.
         """
-        if not order.is_fresh and (same := self._same(order)):
-            self.ledger.change(same.job_id, detached=None)
-            return Started(same, True)
-        job = self.ledger.begin(order, self.limits)
-        self._follow(Follower(job, self._fal().queue, self.ledger, self.look_for), order)
-        return Started(job, False)
+        started = await self.ledger.join_or_begin(order, self.limits, frozenset(self._answering))
+        # Nothing is awaited from the row to the task that submits it: whoever hangs up now loses nothing.
+        if started.is_joined:
+            self._answering.pop(started.job.job_id, None)
+        else:
+            self._follow(self._follower(started.job), order)
+        return started
 
-    async def wait(self, job: Job, seconds: float, tell: Tell) -> Job:
+    async def started(self, order: Order) -> Started:
+        """The same for what goes without the queue: whoever asks runs it, unless its result is there already.
+
+        Raises:
+            BudgetExceeded, NotRecorded: it must not be run.
+        """
+        return await self.ledger.join_or_begin(order, self.limits, frozenset(self._answering))
+
+    async def check(self, orders: list[Order]) -> None:
+        """Refuse what would go over a limit, before anything leaves this machine for it. What is begun is checked
+        again with its row.
+
+        Raises:
+            BudgetExceeded, NotRecorded: nothing was sent.
+        """
+        await self.ledger.check(orders, self.limits)
+
+    async def repeated(self, order: Order) -> Job | None:
+        """The job that this order would join: then there is nothing to pay, and nothing to ask about."""
+        return await self.ledger.repeated(order, frozenset(self._answering))
+
+    async def wait(self, job: Job, seconds: float, tell: Tell, *, is_its_call: bool = False) -> Job:
         """Wait until the job is over or the time is up, and say how it stands.
 
-        Cancelled from outside, it is a call that was broken off: one that waits in the queue is cancelled at fal, one
-        that runs is left (or cancelled too, by setting).
+        Whoever only waits only waits. Cancelled from outside, the call that began the job lets go of it: one that
+        waits in the queue is cancelled at fal, one that runs is left (or cancelled too, by setting).
+
+        Raises:
+            FalError: fal says that it failed or was cancelled, or nobody knows what became of it.
         """
-        found = self._followers.get(job.job_id) or self._resumed(job)
-        if found is None:
-            return self.get(job.job_id, job.owner)
-        found.waiting += 1
+        followed = self._followers.get(job.job_id) or await self._resumed(job)
+        if followed is None:
+            return await self.get(job.job_id, job.owner)
+        followed.waiting += 1
         try:
             with anyio.move_on_after(seconds):
-                await self._watch(found, tell)
+                await self._watch(followed, tell)
             # Whoever does not wait is still told what fal calls the request.
             with anyio.move_on_after(_LONGEST_SUBMIT):
-                await found.taken()
+                await followed.taken()
         except anyio.get_cancelled_exc_class():
-            found.waiting -= 1
-            self._forget(found)
-            if not found.waiting and not found.is_over:
-                self._tasks.start_soon(self._abandon, found)
+            if is_its_call and followed.waiting == 1 and not followed.is_over:
+                self._tasks.start_soon(self._abandon, followed)
             raise
-        found.waiting -= 1
-        return self._standing(found)
+        finally:
+            followed.waiting -= 1
+            self._forget(followed)
+        return await self._standing(followed)
 
-    def get(self, job_id: str, owner: str) -> Job:
+    async def get(self, job_id: str, owner: str) -> Job:
         """This owner's job as it stands.
 
         Raises:
             NotFound: there is none, or it is somebody else's.
         """
-        job = self.ledger.get(job_id, owner)
+        job = await self.ledger.get(job_id, owner)
         if job is None:
             raise NotFound(f"There is no job {job_id[:80]!r}.", hint="list_jobs shows the jobs there are.")
         return job
@@ -119,174 +140,243 @@ class Jobs:
         Raises:
             FalError: what went wrong with the job, or that fal has forgotten it.
         """
-        if job.state in ("failed", "cancelled"):
-            raise follower.read(job.error, job.request.request_id if job.request else None)
-        found = self._followers.get(job.job_id)
-        if found is not None and isinstance(found.outcome, dict):
-            return found.outcome
+        if job.state in ("failed", "cancelled", "lost"):
+            raise kept_errors.read(job.error, job.request.request_id if job.request else None)
         if job.output is not None:
             return job.output
+        followed = self._followers.get(job.job_id)
+        if followed is not None and isinstance(followed.outcome, dict):
+            return followed.outcome
         if job.request is None:
             raise NotFound(
                 f"The output of {job.job_id} was not written down, and fal keeps none without its queue.",
                 hint="The answer to its call had it; to have it again is to run it again.",
             )
-        return await self._fal().queue.result(job.request)
+        return await self._fetched(job)
 
     async def billed(self, job: Job) -> Job:
         """The job with what fal billed for it, where an admin key lets us ask and fal knows by now."""
         requests = self._fal().requests
-        if job.state != "completed" or job.billed is not None or job.request is None or not requests.can_be_billed:
+        if not job.is_over or job.billed is not None or job.request is None or not requests.can_be_billed:
             return job
         try:
-            cost = await requests.billed(job.request.request_id, job.created - _CLOCK_SKEW)
+            billed = await requests.billed(job.request.request_id, job.created - lost_submits.CLOCK_SKEW)
         except FalError as error:
             logger.info("What %s cost could not be asked: %s", job.job_id, error.message)
             return job
-        if cost is None:
+        if billed is None:
             return job
-        self.note(job, billed=cost)
-        return replace(job, billed=cost)
+        await self.note(job, billed=billed)
+        return replace(job, billed=billed)
 
-    def note(self, job: Job, **columns: Any) -> None:
+    async def note(self, job: Job, **columns: Any) -> None:
         """Write down what became of a job. What is paid for is never lost to a ledger that cannot be written."""
         try:
-            self.ledger.change(job.job_id, **columns)
+            await self.ledger.record(job.job_id, **columns)
         except NotRecorded as error:
             logger.error("%s", error.message)
 
+    async def note_at_the_end(self, job: Job, **columns: Any) -> None:
+        """The same for a call that is being broken off."""
+        with anyio.move_on_after(_LONGEST_GOODBYE, shield=True):
+            await self.note(job, **columns)
+
     async def cancel(self, job: Job) -> str:
         """Ask fal to cancel the job, whatever it is doing, and say what fal answered."""
-        found = self._followers.get(job.job_id)
-        if found is not None:
-            return await found.cancel()
+        followed = self._followers.get(job.job_id) or await self._resumed(job)
+        if followed is not None:
+            return await followed.cancel()
         if job.request is None:
             return "not found"
         return await self._fal().queue.cancel(job.request)
 
-    async def look_for(self, job: Job) -> Job:
-        """Look through fal's own records for a job whose submit was never answered.
+    async def look_for(self, job: Job, request_id: str | None = None) -> Job:
+        """Look through fal's own records for a job whose submit was never answered; the job with its request where it
+        is there.
 
-        It is the one request of that endpoint, since then, with these arguments, which no other row claims. Told by the
-        arguments' digest, because the ledger may be kept without the arguments themselves.
+        Raises:
+            FalError: fal's records could not be read.
         """
-        past = await self._fal().requests.since(job.endpoint_id, job.created - _CLOCK_SKEW)
-        claimed = {one.request.request_id for one in self.ledger.listed(job.owner, limit=1000) if one.request}
-        fits = [
-            one
-            for one in past
-            if one.arguments is not None
-            and Order(job.endpoint_id, one.arguments).digest == job.digest
-            and one.request.request_id not in claimed
-        ]
-        if not fits:
-            return job
-        self.ledger.accepted(job.job_id, fits[0].request)
-        return replace(job, request=fits[0].request, state="queued")
+        return await lost_submits.look_for(job, self._fal().requests, self.ledger, request_id)
 
-    def called_back(self, delivery: Delivery) -> bool:
+    async def looked_up(self, job: Job, error: FalError) -> FalError:
+        """The error of a run without the queue that may be paid for, with fal's id of it where fal's records have it.
+        Its result is nowhere: what it counts for, and what fal says of it, is all that can be told."""
+        error.retryable = False
+        error.hint = (
+            f"{error.hint} It counts as estimated (job {job.job_id!r}); fal keeps no result of a run without its queue."
+        )
+        try:
+            known = await self.look_for(job)
+        except FalError as trouble:
+            logger.info("fal's records could not be read: %s", trouble.message)
+            return error
+        if known.request is not None:
+            error.request_id = known.request.request_id
+            await self.note(job, state="lost")
+        return error
+
+    async def called_back(self, delivery: Delivery) -> bool:
         """Take a verified callback: the job is over, without a poll. False where no such job is known here."""
-        job = self.ledger.by_request(delivery.request_id)
+        job = await self.ledger.by_request(delivery.request_id, self.owner)
         if job is None:
             return False
-        if not job.is_over:
-            if delivery.is_ok and delivery.payload is not None:
-                self.ledger.change(job.job_id, state="completed", output=delivery.payload, position=None)
-            elif not delivery.is_ok:
-                message = delivery.error or "The job failed."
-                kept = follower.said(GenerationFailed(message, request_id=delivery.request_id))
-                self.ledger.change(job.job_id, state="failed", error=kept, position=None)
+        if delivery.is_ok and delivery.payload is not None:
+            if job.state != "completed" or job.output is None:
+                await self.ledger.record(job.job_id, state="completed", output=delivery.payload, position=None)
+        elif not delivery.is_ok and not job.is_over:
+            error = GenerationFailed(delivery.error or "The job failed.", request_id=delivery.request_id)
+            await self.ledger.record(job.job_id, state="failed", error=kept_errors.said(error), position=None)
         return True
 
     async def resume(self) -> None:
-        """Pick up what a server that ended left unfinished. Never raises."""
-        for job in self.ledger.orphaned():
-            self.ledger.change(job.job_id, state="unknown")
+        """Pick up this owner's work whose server is gone, and look again for submits without an answer."""
         limiter = anyio.CapacityLimiter(_MOST_RESUMED_AT_ONCE)
+        jobs = {job.job_id: job for job in await self.ledger.orphaned(self.owner)}
+        for job in await self.ledger.listed(self.owner, state="unknown", limit=lost_submits.MOST):
+            if job.request is None and job.session == self.ledger.session:
+                jobs.setdefault(job.job_id, job)
+        records = lost_submits.Records(self._fal().requests)
         async with anyio.create_task_group() as tasks:
-            for job in self.ledger.unfinished():
+            for job in jobs.values():
                 if job.job_id not in self._followers:
-                    tasks.start_soon(self._resume, job, limiter)
+                    tasks.start_soon(self._resume, job, limiter, records)
+
+    def answering(self, job_ids: Iterable[str], call_id: str = "") -> None:
+        """The answer to the call that asked for these jobs is on its way to its client."""
+        now = dict.fromkeys(job_ids, call_id)
+        if now:
+            self._answering |= now
+            self._tasks.start_soon(self._arrive, now)
+
+    async def left(self, job_ids: Iterable[str], call_id: str = "") -> None:
+        """The call that asked for these jobs ended, and nobody has its answer."""
+        jobs = [job_id for job_id in job_ids if job_id not in self._answering]
+        with anyio.move_on_after(_LONGEST_GOODBYE, shield=True):
+            try:
+                await self.ledger.left(jobs, call_id)
+            except NotRecorded as error:
+                logger.error("%s", error.message)
+
+    async def aclose(self) -> None:
+        """Write down what is left to write."""
+        with anyio.move_on_after(_LONGEST_GOODBYE, shield=True):
+            await self._arrived(dict(self._answering))
+            for followed in list(self._followers.values()):
+                await followed.write()
 
     def standing(self, job: Job) -> Follower | None:
         """Who follows the job, if anyone does."""
         return self._followers.get(job.job_id)
 
-    def _same(self, order: Order) -> Job | None:
-        """The job that this order repeats: one still at work or whose call was broken off moments ago. Where a seed is
-        left to chance, only the latter: two such calls want two pictures."""
-        found = self.ledger.same(order, time.time() - MOMENTS_AGO)
-        if found is None or found.state in ("failed", "cancelled"):
+    def _follower(self, job: Job, *, writes: bool = True) -> Follower:
+        return Follower(job, self._fal().queue, self.ledger, self.look_for, writes=writes)
+
+    def _follow(self, followed: Follower, order: Order | None) -> None:
+        self._followers[followed.job.job_id] = followed
+        self._tasks.start_soon(self._live, followed, order)
+
+    async def _live(self, followed: Follower, order: Order | None) -> None:
+        """Never raises: it hangs in the server's own group."""
+        await (followed.follow() if order is None else followed.submit(order))
+        while True:
+            if await followed.write():
+                break
+            await anyio.sleep(_WRITE_AGAIN_AFTER)
+        self._forget(followed)
+
+    def _forget(self, followed: Follower) -> None:
+        is_current = self._followers.get(followed.job.job_id) is followed
+        if is_current and followed.is_over and not followed.waiting and not followed.unwritten:
+            del self._followers[followed.job.job_id]
+
+    async def _resumed(self, job: Job, records: "lost_submits.Records | None" = None) -> Follower | None:
+        """Who follows the job from here on; None where there is nothing to follow."""
+        if job.state in ("completed", "failed", "cancelled") or job.way != "queue":
             return None
-        if found.state == "unknown" or found.detached is not None:
-            return found
-        return found if not found.is_over and order.is_repeatable else None
-
-    def _follow(self, found: Follower, order: Order | None) -> None:
-        self._followers[found.job.job_id] = found
-        self._tasks.start_soon(self._live, found, order)
-
-    async def _live(self, found: Follower, order: Order | None) -> None:
-        try:
-            if order is None:
-                await found.follow()
-            else:
-                await found.submit(order)
-        finally:
-            self._forget(found)
-
-    def _forget(self, found: Follower) -> None:
-        if found.is_over and not found.waiting:
-            self._followers.pop(found.job.job_id, None)
-
-    def _resumed(self, job: Job) -> Follower | None:
-        if job.is_over or job.request is None:
+        if job.request is None and job.session not in ("", self.ledger.session):
+            job = await self.ledger.claim(job) or job
+        if job.request is None and job.state == "unknown":
+            job = await (records.look_for(job, self.ledger) if records else self.look_for(job))
+        if job.request is None:
             return None
-        found = Follower(job, self._fal().queue, self.ledger, self.look_for)
-        self._follow(found, None)
-        return found
+        mine = await self.ledger.claim(job)
+        if (followed := self._followers.get(job.job_id)) is not None:
+            return followed
+        followed = self._follower(replace(mine, request=job.request) if mine else job, writes=mine is not None)
+        self._follow(followed, None)
+        return followed
 
-    async def _resume(self, job: Job, limiter: anyio.CapacityLimiter) -> None:
+    async def _resume(self, job: Job, limiter: anyio.CapacityLimiter, records: "lost_submits.Records") -> None:
         async with limiter:
             try:
-                if job.state == "unknown" and job.request is None:
-                    job = await self.look_for(job)
-                found = self._followers.get(job.job_id) or self._resumed(job)
-                if found is not None:
-                    await found.ended()
-            except FalError as error:
-                logger.info("%s could not be picked up: %s", job.job_id, error.message)
+                followed = self._followers.get(job.job_id) or await self._resumed(job, records)
+                if followed is not None:
+                    await followed.ended()
+            except Exception as error:
+                # One job that cannot be picked up is no reason to leave the others.
+                logger.info("%s could not be picked up: %s", job.job_id, error)
 
-    async def _watch(self, found: Follower, tell: Tell) -> None:
+    async def _fetched(self, job: Job) -> dict[str, Any]:
+        assert job.request is not None
+        try:
+            output = await self._fal().queue.result(job.request)
+        except GenerationFailed as error:
+            await self.note(job, state="failed", error=kept_errors.said(error))
+            raise
+        await self.note(job, output=output)
+        return output
+
+    async def _watch(self, followed: Follower, tell: Tell) -> None:
         progress, seen, started = Progress(), 0, time.monotonic()
         await tell(progress.begin())
         # What was reported before the end is told even where the end came first.
-        while not found.is_over or found.has_news(seen):
+        while not followed.is_over or followed.has_news(seen):
             statuses: list[Status] = []
             with anyio.move_on_after(HEARTBEAT - 0.5) as pause:
-                statuses, seen = await found.news(seen)
+                statuses, seen = await followed.news(seen)
             if pause.cancelled_caught:
                 await tell(progress.beat(time.monotonic() - started))
             for status in statuses:
                 if report := progress.after(status):
                     await tell(report)
 
-    def _standing(self, found: Follower) -> Job:
-        self._forget(found)
-        if found.is_over and isinstance(found.outcome, FalError):
-            raise found.outcome
-        job = self.ledger.get(found.job.job_id, found.job.owner) or found.job
-        if found.is_over and isinstance(found.outcome, dict):
+    async def _standing(self, followed: Follower) -> Job:
+        if followed.is_over and isinstance(followed.outcome, FalError):
+            raise followed.outcome
+        try:
+            job = await self.ledger.get(followed.job.job_id, followed.job.owner) or followed.job
+        except NotRecorded as error:
+            logger.error("%s", error.message)
+            job = followed.job
+        if followed.is_over and isinstance(followed.outcome, dict):
             # A row that could not be written must not hide a result that is paid for.
-            job = replace(job, state="completed", output=found.outcome, request=found.request)
+            columns = {key: followed.unwritten[key] for key in ("run_seconds",) if key in followed.unwritten}
+            job = replace(job, state="completed", output=followed.outcome, request=followed.request, **columns)
         return job
 
-    async def _abandon(self, found: Follower) -> None:
-        """Nobody waits any more. A host's time-out looks just like a person's cancel (facts/mcp §4.3)."""
+    async def _abandon(self, followed: Follower) -> None:
+        """The call that began it is gone. A host's time-out looks just like a person's cancel. Never raises."""
         with anyio.move_on_after(_LONGEST_GOODBYE, shield=True):
             try:
-                self.ledger.change(found.job.job_id, detached=time.time())
-                if not found.is_running or self._on_disconnect == "cancel":
-                    await found.cancel()
-            except FalError as error:
-                logger.info("%s could not be cancelled: %s", found.job.job_id, error.message)
+                if not followed.is_running or self._on_disconnect == "cancel":
+                    await followed.cancel()
+            except Exception as error:
+                logger.info("%s could not be cancelled: %s", followed.job.job_id, error)
+
+    async def _arrive(self, jobs: dict[str, str]) -> None:
+        """Never raises: it hangs in the server's own group."""
+        await anyio.sleep(_ON_ITS_WAY)
+        await self._arrived(jobs)
+
+    async def _arrived(self, jobs: dict[str, str]) -> None:
+        # A call that joined since is owed an answer of its own.
+        current = {job_id: call_id for job_id, call_id in jobs.items() if self._answering.get(job_id) == call_id}
+        try:
+            for call_id in set(current.values()):
+                await self.ledger.answered([one for one in current if current[one] == call_id], call_id)
+        except NotRecorded as error:
+            logger.error("%s", error.message)
+            return
+        for job_id in current:
+            self._answering.pop(job_id, None)

@@ -11,9 +11,12 @@ from fal_mcp.client.queue import Completed, InProgress, Queued, Status
 from fal_mcp.text import one_line
 
 LONGEST_MESSAGE = 200
-"""Claude Code cuts progress messages there (facts/mcp §4.2)."""
+"""Claude Code cuts progress messages there."""
 _PERCENT = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d+)?)\s?%")
 _STEPS = re.compile(r"(?<![\d./])(\d{1,6})\s*(?:/|of)\s*(\d{1,6})(?![\d./])")
+_BAR = re.compile(r"\|[^|]*\|")
+_ENDS = " \t:|-,;=>"
+_OPENS, _CLOSES = " \t([<", " \t)]>"
 _LARGEST = 99.9
 
 
@@ -45,7 +48,7 @@ class Progress:
                 lines = [one_line(log.message, 2000) for log in logs]
                 self._percent = max([self._percent or 0.0, *filter(None, map(percentage, lines))]) or None
                 said = next((line for line in reversed(lines) if line), "running")
-                return self._report(said)
+                return self._report(without_bar(said))
             case Completed():
                 return None
 
@@ -88,6 +91,20 @@ def percentage(line: str) -> float | None:
     else:
         return None
     return min(value, _LARGEST) if 0 < value <= 100 else None
+
+
+def without_bar(line: str) -> str:
+    """A log line without the percentage that is told beside it, and without the bar that draws it."""
+    match = _PERCENT.search(line)
+    if match is None or percentage(line) is None:
+        return line
+    before, rest = line[: match.start()].strip(_OPENS), line[match.end() :].lstrip(_CLOSES)
+    bar = _BAR.match(rest)
+    if before and rest.strip(_ENDS) and not bar:
+        # The number is part of a sentence.
+        return line
+    plain = " ".join(filter(None, [before, rest[bar.end() if bar else 0 :].strip(_ENDS)]))
+    return plain if any(character.isalnum() for character in plain) else "running"
 
 
 def _in_queue(position: int | None) -> str:

@@ -17,16 +17,19 @@ import anyio.abc
 
 from fal_mcp.client.fal import Fal
 from fal_mcp.errors import FalError, MaybeReceived, NotFound, NotRecorded, RequestRejected, ServiceFailed
-from fal_mcp.jobs.follower import said
-from fal_mcp.jobs.job import Order, costs_nothing
+from fal_mcp.jobs import cost
+from fal_mcp.jobs.job import Job, Order, costs_nothing
+from fal_mcp.jobs.kept_errors import said
 from fal_mcp.jobs.ledger import Ledger, Limits
 
 if TYPE_CHECKING:
     from fal_mcp.client.realtime import Line
 
 MOST_SESSIONS = 4
+"""Of one client's connection."""
+MOST_OF_ALL = 16
 MOST_WAITING = 8
-_DAY = 86_400.0
+_LONGEST_GOODBYE = 10.0
 _ENDED = "The session ended before this input was sent; it costs nothing."
 
 logger = logging.getLogger("fal_mcp")
@@ -50,15 +53,12 @@ class Input:
 
 
 class Session:
-    """One connection while it is kept. `idle` is in seconds.
+    """One connection while it is kept, written down as `job`. `idle` is in seconds."""
 
-    Raises:
-        BudgetExceeded, NotRecorded: as for `Ledger.begin`.
-    """
-
-    def __init__(self, order: Order, idle: float, ledger: Ledger, limits: Limits) -> None:
+    def __init__(self, job: Job, order: Order, idle: float, ledger: Ledger, limits: Limits) -> None:
         self.session_id = f"rt_{secrets.token_hex(8)}"
-        self.job = ledger.begin(order, limits)
+        self.job = job
+        self.connection = order.connection
         self.idle = idle
         self.answered = 0
         self.is_over = False
@@ -103,16 +103,17 @@ class Session:
             # From here on nothing is put in, though saying goodbye takes a moment.
             self.is_over = True
 
-    def end(self, state: str) -> None:
+    async def end(self, state: str) -> None:
         """Tell all who wait, and write down that it is over. Never raises."""
         for item in self._waiting:
             item.end(RequestRejected(_ENDED, hint="Open another session with realtime_open."))
         self._waiting.clear()
         self.ended.set()
-        try:
-            self._ledger.change(self.job.job_id, state=state, output={"answered": self.answered})
-        except NotRecorded as error:
-            logger.error("%s", error.message)
+        with anyio.move_on_after(_LONGEST_GOODBYE, shield=True):
+            try:
+                await self._ledger.record(self.job.job_id, state=state, output={"answered": self.answered})
+            except NotRecorded as error:
+                logger.error("%s", error.message)
 
     async def _next(self) -> Input | None:
         with anyio.move_on_after(self.idle):
@@ -135,20 +136,26 @@ class Session:
                 item.end(MaybeReceived("The session was closed before the answer came."))
 
     async def _sent(self, line: "Line", item: Input) -> dict[str, Any]:
-        self._turn_over()
-        self._ledger.add(self.job.job_id, item.order, self._limits)
+        await self._turn_over()
+        await self._ledger.add(self.job.job_id, item.order, self._limits)
         try:
             return await line.ask(item.order.arguments, item.seconds)
         except FalError as error:
             if costs_nothing(error):
-                self._ledger.give_back(self.job.job_id, item.order.price)
+                await self._given_back(item.order.price)
             raise
 
-    def _turn_over(self) -> None:
+    async def _given_back(self, price: float | None) -> None:
+        try:
+            await self._ledger.give_back(self.job.job_id, price)
+        except NotRecorded as error:
+            logger.error("%s", error.message)
+
+    async def _turn_over(self) -> None:
         """Go on in a new row where the day of the old one is over: the ledger counts a row on the day it was begun."""
-        if self.job.created // _DAY != time.time() // _DAY:
-            before, self.job = self.job, self._ledger.begin(self._order, self._limits)
-            self._ledger.change(before.job_id, state="completed", output={"answered": self.answered})
+        if cost.midnight(self.job.created) != cost.midnight(time.time()):
+            before, self.job = self.job, await self._ledger.begin(self._order, self._limits)
+            await self._ledger.record(before.job_id, state="completed", output={"answered": self.answered})
 
 
 class Sessions:
@@ -160,6 +167,7 @@ class Sessions:
         self._limits = limits
         self._tasks = tasks
         self._open: dict[str, Session] = {}
+        self._opening = 0
 
     async def open(self, order: Order, idle: float, max_buffering: int | None = None) -> Session:
         """Open one, written down before it is. It is closed when nothing came for `idle` seconds.
@@ -169,15 +177,21 @@ class Sessions:
             BudgetExceeded, NotRecorded: nothing was opened.
             FalError: fal refused it.
         """
-        if len(self._open) >= MOST_SESSIONS:
+        own = sum(session.connection == order.connection for session in self._open.values()) + self._opening
+        if own >= MOST_SESSIONS or len(self._open) >= MOST_OF_ALL:
             hint = "Close one with realtime_close, or wait: an idle one is closed by itself."
-            raise RequestRejected(f"{MOST_SESSIONS} realtime sessions are open already.", hint=hint)
-        session = Session(order, idle, self._ledger, self._limits)
+            raise RequestRejected(f"{min(own, MOST_SESSIONS)} realtime sessions are open already.", hint=hint)
+        self._opening += 1
+        try:
+            job = await self._ledger.begin(order, self._limits)
+        finally:
+            self._opening -= 1
+        session = Session(job, order, idle, self._ledger, self._limits)
         self._open[session.session_id] = session
         try:
             await self._tasks.start(self._live, session, max_buffering)
         except FalError as error:
-            self._ledger.change(session.job.job_id, error=said(error))
+            await self._ledger.record(session.job.job_id, error=said(error))
             raise
         return session
 
@@ -227,6 +241,12 @@ class Sessions:
                 state = "completed"
                 with session.scope:
                     await session.live(line)
+        except Exception:
+            if state == "failed":
+                # Nothing was opened, and whoever asked is told why.
+                raise
+            # It hangs in the server's own group: a line that breaks while it is closed takes nothing with it.
+            logger.exception("A session of %s did not close.", endpoint_id)
         finally:
             del self._open[session.session_id]
-            session.end(state)
+            await session.end(state)

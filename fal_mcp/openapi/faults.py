@@ -1,17 +1,21 @@
 """What is wrong with a value, said so that a model can put it right: path, rule, near-miss names."""
 
 import difflib
+import json
 from collections.abc import Iterator
 from typing import Any, cast
 
-import jsonschema.exceptions
-
 from fal_mcp.errors import Fault
-from fal_mcp.openapi.schema import Schema, branches, validator
+from fal_mcp.openapi import validate
+from fal_mcp.openapi.sayable import unsayable
+from fal_mcp.openapi.schema import Schema, branches
+from fal_mcp.openapi.validate import Problem
 from fal_mcp.text import one_line
 
 MOST_FAULTS = 20
 _MOST_VALUES = 40
+_MOST_LOOKED_AT = 200
+"""Of a list of a million wrong items a few tell what is wrong."""
 
 
 def find(schema: Schema, value: Any) -> tuple[Fault, ...]:
@@ -19,59 +23,82 @@ def find(schema: Schema, value: Any) -> tuple[Fault, ...]:
 
     Unknown names are faults even where the schema allows them: fal ignores them silently, and the call is paid.
     """
-    errors: Iterator[jsonschema.exceptions.ValidationError] = cast(Any, validator(schema)).iter_errors(value)
-    faults = [fault for error in errors for fault in _from(error, schema)]
-    faults += _unknown(schema, value)
+    faults = [Fault(path, f"{what}.") for path, what in _first(unsayable(value))]
+    if not faults:
+        faults = [fault for problem in _first(validate.problems(schema, value)) for fault in _from(problem, schema)]
+        faults += _first(_unknown(schema, value))
     return tuple(sorted(dict.fromkeys(faults), key=lambda fault: fault.path)[:MOST_FAULTS])
 
 
-def _from(error: jsonschema.exceptions.ValidationError, root: Schema) -> Iterator[Fault]:
-    closest = _closest(error)
-    if closest is not error:
+def _first(things: Iterator[Any]) -> list[Any]:
+    return [thing for _, thing in zip(range(_MOST_LOOKED_AT), things, strict=False)]
+
+
+def _from(problem: Problem, root: Schema) -> Iterator[Fault]:
+    closest = _closest(problem)
+    if closest is not problem:
         yield from _from(closest, root)
         return
-    yield Fault(error.json_path, _sentence(error, root))
+    yield Fault(one_line(problem.json_path, 200), _sentence(problem, root))
 
 
-def _closest(error: jsonschema.exceptions.ValidationError) -> jsonschema.exceptions.ValidationError:
+def _closest(problem: Problem) -> Problem:
     """The fault inside a union that the caller most likely meant: the one of the branch of the right type."""
-    if error.validator not in {"anyOf", "oneOf"} or not error.context:
-        return error
-    by_branch: dict[int, list[jsonschema.exceptions.ValidationError]] = {}
-    for inner in error.context:
+    if problem.validator not in {"anyOf", "oneOf"} or not problem.context:
+        return problem
+    by_branch: dict[int, list[Problem]] = {}
+    for inner in problem.context:
         by_branch.setdefault(cast(int, inner.relative_schema_path[0]), []).append(inner)
-    likely = [found for found in by_branch.values() if not any(_is_of_another_type(e) for e in found)]
-    return likely[0][0] if len(likely) == 1 else error
+    likely = [problems for problems in by_branch.values() if not any(_is_of_another_type(p) for p in problems)]
+    return likely[0][0] if len(likely) == 1 else problem
 
 
-def _is_of_another_type(error: jsonschema.exceptions.ValidationError) -> bool:
-    return error.validator == "type" and not error.relative_path
+def _is_of_another_type(problem: Problem) -> bool:
+    return problem.validator == "type" and not problem.relative_path
 
 
-def _sentence(error: jsonschema.exceptions.ValidationError, root: Schema) -> str:
-    rule, value, got = error.validator, cast(Any, error.validator_value), _show(cast(Any, error.instance))
+def _sentence(problem: Problem, root: Schema) -> str:
+    rule, value, got = problem.validator, cast(Any, problem.validator_value), _show(cast(Any, problem.instance))
     match rule:
         case "required":
-            missing = [name for name in value if name not in cast(Schema, error.instance)]
-            return f"required and missing: {', '.join(map(repr, missing))}."
+            missing = [name for name in value if name not in cast(Schema, problem.instance)]
+            return f"required and missing: {', '.join(map(_show, missing))}."
         case "enum":
-            return f"{got} is not one of {_values(value)}.{_near(error.instance, value)}"
+            return f"{got} is not one of {_values(value)}.{_near(problem.instance, value)}"
         case "const":
             return f"{got} is not {_show(value)}, the only value allowed."
         case "type":
             return f"{got} is not {_article(value)}."
         case "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum":
-            return f"{got} is outside the range: {_range(cast(Schema, error.schema))}."
+            return f"{got} is outside the range: {_range(cast(Schema, problem.schema))}."
         case "multipleOf":
             return f"{got} is not a multiple of {value}."
-        case "minLength" | "maxLength" | "minItems" | "maxItems":
-            return _length(rule, value, cast(Any, error.instance))
+        case "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties":
+            return _length(rule, value, cast(Any, problem.instance))
         case "anyOf" | "oneOf":
-            return f"{got} fits none of the forms allowed: {_forms(cast(Schema, error.schema), root)}."
-        case "additionalProperties" | "unevaluatedProperties":
-            return f"has names it does not take: {one_line(error.message, 200)}."
+            return f"{got} fits none of the forms allowed: {_forms(cast(Schema, problem.schema), root)}."
+        case "pattern":
+            return f"{got} does not match {_show(value)}."
+        case "uniqueItems":
+            return f"{got} has the same item more than once."
+        case "dependentRequired":
+            return f"{got} lacks what has to be given together: {one_line(_json(value), 200)}."
         case _:
-            return f"{one_line(error.message, 300)}."
+            return _rarely(str(rule), got, problem)
+
+
+def _rarely(rule: str, got: str, problem: Problem) -> str:
+    match rule:
+        case "additionalProperties" | "unevaluatedProperties":
+            known = cast(Schema, cast(Schema, problem.schema).get("properties", {}))
+            more = [name for name in cast(Schema, problem.instance) if name not in known]
+            return f"has names it does not take: {', '.join(map(_show, more[:10]))}."
+        case "None" | "not":
+            return f"{got} is not allowed here."
+        case "contains" | "minContains" | "maxContains":
+            return f"{got} does not hold the items it has to."
+        case _:
+            return f"{got} does not keep the rule {_show(rule)}: {one_line(_json(problem.validator_value), 120)}."
 
 
 def _unknown(schema: Schema, value: Any, path: str = "$", root: Schema | None = None) -> Iterator[Fault]:
@@ -88,20 +115,21 @@ def _unknown(schema: Schema, value: Any, path: str = "$", root: Schema | None = 
 def _unknown_in_object(options: list[Schema], value: Schema, path: str, root: Schema) -> Iterator[Fault]:
     objects = [b for b in options if b.get("type", "object") == "object"]
     known: Schema = {name: part for b in objects for name, part in b.get("properties", {}).items()}
+    required = {name for b in objects for name in b.get("required", ())}
     is_open = any(not b.get("properties") or _takes_more(b) for b in objects)
     for name, item in value.items():
         if name in known:
             yield from _unknown(known[name], item, f"{path}.{name}", root)
-        elif objects and not is_open:
+        elif objects and not is_open and name not in required:
             yield Fault(f"{path}.{one_line(name, 80)}", f"there is no such argument.{_near(name, list(known))}")
 
 
 def _takes_more(schema: Schema) -> bool:
-    return schema.get("additionalProperties") not in (None, False) or "patternProperties" in schema
+    return schema.get("additionalProperties") not in (None, False)
 
 
 def _near(value: Any, allowed: list[Any]) -> str:
-    words = {str(option).casefold(): option for option in allowed if option is not None}
+    words = {str(option)[:200].casefold(): option for option in allowed if isinstance(option, str | int | float)}
     close = difflib.get_close_matches(str(value)[:100].casefold(), words, n=2, cutoff=0.6)
     return f" Did you mean {' or '.join(_show(words[word]) for word in close)}?" if close else ""
 
@@ -119,7 +147,7 @@ def _form(schema: Schema) -> str:
     if "enum" in schema:
         return f"one of {_values(schema['enum'])}"
     if schema.get("properties"):
-        return f"an object with {', '.join(map(repr, list(schema['properties'])[:12]))}"
+        return f"an object with {', '.join(map(_show, list(schema['properties'])[:12]))}"
     numeric = _range(schema)
     return _article(schema.get("type", "any value")) + (f" ({numeric})" if numeric else "")
 
@@ -135,7 +163,7 @@ def _range(schema: Schema) -> str:
 
 
 def _length(rule: str, bound: int, value: Any) -> str:
-    unit = "characters" if rule.endswith("Length") else "items"
+    unit = "characters" if rule.endswith("Length") else "items" if rule.endswith("Items") else "names"
     return f"has {len(value)} {unit}; {'at least' if rule.startswith('min') else 'at most'} {bound} are allowed."
 
 
@@ -146,4 +174,12 @@ def _article(kind: Any) -> str:
 
 
 def _show(value: Any) -> str:
-    return one_line(repr(value), 80)
+    """A value in JSON's words, texts in single quotes."""
+    return one_line(repr(value[:200]) if isinstance(value, str) else _json(value), 80)
+
+
+def _json(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (ValueError, RecursionError):
+        return "this value"

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 from urllib.parse import quote
 
-from fal_mcp.openapi.schema import Schema, normalise
+from fal_mcp.openapi.normalise import normalise
+from fal_mcp.openapi.schema import Schema
 
 Place = Literal["path", "query", "body"]
 IDEMPOTENCY_KEY = "Idempotency-Key"

@@ -10,11 +10,14 @@ import re
 from collections.abc import Iterator
 from typing import Any, cast
 
-from fal_mcp.openapi.schema import Schema, branches, validator
+from fal_mcp.json_values import NotJson, parsed
+from fal_mcp.openapi import validate
+from fal_mcp.openapi.schema import Schema, branches
 from fal_mcp.text import one_line
 
 _MOST_NOTES = 10
 _LIKENESS = 0.84
+_DEEPEST = 6
 _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 
 
@@ -57,13 +60,40 @@ def _meant(name: str, value: Any, known: Schema, given: dict[str, Any], root: Sc
     return close[0] if _fits(known[close[0]], repaired, root) else name
 
 
-def _value(part: Schema, value: Any, root: Schema) -> tuple[Any, str | None]:
+def _value(part: Schema, value: Any, root: Schema, depth: int = 0) -> tuple[Any, str | None]:
     """The value, or the one other value it stands for, with what was done."""
     if _fits(part, value, root):
         return value, None
-    found = [(other, note) for other, note in _readings(part, value, root) if _fits(part, other, root)]
+    found = [
+        (mended, note)
+        for other, first in [(value, None), *_readings(part, value, root)]
+        for mended, inside in [_inside(part, other, root, depth)]
+        if _fits(part, mended, root) and (note := "; ".join(filter(None, [first, inside])))
+    ]
     distinct = {json.dumps(other, sort_keys=True, default=str): (other, note) for other, note in found}
     return next(iter(distinct.values())) if len(distinct) == 1 else (value, None)
+
+
+def _inside(part: Schema, value: Any, root: Schema, depth: int) -> tuple[Any, str]:
+    """`value` with what is inside it put right: the numbers of a size, the fields of each item of a list."""
+    if depth > _DEEPEST or not isinstance(value, dict | list):
+        return value, ""
+    notes: dict[str, None] = {}
+    if isinstance(value, list):
+        items = [branch["items"] for branch in branches(part, root) if isinstance(branch.get("items"), dict)]
+        pairs = [_value({"anyOf": items}, item, root, depth + 1) for item in cast(list[Any], value) if items]
+        notes = dict.fromkeys(note for _, note in pairs if note)
+        return [item for item, _ in pairs] if pairs else cast(Any, value), "; ".join(list(notes)[:3])
+    known: Schema = {}
+    for branch in branches(part, root):
+        for name, inner in branch.get("properties", {}).items():
+            known.setdefault(name, []).append(inner)
+    named: dict[str, Any] = {}
+    for name, item in cast(dict[str, Any], value).items():
+        named[name], note = _value({"anyOf": known[name]}, item, root, depth + 1) if name in known else (item, None)
+        if note:
+            notes[f"{one_line(name, 40)}: {note}"] = None
+    return named, "; ".join(list(notes)[:3])
 
 
 def _readings(part: Schema, value: Any, root: Schema) -> Iterator[tuple[Any, str]]:
@@ -71,9 +101,13 @@ def _readings(part: Schema, value: Any, root: Schema) -> Iterator[tuple[Any, str
     kinds = {branch.get("type") for branch in branches(part, root)}
     if isinstance(value, str):
         yield from _of_text(value, kinds)
+        if re.fullmatch(r"(?:https?|data|fal|file):\S+", value.strip()) and _takes_file(part, root):
+            yield {"url": value.strip()}, "an address was read as the file at it"
         for allowed in _enums(part, root):
             if isinstance(allowed, str) and allowed.casefold() == value.strip().casefold():
                 yield allowed, f"{one_line(value, 40)!r} was read as {allowed!r}"
+            elif not isinstance(allowed, str) and _plain(allowed) == value.strip():
+                yield allowed, f"{one_line(value, 40)!r} was read as {_plain(allowed)}"
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         for allowed in _enums(part, root):
             if isinstance(allowed, str) and re.fullmatch(rf"{re.escape(f'{value:g}')}s?", allowed):
@@ -88,8 +122,8 @@ def _of_text(value: str, kinds: set[Any]) -> Iterator[tuple[Any, str]]:
     text = value.strip()
     if kinds & {"object", "array"} and text[:1] in ("{", "["):
         try:
-            yield json.loads(text), "JSON in a string was read as what it says"
-        except (ValueError, RecursionError):
+            yield parsed(text), "JSON in a string was read as what it says"
+        except NotJson:
             pass
     if kinds & {"integer", "number"} and _NUMBER.fullmatch(text):
         number = float(text)
@@ -101,10 +135,19 @@ def _of_text(value: str, kinds: set[Any]) -> Iterator[tuple[Any, str]]:
         yield [text], "one value was read as a list of one"
 
 
+def _takes_file(part: Schema, root: Schema) -> bool:
+    """Whether a file may go in as an object with its address: fal's `File` and `Image`."""
+    objects = [branch for branch in branches(part, root) if "url" in branch.get("properties", {})]
+    return any(branch.get("required", ["url"]) == ["url"] for branch in objects)
+
+
 def _enums(part: Schema, root: Schema) -> list[Any]:
     return [allowed for branch in branches(part, root) for allowed in branch.get("enum", ())]
 
 
+def _plain(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
 def _fits(part: Schema, value: Any, root: Schema) -> bool:
-    checked: Any = validator({**part, "$defs": root.get("$defs", {})})
-    return bool(checked.is_valid(value))
+    return validate.fits({**part, "$defs": root.get("$defs", {})}, value)

@@ -23,6 +23,8 @@ from fal_mcp.outputs.outcome import Media
 BEGINNING = 4 * 1024 * 1024
 """Bytes: the first frame of a film whose index comes first, and half a minute of plain sound."""
 _LONGEST = 6.0
+_MOST_PIXELS = "50000000"
+"""Of a frame."""
 _FORMATS = {"video/mp4": "mov", "video/quicktime": "mov", "video/webm": "matroska", "video/x-matroska": "matroska"}
 _WIDTH, _HEIGHT = 640, 120
 _LONGEST_FILM = 24 * 3600.0
@@ -100,7 +102,8 @@ async def _frame(content: bytes) -> bytes | None:
         await anyio.to_thread.run_sync(file.write, content)
         file.flush()
         command = [
-            *(ffmpeg, "-nostdin", "-v", "error", "-protocol_whitelist", "file", "-f", kind, "-i", f"file:{file.name}"),
+            *(ffmpeg, "-nostdin", "-v", "error", "-threads", "1", "-max_pixels", _MOST_PIXELS),
+            *("-protocol_whitelist", "file", "-f", kind, "-i", f"file:{file.name}"),
             *("-frames:v", "1", "-f", "image2pipe", "-c:v", "mjpeg", "-"),
         ]
         with anyio.move_on_after(_LONGEST):

@@ -1,21 +1,22 @@
 """What came inside an answer and is nowhere else, put on this disk: bytes as what they are, with their paths in their
 place, and an answer that is too long to be told."""
 
-import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import anyio.to_thread
 
 from fal_mcp.errors import NotWritable
+from fal_mcp.json_values import dumped, mapped
 from fal_mcp.machine.file_kind import sniffed
 from fal_mcp.machine.output_folder import OutputFolder
-from fal_mcp.outputs import media, previews, saving
+from fal_mcp.outputs import data_uris, endings, media, saving
 from fal_mcp.outputs.outcome import Media
 from fal_mcp.text import one_line
 
-_HEAD = 8192
+_MOST_BYTES = 40_000_000
 _UNKNOWN = "application/octet-stream"
 
 
@@ -23,8 +24,15 @@ async def keep(output: Mapping[str, Any], folder: OutputFolder, stem: str) -> tu
     """`output` as JSON has it, and the files that were written, by their paths. What cannot be written is told in its
     place: a result that is paid for is never lost to a full disk."""
     kept = _Kept(folder, stem)
-    value = await anyio.to_thread.run_sync(kept.value, dict(output))
-    return value, kept.files
+
+    def work() -> Any:
+        try:
+            return kept.value(dict(output))
+        except RecursionError:
+            # Nothing that fal answers is so deep; what is, is told without its bytes.
+            return mapped(output, lambda leaf: f"{len(leaf)} bytes, not kept" if isinstance(leaf, bytes) else leaf)
+
+    return await anyio.to_thread.run_sync(work), kept.files
 
 
 async def written(output: Mapping[str, Any], folder: OutputFolder, stem: str) -> Path:
@@ -41,7 +49,7 @@ async def written(output: Mapping[str, Any], folder: OutputFolder, stem: str) ->
 
 
 def _json(output: Mapping[str, Any]) -> bytes:
-    return json.dumps(output, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return dumped(output).encode()
 
 
 class _Kept:
@@ -59,7 +67,7 @@ class _Kept:
             return {key: self.value(part, f"{name}.{key}" if name else key, item) for key, part in item.items()}
         if isinstance(value, list):
             return [self.value(part, name, about) for part in cast(list[Any], value)]
-        content = previews.unpacked(value) if isinstance(value, str) and value.startswith("data:") else value
+        content = data_uris.content(value, _MOST_BYTES) if isinstance(value, str) else value
         return self._file(content, name, about or {}) if isinstance(content, bytes) else value
 
     def _file(self, content: bytes, name: str, about: Mapping[str, Any]) -> str:
@@ -67,11 +75,12 @@ class _Kept:
             return f"{len(content)} bytes, not kept: {media.MOST_FILES} files of one answer are the most"
         try:
             content_type = _type(content, about)
-            path = self._written(content, saving.ending_of(content_type))
+            told = {**about, "content_type": content_type, "file_size": len(content)}
+            item = media.described("", name, told)
+            path = self._written(content, endings.of(content[: endings.HEAD], item))
         except NotWritable as error:
             return f"{len(content)} bytes, not kept: {error.message}"
-        told = {**about, "content_type": content_type, "file_size": len(content)}
-        self.files[str(path)] = media.described(path.as_uri(), name, told)
+        self.files[str(path)] = replace(item, url=path.as_uri())
         return str(path)
 
     def _written(self, content: bytes, ending: str) -> Path:
@@ -88,5 +97,5 @@ class _Kept:
 
 def _type(content: bytes, about: Mapping[str, Any]) -> str:
     """By what the bytes are, and by what is said of them where they do not tell."""
-    found, told = sniffed(content[:_HEAD], ""), about.get("content_type")
+    found, told = sniffed(content[: endings.HEAD], ""), about.get("content_type")
     return one_line(told, 100) if found == _UNKNOWN and isinstance(told, str) and told else found

@@ -1,24 +1,35 @@
 """The files in a model's output: where they are and what they are. Pure.
 
 Most file objects in fal's schemas are a generic `File`; for 413 models only the property's name says that it is a
-video (facts/fal-model-documents, item 13).
+video. No model of fal's declares a bare address as its output, and some answer with one.
 """
 
+import math
 import mimetypes
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
+from fal_mcp.addresses import host_of, parts_of
+from fal_mcp.json_values import number_of
+from fal_mcp.outputs import data_uris
 from fal_mcp.outputs.outcome import Kind, Media
 from fal_mcp.text import one_line, visible
 
 MOST_FILES = 200
 """Files of one result that are told, shown and saved."""
+_ROOM = 100_000
+"""Characters of their addresses together."""
 _MOST_FOUND = 100_000
-_MOST_DEPTH = 12
-_URL = re.compile(r"(?:https?://[^\s<>\"\\^`{|}]+|data:[\w.+-]+/[\w.+-]+[;,].*)", re.DOTALL)
+_LONGEST_ADDRESS = 4000
+_LONGEST_NAME = 200
+_LARGEST_COUNT = 10**15
+_PLAIN = "!#$%&'()*+,/:;=?@[]~"
+"""What stands in an address as it is, besides letters and digits."""
+_WEB = re.compile(r"https?://", re.IGNORECASE)
 _MESHES = frozenset({"glb", "gltf", "obj", "fbx", "stl", "ply", "usdz", "splat", "blend"})
+_ARCHIVES = frozenset({"zip", "tar", "safetensors"})
 _BY_TYPE: tuple[Kind, ...] = ("image", "video", "audio", "text")
 _BY_NAME: tuple[tuple[Kind, str], ...] = (
     ("3d", r"mesh|glb|3d|model_"),
@@ -27,57 +38,136 @@ _BY_NAME: tuple[tuple[Kind, str], ...] = (
     ("image", r"image|mask|texture|frame|thumbnail|depth_map|preview"),
     ("archive", r"archive|zip|lora|config|checkpoint|diffusers"),
 )
+_OF_FILES = ("url", "urls", "_uri")
+"""How the names end under which an address is a file, whatever it looks like."""
 
 
 def find(output: Any) -> tuple[Media, ...]:
     """Every file of `output`, in its order, each address once."""
     found: dict[str, Media] = {}
-    for media in _in_value(output, "", 0):
-        found.setdefault(media.url, media)
-        if len(found) == _MOST_FOUND:
-            break
+    for value, name, about in _texts(output):
+        url = _file(value, name)
+        if url is not None and url not in found:
+            is_of_object = about.get("url") is value
+            found[url] = described(
+                url, name.rpartition(".")[0] if is_of_object else name, about if is_of_object else {}
+            )
+            if len(found) == _MOST_FOUND:
+                break
     return tuple(found.values())
 
 
-def _in_value(value: Any, name: str, depth: int) -> Iterator[Media]:
-    if depth > _MOST_DEPTH:
-        return
-    if isinstance(value, dict):
-        yield from _in_object(cast(dict[str, Any], value), name, depth)
-    elif isinstance(value, list):
-        for item in cast(list[Any], value):
-            yield from _in_value(item, name, depth + 1)
-    elif isinstance(value, str) and _is_file(value, name):
-        yield described(value, name, {})
+def told(found: Sequence[Media]) -> tuple[Media, ...]:
+    """Those of the files that an answer tells, shows and saves: the first, as many as it has room for."""
+    room = _ROOM
+    for number, item in enumerate(found[:MOST_FILES]):
+        room -= 0 if item.url.startswith("data:") else len(item.url)
+        if room < 0:
+            return tuple(found[:number])
+    return tuple(found[:MOST_FILES])
 
 
-def _is_file(value: str, name: str) -> bool:
-    # Bytes under any name are a file; an address is one where the name says so.
-    return (value.startswith("data:") or name.endswith(("url", "urls", "_uri"))) and _is_address(value)
-
-
-def _is_address(value: str) -> bool:
+def address_of(text: str) -> str | None:
+    """The address that a text of an output is, as it can be fetched, or the `data:` URI; None where it is neither.
+    Whether the bytes of a `data:` URI can be had is not looked at."""
+    begins = text[:9].casefold().lstrip(" ")
+    if begins.startswith("data:"):
+        plain = text.lstrip(" ")
+        return plain if plain.startswith("data:") else f"data:{plain[5:]}"
+    if not begins.startswith("http") or len(text) > _LONGEST_ADDRESS:
+        return None
+    plain = text.strip(" ")
     # An address with something invisible in it is not the one that it seems to be.
-    return bool(_URL.fullmatch(value)) and (value.startswith("data:") or visible(value) == value)
+    if not _WEB.match(plain) or visible(plain) != plain or not plain.replace(" ", "").isprintable():
+        return None
+    if not host_of(plain):
+        return None
+    # What may not stand in an address, such as a space, is written with percent signs.
+    return quote(plain, safe=_PLAIN)
 
 
-def _in_object(value: dict[str, Any], name: str, depth: int) -> Iterator[Media]:
-    url = value.get("url")
-    if isinstance(url, str) and _is_address(url):
-        yield described(url, name, value)
-    for key, item in value.items():
-        if key != "url":
-            yield from _in_value(item, f"{name}.{key}" if name else key, depth + 1)
+def oddities(output: Any) -> list[str]:
+    """What of an output cannot be told as it came, a sentence on each kind."""
+    leaves = list(_leaves(output))
+    numbers = sum(isinstance(value, float) and not math.isfinite(value) for value in leaves)
+    broken = sum(isinstance(value, str) and _is_broken_data(value) for value in leaves)
+    told = f"Numbers of the output that are not finite, and are null here: {numbers}." if numbers else ""
+    kept = f"Data URIs of the output that cannot be read, and stand there as text: {broken}." if broken else ""
+    return [sentence for sentence in (told, kept) if sentence]
 
 
-def described(url: str, name: str, about: dict[str, Any]) -> Media:
+def _is_broken_data(text: str) -> bool:
+    return text[:5].casefold() == "data:" and ";base64" in text[:300].casefold() and not data_uris.is_one(text)
+
+
+def _texts(output: Any) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Each text of an output with its name and the object that it stands in, in order: an object's own address before
+    what else is in it. Without recursion: nothing is nested too deep to be found."""
+    nothing: Mapping[str, Any] = {}
+    waiting: list[tuple[Any, str, Mapping[str, Any]]] = [(output, "", nothing)]
+    while waiting:
+        value, name, about = waiting.pop()
+        if isinstance(value, str):
+            yield value, name, about
+        elif isinstance(value, dict):
+            item = cast(dict[str, Any], value)
+            parts = [(part, f"{name}.{key}"[-_LONGEST_NAME:].lstrip("."), item) for key, part in item.items()]
+            parts.sort(key=lambda part: part[0] is not item.get("url"))
+            waiting += reversed(parts)
+        elif isinstance(value, list):
+            waiting += [(part, name, nothing) for part in reversed(cast(list[Any], value))]
+
+
+def _leaves(output: Any) -> Iterator[Any]:
+    waiting: list[Any] = [output]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict | list):
+            waiting += cast(dict[str, Any], value).values() if isinstance(value, dict) else cast(list[Any], value)
+        else:
+            yield value
+
+
+def _file(value: str, name: str) -> str | None:
+    """Bytes under any name are a file; an address is one where its name, its host or its ending says so."""
+    url = address_of(value)
+    if url is None:
+        return None
+    if url.startswith("data:"):
+        return url if data_uris.is_one(url) else None
+    is_told = name.rpartition(".")[2] != "prompt" and (name.endswith(_OF_FILES) or _looks_like_one(url))
+    return url if is_told else None
+
+
+def _looks_like_one(url: str) -> bool:
+    host = host_of(url)
+    return host == "fal.media" or host.endswith(".fal.media") or _kind_of_ending(url) is not None
+
+
+def _kind_of_ending(url: str) -> Kind | None:
+    ending = _ending(url)
+    if ending in _MESHES:
+        return "3d"
+    if ending in _ARCHIVES:
+        return "archive"
+    told = mimetypes.guess_type(f"a.{ending}")[0] or ""
+    return next((kind for kind in ("image", "video", "audio") if told.startswith(f"{kind}/")), None)
+
+
+def _ending(url: str) -> str:
+    parts = None if url.startswith("data:") else parts_of(url)
+    last = parts.path.rpartition("/")[2] if parts else ""
+    return last.rpartition(".")[2].casefold()[:20] if "." in last else ""
+
+
+def described(url: str, name: str, about: Mapping[str, Any]) -> Media:
     """The file at `url`, which stands under `name`, by what the object around it says."""
     content_type = about.get("content_type")
     told = one_line(content_type, 100) if isinstance(content_type, str) and content_type else _guess(url)
     return Media(
         url=url,
         kind=_kind(url, name, told),
-        content_type=told,
+        content_type=told or None,
         width=_count(about.get("width")),
         height=_count(about.get("height")),
         size=_count(about.get("file_size")),
@@ -86,18 +176,19 @@ def described(url: str, name: str, about: dict[str, Any]) -> Media:
 
 def _guess(url: str) -> str | None:
     if url.startswith("data:"):
-        return re.split(r"[;,]", url[5:200], maxsplit=1)[0]
-    return mimetypes.guess_type(urlsplit(url).path)[0]
+        return data_uris.content_type(url)
+    ending = _ending(url)
+    return mimetypes.guess_type(f"a.{ending}")[0] if ending else None
 
 
 def _kind(url: str, name: str, content_type: str | None) -> Kind:
-    ending = urlsplit(url[:2000]).path.rsplit(".", 1)[-1].casefold()
+    ending = _ending(url)
     if ending in _MESHES or (content_type or "").startswith("model/"):
         return "3d"
     for kind in _BY_TYPE:
-        if (content_type or "").startswith(f"{kind}/"):
+        if (content_type or "").casefold().startswith(f"{kind}/"):
             return kind
-    if ending in {"zip", "tar", "safetensors"}:
+    if ending in _ARCHIVES:
         return "archive"
     for kind, words in _BY_NAME:
         if re.search(words, name):
@@ -106,4 +197,5 @@ def _kind(url: str, name: str, content_type: str | None) -> Kind:
 
 
 def _count(value: Any) -> int | None:
-    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0 else None
+    number = number_of(value)
+    return int(number) if number is not None and 0 < number <= _LARGEST_COUNT else None

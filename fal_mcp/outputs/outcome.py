@@ -39,10 +39,23 @@ class Outcome:
     previews: tuple[Preview, ...] = ()
     is_plain: bool = False
     """Whether `note` is the whole text; else what `data["output"]` holds is told after it."""
+    echoed: frozenset[str] = frozenset()
+    """The names in `data["output"]` of what the caller gave itself, which a text need not repeat."""
 
     def with_notes(self, notes: tuple[str, ...]) -> "Outcome":
-        """The same, with what was put right in the arguments said first."""
-        if not notes:
+        """The same, with what else is to be known of it said first, in the text and in the data."""
+        sentences = [sentence_of(note) for note in notes]
+        if not sentences:
             return self
-        said = f"Arguments were put right: {'; '.join(notes)}."
-        return replace(self, note=f"{said}\n{self.note}", data={**self.data, "repaired": list(notes)})
+        data = {**self.data, "notes": [*sentences, *self.data.get("notes", ())]}
+        return replace(self, note="\n".join([*sentences, self.note]), data=data)
+
+    def repaired(self, repairs: tuple[str, ...]) -> "Outcome":
+        """The same, with what was put right in the arguments said first."""
+        return self.with_notes((f"Arguments were put right: {'; '.join(repairs)}",)) if repairs else self
+
+
+def sentence_of(note: str) -> str:
+    """`note` with a large letter and a full stop, where it has none. A name stays as it is written."""
+    ended = note if note.endswith((".", "!", "?")) else f"{note}."
+    return ended[:1].upper() + ended[1:] if ended.partition(" ")[0].isalpha() else ended

@@ -1,38 +1,47 @@
 """Small pictures of what came out, so that the model can judge its own work in the same turn.
 
-A picture that cannot be read is left out, never passed on: a bad one ends a conversation (facts/mcp §5.4).
+A picture that cannot be read is left out, never passed on: a bad one ends a conversation. What all of them take at
+once is bounded, in this whole process: threads that unpack cannot be stopped.
 """
 
-import base64
-import binascii
-import io
 import logging
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import anyio
 import anyio.to_thread
+from anyio.lowlevel import RunVar
 
+from fal_mcp.addresses import parts_of
 from fal_mcp.client.fal import Fal
 from fal_mcp.errors import FalError
+from fal_mcp.outputs import data_uris, pictures
 from fal_mcp.outputs.film_and_sound import BEGINNING, glimpse
 from fal_mcp.outputs.outcome import Media, Preview
 
 logger = logging.getLogger("fal_mcp")
 _MOST_PICTURES = 8
 _MOST_BYTES = 40_000_000
-_MOST_PIXELS = 120_000_000
+_MOST_FETCHED = 3
+"""Files whose bytes are held at once."""
+_MOST_SMALL = 2
 _BUDGET = 500_000
 """Bytes of all pictures together: some 670 kB as base64."""
 _LONGEST = 15.0
 """Seconds for all of them."""
-_SIDES = (1024, 768, 512, 384, 256)
-_QUALITY = 80
-_NEAR = 0.9
-"""A picture read at a little less than the largest side is as good, and often half the work."""
+
+
+@dataclass(slots=True)
+class _Slots:
+    """What may go on at once, of all calls together."""
+
+    files: anyio.CapacityLimiter
+    small: anyio.CapacityLimiter
+    large: anyio.CapacityLimiter
+
+
+_slots: RunVar[_Slots] = RunVar("fal-mcp-previews")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +62,16 @@ async def of(media: tuple[Media, ...], fal: Fal) -> Seen:
 
     async def one(number: int, item: Media) -> None:
         try:
-            content, notes[number] = await _picture(number, item, fal)
-            if content is not None:
-                small = await anyio.to_thread.run_sync(shrunk, content, _BUDGET // len(wanted))
-                if small is not None:
-                    made[number] = Preview(small, "image/jpeg" if small[:2] == b"\xff\xd8" else "image/webp")
-        except FalError:
+            async with _of_all_calls().files:
+                content, notes[number] = await _picture(number, item, fal)
+                if content is not None:
+                    made[number] = await _shrunk(content, _BUDGET // len(wanted))
+        except pictures.TooLarge:
+            notes[number] = f"File {number} unpacks to too much to be shown small here."
+        except (FalError, pictures.NotAPicture):
             return
         except Exception:
-            # Decoders fail in more ways than they say; a result that is paid for is never lost to its picture.
+            # A result that is paid for is never lost to its picture.
             logger.exception("A preview of file %d could not be made.", number)
 
     # A result waits for its pictures, but not for a host that hands them over slowly.
@@ -88,45 +98,26 @@ async def _picture(number: int, item: Media, fal: Fal) -> tuple[bytes | None, st
     return found.picture, f"File {number} {' and '.join([*long, *shown])}." if long or shown else ""
 
 
-def shrunk(content: bytes, budget: int) -> bytes | None:
-    """A JPEG of at most `budget` bytes and 1,024 pixels a side, or a WebP where the picture is transparent; None where
-    `content` is no picture, or one that unpacks to more than 120 megapixels."""
-    from PIL import Image, UnidentifiedImageError
-
+def _of_all_calls() -> _Slots:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(content)) as picture:
-                if picture.width * picture.height > _MOST_PIXELS:
-                    return None
-                # JPEG's own halving: a twelve-megapixel picture is read in a fraction of the time.
-                share = _NEAR * _SIDES[0] / max(picture.size)
-                picture.draft("RGB", (round(picture.width * share), round(picture.height * share)))
-                has_holes = picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
-                plain = picture.convert("RGBA" if has_holes else "RGB")
-            return _fitted(plain, budget)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None
+        return _slots.get()
+    except LookupError:
+        slots = _Slots(*(anyio.CapacityLimiter(most) for most in (_MOST_FETCHED, _MOST_SMALL, 1)))
+        _slots.set(slots)
+        return slots
 
 
-def _fitted(picture: object, budget: int) -> bytes | None:
-    from PIL import Image
-
-    assert isinstance(picture, Image.Image)
-    kind = "WEBP" if picture.mode == "RGBA" else "JPEG"
-    for side in _SIDES:
-        small = picture.copy()
-        small.thumbnail((side, side))
-        target = io.BytesIO()
-        small.save(target, kind, quality=_QUALITY)
-        if target.tell() <= budget:
-            return target.getvalue()
-    return None
+async def _shrunk(content: bytes, budget: int) -> Preview:
+    slots = _of_all_calls()
+    memory = await anyio.to_thread.run_sync(pictures.memory_of, content, limiter=slots.small)
+    slot = slots.small if memory <= pictures.SMALL else slots.large
+    small = await anyio.to_thread.run_sync(pictures.shrunk, content, budget, limiter=slot)
+    return Preview(small, "image/jpeg" if small[:2] == b"\xff\xd8" else "image/webp")
 
 
 async def _content(item: Media, fal: Fal) -> bytes | None:
     if item.url.startswith("data:"):
-        return await anyio.to_thread.run_sync(unpacked, item.url)
+        return await anyio.to_thread.run_sync(data_uris.content, item.url, _MOST_BYTES)
     if item.url.startswith("file:"):
         return await anyio.to_thread.run_sync(_read, item.url)
     if not fal.media.is_fals(item.url):
@@ -136,19 +127,9 @@ async def _content(item: Media, fal: Fal) -> bytes | None:
 
 def _read(url: str) -> bytes | None:
     """A file that was written here; no output can name one, because only web and data addresses are files in it."""
-    path = Path(url2pathname(urlsplit(url).path))
+    parts = parts_of(url)
     try:
+        path = Path(url2pathname(parts.path if parts else ""))
         return path.read_bytes() if path.stat().st_size <= _MOST_BYTES else None
-    except OSError:
-        return None
-
-
-def unpacked(url: str) -> bytes | None:
-    """The bytes of a `data:` URI; None where it is broken or larger than 40 MB."""
-    head, _, body = url.partition(",")
-    if len(body) > _MOST_BYTES or not head.endswith(";base64"):
-        return None
-    try:
-        return base64.b64decode(body, validate=True)
-    except (ValueError, binascii.Error):
+    except (OSError, ValueError):
         return None

@@ -1,17 +1,18 @@
-"""An output as it is told: within a budget, without what nobody can see, its `data:` URIs named instead; and the whole
-of it in parts. Pure.
+"""An output as it is told: within a budget, without what nobody can see, its files named where they stood; and the
+whole of it in parts. Pure.
 
-A result of 60 MB in an answer ends a conversation (facts/mcp §5.4); nothing of it is lost by telling less.
+A result of 60 MB in an answer ends a conversation; nothing of it is lost by telling less.
 """
 
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 import anyio.to_thread
 
+from fal_mcp.json_values import dumped, mapped, sound
+from fal_mcp.outputs.media import address_of
 from fal_mcp.outputs.outcome import Media
 from fal_mcp.text import escaped, visible
 
@@ -24,6 +25,7 @@ _MANY_VALUES = 5000
 _LONG_TEXT = 1_000_000
 _MOST_DEPTH = 24
 _MOST_KEYS = 400
+_LONGEST_KEY = 200
 _LARGEST = (200, 6000)
 _SMALLEST = (1, 40)
 
@@ -45,6 +47,18 @@ def is_large(output: Any) -> bool:
     return False
 
 
+def has_values(output: Any) -> bool:
+    """Whether anything but nothing is in it: null, an empty text, an empty list or object is nothing."""
+    waiting: list[Any] = [output]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, (dict, list)):
+            waiting += cast(dict[str, Any], value).values() if isinstance(value, dict) else cast(list[Any], value)
+        elif value is not None and value != "":
+            return True
+    return False
+
+
 def reference(job_id: str, number: int) -> str:
     """The `number`-th file of a job, from 1, as an argument or a resource."""
     return f"fal://jobs/{job_id}/files/{number}"
@@ -58,14 +72,76 @@ def named(media: Sequence[Media], job_id: str) -> tuple[Media, ...]:
     )
 
 
-def without_data(output: Any, media: Sequence[Media], job_id: str) -> Any:
-    """The output with the reference of each file that it held as a `data:` URI."""
+class Label(str):
+    """What stands in an output where a file is that is told beside it: `file 1`."""
+
+    __slots__ = ()
+
+
+def with_labels(output: Any, media: Sequence[Media]) -> Any:
+    """The output with `file 1` where the address of the first of `media` stood, and so on, and without what is told of
+    it there: each address is said once."""
+    labels = {item.url: (Label(f"file {number}"), item) for number, item in enumerate(media, 1)}
+
+    def label(leaf: Any) -> Any:
+        url = address_of(leaf) if isinstance(leaf, str) else None
+        return labels[url][0] if url in labels else leaf
+
+    labelled = mapped(output, label)
+    for item in _objects(labelled):
+        if isinstance(item.get("url"), Label):
+            _forget_told(item, media[int(item["url"].rpartition(" ")[2]) - 1])
+    return labelled
+
+
+def without_labels(value: Any) -> Any:
+    """What of a shortened output is no file; None where nothing is."""
+    if isinstance(value, Label):
+        return None
+    if isinstance(value, list):
+        parts = cast(list[Any], value)
+        rest = [without_labels(part) for part in parts]
+        return None if parts and all(part is None for part in rest) else rest
+    if isinstance(value, dict):
+        item = cast(dict[str, Any], value)
+        inner = {name: without_labels(part) for name, part in item.items()}
+        known = {name: part for name, part in inner.items() if part is not None}
+        return known or (None if item else item)
+    return value
+
+
+def _forget_told(item: dict[str, Any], file: Media) -> None:
+    told = {"content_type": file.content_type, "width": file.width, "height": file.height, "file_size": file.size}
+    for name, value in told.items():
+        if name in item and (item[name] is None or item[name] == value):
+            del item[name]
+
+
+def _objects(output: Any) -> list[dict[str, Any]]:
+    waiting, found = [output], list[dict[str, Any]]()
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            found.append(cast(dict[str, Any], value))
+            waiting += cast(dict[str, Any], value).values()
+        elif isinstance(value, list):
+            waiting += cast(list[Any], value)
+    return found
+
+
+def without_data(output: Any, media: Sequence[Media], job_id: str, saved: Collection[str]) -> Any:
+    """The output with the reference of each file that it held as a `data:` URI, where `saved` says that it is on this
+    disk; others stay, as this is the only place where they are."""
     names = {
         before.url: after.url
         for before, after in zip(media, named(media, job_id), strict=True)
-        if before.url != after.url
+        if before.url != after.url and after.url in saved
     }
-    return _renamed(output, names, 0) if names else output
+
+    def rename(leaf: Any) -> Any:
+        return names.get(address_of(leaf) or leaf, leaf) if isinstance(leaf, str) else leaf
+
+    return mapped(output, rename) if names else output
 
 
 def shortened(
@@ -77,7 +153,7 @@ def shortened(
     while True:
         cut = _Cut(items, characters)
         short = cut.of(output, 0)
-        if len(json.dumps(short, ensure_ascii=False)) <= budget:
+        if len(dumped(short)) <= budget:
             return short, cut.is_cut
         if (items, characters) == _SMALLEST:
             return {"left_out": "all of it"}, True
@@ -103,10 +179,12 @@ class _Cut:
         self.is_cut = False
 
     def of(self, value: Any, depth: int) -> Any:
+        if isinstance(value, Label):
+            return value
         if isinstance(value, str):
             return self._string(value)
         if not isinstance(value, (dict, list)):
-            return value
+            return sound(value)
         if depth > _MOST_DEPTH:
             return self._left_out("nested deeper")
         if isinstance(value, list):
@@ -125,7 +203,10 @@ class _Cut:
 
     def _object(self, value: dict[str, Any], depth: int) -> dict[str, Any]:
         most = min(_MOST_KEYS, self._items * 4)
-        kept = {visible(key[:200]): self.of(item, depth + 1) for key, item in list(value.items())[:most]}
+        kept: dict[str, Any] = {}
+        for key, item in list(value.items())[:most]:
+            kept[_free(visible(key[:_LONGEST_KEY]), kept)] = self.of(item, depth + 1)
+            self.is_cut |= len(key) > _LONGEST_KEY
         return kept if len(value) <= most else {**kept, **self._left_out(len(value) - most)}
 
     def _left_out(self, what: Any) -> dict[str, Any]:
@@ -133,18 +214,16 @@ class _Cut:
         return {"left_out": what}
 
 
-def _renamed(value: Any, names: Mapping[str, str], depth: int) -> Any:
-    if isinstance(value, str):
-        return names.get(value, value)
-    if depth > _MOST_DEPTH or not isinstance(value, (dict, list)):
-        return value
-    if isinstance(value, list):
-        return [_renamed(item, names, depth + 1) for item in cast(list[Any], value)]
-    return {key: _renamed(item, names, depth + 1) for key, item in cast(dict[str, Any], value).items()}
+def _free(name: str, taken: Collection[str]) -> str:
+    """`name`, or with a number where two keys look alike."""
+    free, number = name, 2
+    while free in taken:
+        free, number = f"{name} ({number})", number + 1
+    return free
 
 
 def _text(output: Any) -> str:
-    return escaped(json.dumps(output, ensure_ascii=False, separators=(",", ":")))
+    return escaped(dumped(output))
 
 
 async def aside(output: Any, work: Callable[..., T], *arguments: Any) -> T:

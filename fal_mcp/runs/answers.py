@@ -1,6 +1,10 @@
-"""How a run stands, as an answer: its files where it is completed, its id and what to call where it is not."""
+"""How a run stands, as an answer: its files where it is completed, its id and what to call where it is not.
+
+Text and data each say all that the next step needs: hosts hand their models one of the two.
+"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio.to_thread
@@ -8,11 +12,24 @@ import anyio.to_thread
 from fal_mcp.errors import FalError, InvalidInput
 from fal_mcp.jobs.job import Job
 from fal_mcp.jobs.jobs import Jobs
+from fal_mcp.json_values import dumped, number_of
 from fal_mcp.outputs import media, previews, saving, shortening
 from fal_mcp.outputs.outcome import Media, Outcome
 from fal_mcp.runs.call import Call
+from fal_mcp.text import one_line
 
 _POLL_AFTER = {"queued": 10, "running": 20}
+_LONGEST_TIME = 10**9
+_WORDS = ("prompt", "text", "query", "lyrics", "script", "input")
+_ABOUT = 80
+
+
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """Where the files of a job are on this disk, and what is to be said of that."""
+
+    paths: Mapping[str, str] = field(default_factory=dict[str, str])
+    notes: tuple[str, ...] = ()
 
 
 async def outcome(job: Job, call: Call, *, save_to: str | None = None) -> Outcome:
@@ -21,15 +38,20 @@ async def outcome(job: Job, call: Call, *, save_to: str | None = None) -> Outcom
     Raises:
         FalError: it failed, or was cancelled.
     """
-    if not job.is_over:
+    if not job.is_over or _is_being_fetched(job, call):
         return _pending(job, call)
     output = await call.jobs.output(job)
     found = await shortening.aside(output, media.find, output)
-    files = found[: media.MOST_FILES]
-    saved, trouble = await _saved(files, job, output, call, save_to)
+    files = media.told(found)
+    saved = await _saved(files, job, output, call, save_to)
+    short, parts = await shortening.aside(output, _within_budget, output, found, job.job_id, saved.paths)
+    shown = await previews.of(files, call.fal()) if call.shows_previews else previews.Seen()
+    notes = [*saved.notes, *await shortening.aside(output, media.oddities, output), *shown.notes]
+    notes += _limits(len(found), len(files), parts)
+    if not found and not shortening.has_values(output):
+        notes.append("The result is empty: no file and no value came out.")
     told = shortening.named(files, job.job_id)
-    short, parts = await shortening.aside(output, _within_budget, output, found, job.job_id)
-    waited, ran = job.queue_seconds, job.run_seconds
+    waited, ran = _seconds(job.queue_seconds), _seconds(job.run_seconds)
     data: dict[str, Any] = {
         "status": "completed",
         "endpoint_id": job.endpoint_id,
@@ -37,19 +59,55 @@ async def outcome(job: Job, call: Call, *, save_to: str | None = None) -> Outcom
         "job_id": job.job_id,
         "output": short,
         **({"output_parts": parts} if parts else {}),
-        "files": [about(item, saved) for item in told],
+        "files": [about(item, saved.paths) for item in told],
         "timing": {"queue_s": waited, "run_s": ran},
         "cost": cost_of(job),
+        **({"notes": notes} if notes else {}),
     }
-    lines = [f"{job.endpoint_id} ran for {ran:.1f} s after {waited:.1f} s in the queue; {costs(job)}.", trouble]
-    lines += [f"Saved as {path}" for path in saved.values()]
-    if len(found) > len(files):
-        lines.append(f"{len(found):,} files came out; {len(files)} of them are told here.")
+    lines = [f"{job.endpoint_id} {_took(waited, ran)}; {costs(job)}; job_id {job.job_id}.", *notes]
+    lines += [f"Saved as {path}" for path in saved.paths.values()]
+    return Outcome(
+        data=data,
+        media=told,
+        note="\n".join(lines),
+        previews=shown.previews,
+        echoed=_echoed(output, job.arguments or {}),
+    )
+
+
+def _limits(found: int, told: int, parts: int) -> list[str]:
+    notes: list[str] = []
+    if found > told:
+        notes.append(f"{found:,} files came out; {told} of them are told here.")
     if parts:
-        lines.append(f"Not all of the output is told here: get_job with part, 1 to {parts}, gives all of it.")
-    shown = await previews.of(files, call.fal()) if call.shows_previews else previews.Seen()
-    lines += shown.notes
-    return Outcome(data=data, media=told, note="\n".join(filter(None, lines)), previews=shown.previews)
+        notes.append(f"Not all of the output is told here: get_job with part, 1 to {parts}, gives all of it.")
+    return notes
+
+
+def _took(waited: float | None, ran: float | None) -> str:
+    took = "ran" if ran is None else f"ran for {ran:.1f} s"
+    return f"{took} after {waited:.1f} s in the queue" if waited and waited >= 0.05 else took
+
+
+def _seconds(value: float) -> float | None:
+    """A time that a clock may have shown; None for one that only a service can name."""
+    number = number_of(value)
+    return number if number is not None and 0 <= number <= _LONGEST_TIME else None
+
+
+def _echoed(output: Mapping[str, Any], arguments: Mapping[str, Any]) -> frozenset[str]:
+    texts = {name: value for name, value in output.items() if isinstance(value, str)}
+    return frozenset(name for name, value in texts.items() if arguments.get(name) == value)
+
+
+def about_arguments(arguments: Mapping[str, Any] | None, limit: int = _ABOUT) -> str:
+    """What a job was asked for, in a few words: its prompt, or its first arguments; for telling jobs apart."""
+    given = arguments or {}
+    words = next((given[name] for name in _WORDS if isinstance(given.get(name), str) and given[name].strip()), None)
+    if words is not None:
+        return one_line(words[: limit * 4], limit)
+    shown = [f"{name}: {dumped(value)[: limit * 2]}" for name, value in list(given.items())[:4]]
+    return one_line(", ".join(shown), limit)
 
 
 async def part(job: Job, number: int, jobs: Jobs) -> tuple[str, int]:
@@ -63,38 +121,52 @@ async def part(job: Job, number: int, jobs: Jobs) -> tuple[str, int]:
     output = await jobs.output(job)
 
     def cut() -> tuple[str, int]:
-        plain = shortening.without_data(output, media.find(output), job.job_id)
+        there = {name for name, path in (job.saved or {}).items() if saving.is_there(path)}
+        plain = shortening.without_data(output, media.find(output), job.job_id, there)
         return shortening.part(plain, number), shortening.parts(plain)
 
     return await shortening.aside(output, cut)
 
 
-def _within_budget(output: dict[str, Any], found: tuple[Media, ...], job_id: str) -> tuple[Any, int]:
+def _within_budget(
+    output: dict[str, Any], found: tuple[Media, ...], job_id: str, saved: Mapping[str, str]
+) -> tuple[Any, int]:
     """The output as it is told, and in how many parts all of it can be had; 0 where this is all of it."""
-    plain = shortening.without_data(output, found, job_id)
-    short, is_cut = shortening.shortened(plain)
-    return short, shortening.parts(plain) if is_cut else 0
+    short, is_cut = shortening.shortened(shortening.with_labels(output, media.told(found)))
+    is_only_here = any(before.url != after.url and after.url not in saved for before, after in _renamed(found, job_id))
+    if not is_cut and not is_only_here:
+        return short, 0
+    return short, shortening.parts(shortening.without_data(output, found, job_id, saved))
 
 
-async def _saved(
-    found: tuple[Media, ...], job: Job, output: dict[str, Any], call: Call, save_to: str | None
-) -> tuple[dict[str, str], str]:
+def _renamed(found: tuple[Media, ...], job_id: str) -> "zip[tuple[Media, Media]]":
+    return zip(found, shortening.named(found, job_id), strict=True)
+
+
+async def _saved(found: tuple[Media, ...], job: Job, output: dict[str, Any], call: Call, save_to: str | None) -> _Saved:
     """Where the files are on this disk, and what went wrong: a result that is paid for is never lost to a full disk."""
     # What came as bytes has no address: it is put where it can be found, whatever the settings.
     is_only_bytes = call.output is None
-    trouble = "This server saves no files: it has no --output-dir." if is_only_bytes and save_to else ""
+    trouble = ("This server saves no files: it has no --output-dir.",) if is_only_bytes and save_to else ()
     if not found or (is_only_bytes and not any(item.url.startswith("data:") for item in found)):
-        return {}, trouble
+        return _Saved(notes=trouble)
     # Asked for again, a result is not saved again beside itself.
     if job.saved and await anyio.to_thread.run_sync(saving.are_there, job.saved):
-        return job.saved, trouble
+        return _Saved(job.saved, trouble)
     try:
         folder, below = (call.kept, None) if call.output is None else (call.output, save_to)
         saved = await saving.save_all(found, job, output, call.fal(), folder, below, is_only_bytes=is_only_bytes)
     except FalError as error:
-        return {}, f"It could not be saved: {error.message}"
-    call.jobs.note(job, saved=saved)
-    return saved, trouble
+        return _Saved(notes=(f"It could not be saved: {error.message}",))
+    if saved.paths:
+        await call.jobs.note(job, saved=saved.paths)
+    return _Saved(saved.paths, (*trouble, *saved.notes))
+
+
+def _is_being_fetched(job: Job, call: Call) -> bool:
+    """Whether the job is completed at fal, and whoever follows it has not got its result yet."""
+    followed = call.jobs.standing(job)
+    return job.state == "completed" and job.output is None and followed is not None and not followed.is_over
 
 
 def _pending(job: Job, call: Call) -> Outcome:
@@ -102,6 +174,7 @@ def _pending(job: Job, call: Call) -> Outcome:
     poll = _POLL_AFTER.get(job.state, 10)
     place = f", {job.position} before it" if job.position else ""
     known = {"queued": f"waits in fal's queue{place}", "running": "is running", "intent": "is being submitted"}
+    known["completed"] = "is completed at fal, and its result could not be fetched yet"
     stands = known.get(job.state, "was submitted, and fal's answer was lost; it is being looked for")
     data: dict[str, Any] = {
         "status": "in_progress" if job.state != "unknown" else "unknown",
@@ -111,13 +184,12 @@ def _pending(job: Job, call: Call) -> Outcome:
         "job_id": job.job_id,
         "queue_position": job.position,
         "poll_after_s": poll,
+        "next": "It goes on by itself and is not to be run again: call wait_for_job with job_id "
+        f"{job.job_id!r} for its result.",
         "cost": cost_of(job),
     }
     request = f" Request {data['request_id']}." if data["request_id"] else ""
-    note = (
-        f"{job.endpoint_id} {stands}; {costs(job)}.{request} It goes on by itself and is not to be run again: call "
-        f"wait_for_job with job_id {job.job_id!r} for its result."
-    )
+    note = f"{job.endpoint_id} {stands}; {costs(job)}.{request} {data['next']}"
     return Outcome(data=data, note=note, is_plain=True)
 
 
@@ -136,12 +208,11 @@ def costs(job: Job) -> str:
 
 def about(item: Media, saved: Mapping[str, str]) -> dict[str, Any]:
     """A file as structured content has it; `saved` is where files are on this disk, by their URLs."""
-    return {
-        "url": item.url,
-        **({"path": saved[item.url]} if item.url in saved else {}),
-        "kind": item.kind,
+    known = {
+        "path": saved.get(item.url),
         "content_type": item.content_type,
         "width": item.width,
         "height": item.height,
         "size": item.size,
     }
+    return {"url": item.url, "kind": item.kind, **{name: value for name, value in known.items() if value is not None}}

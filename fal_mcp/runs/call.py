@@ -1,5 +1,6 @@
 """What one call may use: fal, the ledger, the user, this machine, and the time it has."""
 
+import secrets
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -10,7 +11,9 @@ from typing import Any
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.client.fal import Fal
 from fal_mcp.errors import BudgetExceeded, RequestRejected
+from fal_mcp.jobs.job import NOBODY
 from fal_mcp.jobs.jobs import Jobs
+from fal_mcp.jobs.ledger import Started
 from fal_mcp.jobs.progress import Report
 from fal_mcp.jobs.sessions import Sessions
 from fal_mcp.machine.output_folder import OutputFolder
@@ -63,7 +66,11 @@ class Call:
     where they decline. Raises `CannotAsk`, and `TimeoutError` where no answer comes."""
     wait: float = 50.0
     """Seconds for which this call may hold the line."""
-    owner: str = "local"
+    owner: str = NOBODY
+    """Whose jobs and money these are: fal's id of the server's key."""
+    connection: str = ""
+    """The client's connection; empty where one cannot be told from another."""
+    call_id: str = field(default_factory=lambda: secrets.token_hex(8))
     prices: Prices = field(default_factory=Prices)
     readable: Readable = field(default_factory=Readable)
     variables: Variables = field(default_factory=Variables)
@@ -78,9 +85,18 @@ class Call:
     sessions: Callable[[], Sessions] = field(default=_no_sessions)
     """The realtime connections that are kept between calls."""
     began: Callable[[str], None] = lambda job_id: None
-    """Told the id of the paid job that this call began."""
+    """Told the id of each paid job that this call asked for."""
+    asked_for: list[str] = field(default_factory=list[str])
+    """The jobs that this call began or joined: their answer is this call's."""
+    looked_at: list[str] = field(default_factory=list[str])
+    """The jobs of other calls that this one answers with."""
     _said: list[float] = field(default_factory=lambda: [float("-inf")])
     """When a line was last reported."""
+
+    def takes(self, started: Started) -> None:
+        """This call's answer is this job's."""
+        self.asked_for.append(started.job.job_id)
+        self.began(started.job.job_id)
 
     async def say(self, text: str) -> None:
         """Report progress that is not a job's."""

@@ -1,10 +1,10 @@
 """Whether a local file is what an argument takes: its size, its kind and its pixels, from its first bytes alone.
 
-A kind that only a name suggests is worth a warning; a kind that fal marks, a size and pixels are worth a refusal.
+A kind that only a name suggests is worth a warning; a kind that the document shows, a size and pixels are worth a
+refusal.
 """
 
 import io
-import warnings
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -13,14 +13,13 @@ from fal_mcp.json_values import number_of, object_of
 from fal_mcp.machine import file_kind
 from fal_mcp.machine.readable import LocalFile
 from fal_mcp.openapi.schema import Schema
+from fal_mcp.outputs import pictures
 from fal_mcp.text import one_line
 
 HEAD = 8192
 """Bytes that say what a file is."""
-_KINDS = {"image": ("image/",), "video": ("video/", "image/gif", "image/webp"), "audio": ("audio/", "video/")}
+KINDS = {"image": ("image/",), "video": ("video/", "image/gif", "image/webp"), "audio": ("audio/", "video/")}
 _PIXEL_BOUNDS = ("min_width", "max_width", "min_height", "max_height")
-# Pillow's other readers are older, rarer, or start programs (EPS starts Ghostscript).
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
 
 def head_of(file: LocalFile) -> bytes:
@@ -31,12 +30,12 @@ def head_of(file: LocalFile) -> bytes:
 
 def fault(file: LocalFile, argument: FileArgument, part: Schema) -> str | None:
     """Why the argument does not take the file; None where nothing is certain to be wrong."""
-    return _size_fault(file, part) or (_kind(file, argument) if argument.is_marked else None) or _pixels(file, part)
+    return _size_fault(file, part) or _kind(file, argument, argument.accepts) or _pixels(file, part)
 
 
 def doubt(file: LocalFile, argument: FileArgument) -> str | None:
     """What may be wrong with the file's kind, where only the argument's name says what it takes."""
-    return None if argument.is_marked else _kind(file, argument)
+    return None if argument.accepts else _kind(file, argument, KINDS.get(argument.kind, ()))
 
 
 def _size_fault(file: LocalFile, part: Schema) -> str | None:
@@ -47,10 +46,9 @@ def _size_fault(file: LocalFile, part: Schema) -> str | None:
     return None
 
 
-def _kind(file: LocalFile, argument: FileArgument) -> str | None:
-    wanted = _KINDS.get(argument.kind)
+def _kind(file: LocalFile, argument: FileArgument, wanted: tuple[str, ...]) -> str | None:
     kind = file_kind.sniffed(head_of(file), file.name)
-    if wanted is None or kind.startswith(wanted) or kind == "application/octet-stream":
+    if not wanted or kind.startswith(wanted) or kind == "application/octet-stream":
         return None
     return f"{_name(file)} is {kind}, and this takes a file of the kind {argument.kind!r}."
 
@@ -72,17 +70,11 @@ def _pixel_fault(file: LocalFile, known: Mapping[str, float], size: tuple[int, i
 
 
 def _picture_size(file: LocalFile) -> tuple[int, int] | None:
-    from PIL import Image
-
     file.stream.seek(0)
     try:
-        with warnings.catch_warnings():
-            # A picture of many pixels is fal's business; only its header is read here.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BufferedReader(cast(Any, _Unclosed(file.stream))), formats=_FORMATS) as picture:
-                return picture.size
-    except Exception:
-        # Whatever Pillow has against the header, fal will say it better.
+        return pictures.size_of(io.BufferedReader(cast(Any, _Unclosed(file.stream))))
+    except (pictures.NotAPicture, OSError):
+        # Whatever a decoder has against the header, fal will say it better.
         return None
 
 

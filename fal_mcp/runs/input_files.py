@@ -12,7 +12,7 @@ import anyio.to_thread
 
 from fal_mcp.catalog.endpoint import Endpoint, FileArgument
 from fal_mcp.client.storage import LARGE, Upload
-from fal_mcp.errors import FalError, Fault, InvalidInput, NotReadable
+from fal_mcp.errors import FalError, Fault, InvalidInput, NotReadable, UploadClosed
 from fal_mcp.machine import file_kind
 from fal_mcp.machine.readable import LocalFile, escaped, path_in, refusal
 from fal_mcp.openapi.schema import Schema, branches
@@ -110,20 +110,26 @@ async def upload(
     file: LocalFile, content_type: str, call: Call, *, lifetime: int | None = None, access: str | None = None
 ) -> str:
     """Put an open file on fal's CDN, unless this very file is there already; its URL."""
-    storage, ledger = call.fal().storage, call.jobs.ledger
+    storage, uploads = call.fal().storage, call.jobs.ledger.uploads
     identity = await anyio.to_thread.run_sync(_identity, file)
     is_plain = lifetime is None and access is None
-    if is_plain and (known := ledger.uploaded(identity)):
+    if is_plain and (known := await uploads.address_of(call.owner, identity)):
         return known
     item = Upload(file.stream, file.size, file.name, content_type, lifetime, access)
     tell = teller(file.name, call)
     if file.size < LARGE:
         url = await storage.put(item, tell)
     else:
-        parts = ledger.parts_of(identity) or await storage.begin_parts(item)
-        url = await storage.put_parts(item, parts, tell, lambda now: ledger.keep_parts(identity, now))
+        parts = await uploads.parts_of(call.owner, identity) or await storage.begin_parts(item)
+        try:
+            url = await storage.put_parts(
+                item, parts, tell, lambda now: uploads.remember_parts(call.owner, identity, now)
+            )
+        except UploadClosed:
+            await uploads.forget_parts(call.owner, identity)
+            raise
     if is_plain:
-        ledger.keep_upload(identity, url, None)
+        await uploads.remember(call.owner, identity, url, None)
     return url
 
 
@@ -202,7 +208,7 @@ async def of_job(reference: str, call: Call, where: str = "") -> Media | None:
     if not reference.startswith(_JOB_FILE):
         return None
     job_id, _, number = reference.removeprefix(_JOB_FILE).partition("/files/")
-    output = await call.jobs.output(call.jobs.get(job_id, call.owner))
+    output = await call.jobs.output(await call.jobs.get(job_id, call.owner))
     files = media.find(output)
     if not number.isdecimal() or not 1 <= int(number) <= len(files):
         raise InvalidInput(

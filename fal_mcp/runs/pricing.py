@@ -9,6 +9,7 @@ from fal_mcp.catalog.endpoint import Endpoint, Price
 from fal_mcp.catalog.price import Quote
 from fal_mcp.client.fal import Fal
 from fal_mcp.errors import FalError
+from fal_mcp.jobs import cost
 
 _FRESH_FOR = 600.0
 _MOST_KEPT = 2000
@@ -28,7 +29,7 @@ class Prices:
         unit, past = await self._asked(endpoint.endpoint_id, fal)
         told = price.quote(endpoint, arguments, unit) if unit else known
         if told.amount is None and past is not None:
-            return Quote(round(past, 6), "what a call of it cost on average so far")
+            return Quote(past, "what a call of it cost on average so far")
         return told
 
     async def _asked(self, endpoint_id: str, fal: Fal) -> tuple[Price | None, float | None]:
@@ -47,5 +48,7 @@ class Prices:
         return kept[1], kept[2]
 
 
-def _price(found: Mapping[str, Any]) -> Price:
+def _price(found: Mapping[str, Any]) -> Price | None:
+    if cost.micro(found["unit_price"]) is None:
+        return None
     return Price(float(found["unit_price"]), str(found["unit"]), str(found.get("currency", "USD")))

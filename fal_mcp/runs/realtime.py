@@ -2,6 +2,7 @@
 other run is."""
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,8 +11,8 @@ from typing import Any
 from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.catalog.price import Quote
 from fal_mcp.errors import FalError, MaybeReceived, NotWritable, RequestRejected
-from fal_mcp.jobs.follower import said
 from fal_mcp.jobs.job import Job, Order, costs_nothing
+from fal_mcp.jobs.kept_errors import said
 from fal_mcp.jobs.progress import Report
 from fal_mcp.jobs.sessions import Input, Session
 from fal_mcp.outputs import inline_bytes, media, previews, saving, shortening
@@ -53,21 +54,22 @@ async def run(endpoint: Endpoint, inputs: Sequence[Mapping[str, Any]], call: Cal
         FalError: nothing came.
     """
     call.fal().need_key()
-    ready = [await input_files.put_up(endpoint, one, call) for one in inputs]
-    quoted, prices = await _quoted(endpoint, ready, call)
-    order = with_queue.order_of(endpoint, {"realtime": ready}, call.owner, quoted)
+    quoted, prices = await _quoted(endpoint, inputs, call)
+    order = with_queue.order_of(endpoint, {"realtime": list(inputs)}, call, quoted, way="realtime")
+    await call.jobs.check([order])
     await with_queue.approved(order, call)
-    job = call.jobs.ledger.begin(order, call.jobs.limits)
+    ready = [await input_files.put_up(endpoint, given, call) for given in inputs]
+    job = await call.jobs.ledger.begin(replace(order, arguments={"realtime": ready}), call.jobs.limits)
     came, began = Came(prices), time.monotonic()
     try:
         await _converse(endpoint, ready, call, seconds, came)
     except FalError as error:
         came.stopped = error
     except BaseException:
-        _broken_off(job, came, len(ready), call)
+        await _broken_off(job, came, len(ready), call)
         raise
     ran = round(time.monotonic() - began, 3)
-    return await _told(_noted(job, came, ran, call), came, len(ready), call)
+    return await _told(await _noted(job, came, ran, call), came, len(ready), call)
 
 
 async def opened(endpoint: Endpoint, call: Call, idle: float, max_buffering: int | None = None) -> Session:
@@ -77,7 +79,9 @@ async def opened(endpoint: Endpoint, call: Call, idle: float, max_buffering: int
         FalError: as for `Sessions.open`.
     """
     call.fal().need_key()
-    order = Order(endpoint.endpoint_id, {"realtime": "session"}, call.owner, 0.0, _SUM)
+    order = Order(
+        endpoint.endpoint_id, {"realtime": "session"}, call.owner, 0.0, _SUM, way="realtime", connection=call.connection
+    )
     return await call.sessions().open(order, idle, max_buffering)
 
 
@@ -89,10 +93,12 @@ async def sent(
     Raises:
         FalError: as for `Sessions.send`.
     """
-    ready = await input_files.put_up(endpoint, arguments, call)
-    order = with_queue.order_of(endpoint, ready, call.owner, await with_queue.quote(endpoint, ready, call))
+    quoted = await with_queue.quote(endpoint, arguments, call)
+    order = with_queue.order_of(endpoint, arguments, call, quoted, way="realtime")
+    await call.jobs.check([order])
     await with_queue.approved(order, call)
-    answer = await call.sessions().send(session, Input(order, seconds, newest_wins))
+    ready = await input_files.put_up(endpoint, arguments, call)
+    answer = await call.sessions().send(session, Input(replace(order, arguments=ready), seconds, newest_wins))
     data: dict[str, Any] = {"session_id": session.session_id, "job_id": session.job.job_id}
     if answer is None:
         note = "A newer input took its place: it was not sent and costs nothing."
@@ -121,7 +127,7 @@ async def _quoted(
         if one.amount is None:
             return replace(one, note=f"input {number}: {one.note}"), ()
         prices.append(one.amount)
-    return Quote(round(sum(prices), 6), f"{len(inputs)} inputs, each by its own arguments"), tuple(prices)
+    return Quote(math.fsum(prices), f"{len(inputs)} inputs, each by its own arguments"), tuple(prices)
 
 
 async def _converse(
@@ -139,16 +145,17 @@ async def _converse(
             await call.tell(Report(float(number), float(len(inputs)), f"{number} of {len(inputs)}"))
 
 
-def _broken_off(job: Job, came: Came, count: int, call: Call) -> None:
+async def _broken_off(job: Job, came: Came, count: int, call: Call) -> None:
     """Write down what came before the call was broken off; what was under way then may be paid for."""
     price = _paid(job, came, 1)
     if not came.outputs:
-        return call.jobs.note(job, state="unknown", price=price)
+        return await call.jobs.note_at_the_end(job, state="unknown", price=price)
     error = MaybeReceived(f"The call was broken off after {len(came.outputs)} of {count} inputs were answered.")
-    call.jobs.note(job, state="completed", output={"outputs": came.outputs}, error=said(error), price=price)
+    columns: dict[str, Any] = {"output": {"outputs": came.outputs}, "error": said(error), "price": price}
+    await call.jobs.note_at_the_end(job, state="completed", **columns)
 
 
-def _noted(job: Job, came: Came, ran: float, call: Call) -> Job:
+async def _noted(job: Job, came: Came, ran: float, call: Call) -> Job:
     """The job as it ended, written down.
 
     Raises:
@@ -158,16 +165,16 @@ def _noted(job: Job, came: Came, ran: float, call: Call) -> Job:
     price = _paid(job, came, int(lost))
     if came.stopped is not None and not came.outputs:
         state = "unknown" if lost else "failed"
-        call.jobs.note(job, state=state, error=said(came.stopped), run_seconds=ran, price=price)
+        await call.jobs.note(job, state=state, error=said(came.stopped), run_seconds=ran, price=price)
         raise came.stopped
     columns: dict[str, Any] = {"state": "completed", "run_seconds": ran, "price": price}
-    call.jobs.note(job, output={"outputs": came.outputs}, **columns)
+    await call.jobs.note(job, output={"outputs": came.outputs}, **columns)
     return replace(job, **columns)
 
 
 def _paid(job: Job, came: Came, lost: int) -> float | None:
     """What the answers that came cost, and those that may be paid for besides."""
-    return None if job.price is None else round(sum(came.prices[: len(came.outputs) + lost]), 6)
+    return None if job.price is None else math.fsum(came.prices[: len(came.outputs) + lost])
 
 
 async def _told(job: Job, came: Came, count: int, call: Call) -> Outcome:

@@ -1,11 +1,13 @@
 """A run through fal's queue: asked about where money says so, begun or joined, and waited for."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from fal_mcp.catalog import price
 from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.catalog.price import Quote
+from fal_mcp.jobs import cost
 from fal_mcp.jobs.job import Job, Order
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs import answers, input_files
@@ -32,37 +34,63 @@ async def run_endpoint(
     """
     # Opening the way to fal is what finds a missing key, before anything is written down.
     call.fal().need_key()
-    arguments = await input_files.put_up(endpoint, arguments, call)
     quoted = await quote(endpoint, arguments, call)
-    order = order_of(endpoint, arguments, call.owner, quoted, is_fresh=is_fresh, headers=headers, query=query)
-    await approved(order, call)
-    started = call.jobs.start(order)
-    call.began(started.job.job_id)
-    job = await call.jobs.wait(started.job, call.wait if wait is None else min(wait, call.wait), call.tell)
+    order = order_of(endpoint, arguments, call, quoted, is_fresh=is_fresh, headers=headers, query=query)
+    order = await ready(endpoint, order, call)
+    started = await call.jobs.start(order)
+    call.takes(started)
+    seconds = call.wait if wait is None else min(wait, call.wait)
+    job = await call.jobs.wait(started.job, seconds, call.tell, is_its_call=not started.is_joined)
     answer = await answers.outcome(job, call, save_to=save_to)
     return answer.with_notes((_joined(job),)) if started.is_joined else answer
+
+
+async def ready(endpoint: Endpoint, order: Order, call: Call) -> Order:
+    """The order with its files on fal's CDN. They leave this machine only after the question about money: what is
+    private is not put on a public host for a run that nobody wants to pay for.
+
+    Raises:
+        BudgetExceeded: it is over a limit, or the user did not approve.
+        FalError: a file cannot be used or uploaded.
+    """
+    is_joined = await call.jobs.repeated(order) is not None
+    if not is_joined:
+        await call.jobs.check([order])
+        await approved(order, call)
+    arguments = await input_files.put_up(endpoint, order.arguments, call)
+    return replace(order, arguments=arguments, is_only_joined=is_joined and call.jobs.limits.approve_over is not None)
 
 
 async def quote(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call) -> Quote:
     """What a call is thought to cost. fal is asked only where a limit makes it matter."""
     limits = call.jobs.limits
     if limits.are_set or limits.approve_over is not None:
-        return await call.prices.quote(endpoint, arguments, call.fal())
-    return price.quote(endpoint, arguments)
+        return _sound(await call.prices.quote(endpoint, arguments, call.fal()))
+    return _sound(price.quote(endpoint, arguments))
 
 
-def order_of(endpoint: Endpoint, arguments: Mapping[str, Any], owner: str, quoted: Quote, **options: Any) -> Order:
+def order_of(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call, quoted: Quote, **options: Any) -> Order:
     """What is to be run, with what it is thought to cost."""
     random = [name for name in _RANDOM if name in endpoint.input_schema.get("properties", {})]
+    is_repeatable = not random or any(arguments.get(name) is not None for name in random)
+    known: dict[str, Any] = {"is_repeatable": is_repeatable, **options}
     return Order(
         endpoint_id=endpoint.endpoint_id,
         arguments=dict(arguments),
-        owner=owner,
+        owner=call.owner,
         price=quoted.amount,
         price_note=quoted.note,
-        is_repeatable=not random or any(arguments.get(name) is not None for name in random),
-        **options,
+        call_id=call.call_id,
+        connection=call.connection,
+        **known,
     )
+
+
+def _sound(quoted: Quote) -> Quote:
+    """A quote that is money: one that is negative or not finite would lift every limit, and is none."""
+    if quoted.amount is None or cost.micro(quoted.amount) is not None:
+        return quoted
+    return replace(quoted, amount=None, note=f"{quoted.note}, which comes to no price")
 
 
 async def approved(order: Order, call: Call) -> None:
@@ -76,7 +104,7 @@ async def approved(order: Order, call: Call) -> None:
         return
     if order.price is None and not call.jobs.limits.allow_unpriced:
         await call.approve(f"Run {order.endpoint_id}? What it costs is not known: {order.price_note}.")
-    elif order.price is not None and order.price > limit:
+    elif order.price is not None and not order.price <= limit:
         await call.approve(f"Run {order.endpoint_id} for about {order.price:.4g} USD ({order.price_note})?")
 
 

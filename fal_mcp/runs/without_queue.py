@@ -8,13 +8,18 @@ from typing import Any
 from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.client.stream import pictures_in, text_of
 from fal_mcp.errors import FalError, MaybeReceived
-from fal_mcp.jobs.follower import said
+from fal_mcp.jobs.job import Job, costs_nothing
+from fal_mcp.jobs.kept_errors import said
+from fal_mcp.json_values import object_of
 from fal_mcp.outputs.outcome import Outcome
-from fal_mcp.runs import answers, input_files, with_queue
+from fal_mcp.runs import answers, with_queue
 from fal_mcp.runs.call import Call
 from fal_mcp.text import one_line
 
 _TAIL = 200
+_ANSWERED_ANEW = (
+    "the same was run a moment ago and its answer did not arrive, so this is its result, and nothing was paid twice"
+)
 
 
 async def run(
@@ -26,23 +31,46 @@ async def run(
         FalError: it was refused, or failed, or broke off; the message says how far it came.
     """
     call.fal().need_key()
-    ready = await input_files.put_up(endpoint, arguments, call)
-    order = with_queue.order_of(endpoint, ready, call.owner, await with_queue.quote(endpoint, ready, call))
-    await with_queue.approved(order, call)
-    job = call.jobs.ledger.begin(order, call.jobs.limits)
+    quoted = await with_queue.quote(endpoint, arguments, call)
+    order = with_queue.order_of(endpoint, arguments, call, quoted, way="stream" if is_streamed else "sync")
+    order = await with_queue.ready(endpoint, order, call)
+    started = await call.jobs.started(order)
+    call.takes(started)
+    if started.is_joined:
+        answer = await answers.outcome(started.job, call, save_to=save_to)
+        return answer.with_notes((_ANSWERED_ANEW,))
     began = time.monotonic()
     try:
-        output = await (_streamed(endpoint, ready, call) if is_streamed else _at_once(endpoint, ready, call))
-    except BaseException as error:
-        # Broken off, it may have run; refused or failed, it cost nothing.
-        is_known = isinstance(error, FalError) and not isinstance(error, MaybeReceived)
-        about = said(error) if isinstance(error, FalError) else None
-        call.jobs.note(job, state="failed" if is_known else "unknown", error=about)
+        output = await (_streamed if is_streamed else _at_once)(endpoint, order.arguments, call)
+    except Exception as error:
+        return await _ended(started.job, error, time.monotonic() - began, call, save_to)
+    except BaseException:
+        # Broken off, it may have run.
+        await call.jobs.note_at_the_end(started.job, state="unknown")
         raise
-    seconds = round(time.monotonic() - began, 3)
-    call.jobs.note(job, state="completed", output=output, run_seconds=seconds)
-    done = replace(job, state="completed", output=output, run_seconds=seconds)
-    return await answers.outcome(done, call, save_to=save_to)
+    columns: dict[str, Any] = {"output": output, "run_seconds": round(time.monotonic() - began, 3)}
+    return await _told(started.job, columns, call, save_to)
+
+
+async def _ended(job: Job, error: Exception, seconds: float, call: Call, save_to: str | None) -> Outcome:
+    """What came of a run that ended in an error: the part of a stream that came is paid for, and handed out."""
+    if not isinstance(error, FalError):
+        await call.jobs.note(job, state="unknown")
+        raise error
+    if isinstance(error, MaybeReceived) and (partial := object_of(error.partial)):
+        columns: dict[str, Any] = {"output": partial, "run_seconds": round(seconds, 3), "error": said(error)}
+        answer = await _told(job, columns, call, save_to)
+        return answer.with_notes((f"it broke off, and this is what had come: {error.message}",))
+    if costs_nothing(error):
+        await call.jobs.note(job, state="failed", error=said(error))
+        raise error
+    await call.jobs.note(job, state="unknown", error=said(error))
+    raise await call.jobs.looked_up(job, error)
+
+
+async def _told(job: Job, columns: dict[str, Any], call: Call, save_to: str | None) -> Outcome:
+    await call.jobs.note(job, state="completed", **columns)
+    return await answers.outcome(replace(job, state="completed", **columns), call, save_to=save_to)
 
 
 async def _at_once(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call) -> dict[str, Any]:

@@ -30,7 +30,8 @@ _HINT = CacheHint(ttl_ms=_FRESH_FOR, scope="public")
 INSTRUCTIONS = """\
 Use these tools to make or change images, video, speech, music, sound and 3D, or to transcribe and describe media, \
 with any of fal's models. A few models have a tool in the list; every other one is found with search_models, read \
-about with get_model, and run by its own tool name or with run_model.
+about with get_model, and run by its own tool name or with run_model. Ask search_models in English for the task, \
+medium in and medium out ("image to video", "text to speech"), with a family if one is wanted, limits as arguments.
 Runs cost the user money. The price is in a tool's description and in search_models' lines; do not repeat a run that \
 answered. Arguments are checked before anything is sent, and a refusal names each fault. Leave optional arguments out \
 unless you need them. File arguments take https URLs, paths of files this server may read, and \
@@ -46,6 +47,7 @@ class FalServer(Server[Shared]):
     """The SDK's server, which says in both eras that its list of tools may change."""
 
     shared: Shared
+    news: News
 
     def create_initialization_options(
         self, notification_options: NotificationOptions | None = None, *rest: Any, **more: Any
@@ -109,7 +111,7 @@ def build(
     server.add_request_handler("tasks/cancel", tasks.TaskParams, _cancel_task)
     # What a client sends back as the state of a question must be what was sent to it.
     server.middleware.append(RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience=server.name))
-    server.shared = shared
+    server.shared, server.news = shared, news
     server.middleware.append(news.watch)
     return server
 
@@ -121,7 +123,8 @@ async def _list_tools(ctx: Any, params: types.PaginatedRequestParams | None) -> 
     from fal_mcp.server import calls
 
     shared: Shared = ctx.lifespan_context
-    return calls.list_tools(shared.tools, params.cursor if params else None, shared.selection_of(ctx.request))
+    selection, size = shared.selection_of(ctx.request), int(shared.settings.page_size)
+    return calls.list_tools(shared.tools, params.cursor if params else None, selection, size)
 
 
 async def _call_tool(ctx: Any, params: types.CallToolRequestParams) -> Any:

@@ -8,7 +8,8 @@ import base64
 import binascii
 import hashlib
 import logging
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
@@ -16,8 +17,9 @@ from mcp.shared.exceptions import MCPError
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.client.http import ADMIN_HINT, NO_ADMIN_KEY
 from fal_mcp.config import Settings
-from fal_mcp.errors import FalError, NotAuthorised, RequestRejected, ServiceFailed
+from fal_mcp.errors import FalError, Fault, NotAuthorised, RequestRejected, ServiceFailed
 from fal_mcp.jobs.progress import Report
+from fal_mcp.json_values import dumped
 from fal_mcp.runs.call import Call
 from fal_mcp.server import gallery, results, tasks
 from fal_mcp.server.elicitation import InputNeeded, asker, secret_asker
@@ -28,8 +30,6 @@ from fal_mcp.tools.tool import Tool
 from fal_mcp.toolsets.selection import Selection
 from fal_mcp.toolsets.toolbox import Toolbox
 
-PAGE = 100
-"""Tools on one page: some ten milliseconds of work, so that running jobs go on being reported."""
 _INVALID_PARAMS = -32602
 _AS_LONG_AS_IT_TAKES = 24 * 3600.0
 
@@ -49,16 +49,55 @@ async def call_tool(ctx: Any, params: types.CallToolRequestParams) -> Any:
         raise MCPError(_INVALID_PARAMS, _unknown(params.name, box.catalog))
     if tool.needs_task:
         tasks.need_declared(ctx)
+    asked = Asked()
     if not tasks.declared(ctx):
-        return await _answer(ctx, params, tool, None)
+        return asked.on_its_way(await _answer(ctx, params, tool, None, asked))
 
     async def work(run: Run) -> tasks.Result:
-        return await _answer(ctx, params, tool, run)
+        return await _answer(ctx, params, tool, run, asked)
 
-    return await shared.long_calls.call(work, 0.0 if tool.needs_task else shared.settings.task_grace)
+    grace = 0.0 if tool.needs_task else shared.settings.task_grace
+    return asked.on_its_way(await shared.long_calls.call(work, grace))
 
 
-async def _answer(ctx: Any, params: types.CallToolRequestParams, tool: Tool, run: Run | None) -> tasks.Result:
+class Asked:
+    """What a call asked for, and whether anybody gets its answer."""
+
+    def __init__(self) -> None:
+        self.call: Call | None = None
+
+    def on_its_way(self, answer: Any) -> Any:
+        """The answer, which goes to the client now. What was refused, failed or asks a question answers nothing."""
+        is_answer = not answer.is_error if isinstance(answer, types.CallToolResult) else isinstance(answer, Mapping)
+        if self.call is not None and is_answer:
+            if self.call.asked_for:
+                self.call.jobs.answering(self.call.asked_for, self.call.call_id)
+            if self.call.looked_at:
+                self.call.jobs.answering(self.call.looked_at)
+        return answer
+
+    async def is_left(self) -> None:
+        """The call ended, and nobody gets its answer: who asks again is owed it."""
+        if self.call is not None and self.call.asked_for:
+            await self.call.jobs.left(self.call.asked_for, self.call.call_id)
+
+
+async def _answer(
+    ctx: Any, params: types.CallToolRequestParams, tool: Tool, run: Run | None, asked: Asked
+) -> tasks.Result:
+    is_answered = False
+    try:
+        answer = await _result(ctx, params, tool, run, asked)
+        is_answered = isinstance(answer, types.CallToolResult) and not answer.is_error
+        return answer
+    finally:
+        if not is_answered:
+            await asked.is_left()
+
+
+async def _result(
+    ctx: Any, params: types.CallToolRequestParams, tool: Tool, run: Run | None, asked: Asked
+) -> tasks.Result:
     shared: Shared = ctx.lifespan_context
 
     def began(job_id: str) -> None:
@@ -67,29 +106,21 @@ async def _answer(ctx: Any, params: types.CallToolRequestParams, tool: Tool, run
 
     try:
         _check_allowed(tool, shared.settings)
+        if halves := _half_characters(params.arguments or {}, "$"):
+            return results.refuse(tool.name, tuple(halves))
         prepared = tool.prepare(params.arguments or {})
         if prepared.faults:
             return results.refuse(tool.name, prepared.faults)
-        call = Call(
-            fal=lambda: shared.fal,
-            catalog=shared.tools.catalog,
-            jobs=shared.jobs,
+        call = asked.call = shared.call(
             tell=_teller(ctx, run),
-            ask=asker(ctx, params, run),
+            ask=asker(ctx, params, run, shared.is_first),
             ask_secret=secret_asker(ctx, params, run, lambda: shared.secret_pages),
             wait=shared.settings.wait if run is None else _AS_LONG_AS_IT_TAKES,
-            prices=shared.prices,
-            readable=shared.readable,
-            variables=shared.variables,
-            shows_previews=shared.settings.previews,
-            output=shared.output,
-            kept=shared.kept,
-            secrets=shared.settings.secrets_folder,
-            sessions=lambda: shared.sessions,
+            connection=_connection(ctx, shared),
             began=began,
         )
         outcome = await tool.run(prepared.arguments, call)
-        return results.render(outcome.with_notes(prepared.notes))
+        return results.render(outcome.repaired(prepared.notes))
     except InputNeeded as needed:
         return needed.result
     except MCPError:
@@ -109,6 +140,14 @@ async def _answer(ctx: Any, params: types.CallToolRequestParams, tool: Tool, run
         )
 
 
+def _connection(ctx: Any, shared: Shared) -> str:
+    """What tells this client's connection from others; empty over HTTP without a session, where nothing does."""
+    if ctx.request is None:
+        return f"{shared.server_id}:stdio"
+    session_id: str | None = ctx.request.headers.get("mcp-session-id")
+    return f"{shared.server_id}:{session_id}" if session_id else ""
+
+
 def _check_allowed(tool: Tool, settings: Settings) -> None:
     """Refuse what the settings forbid, or what there is no key for, before anything is looked at.
 
@@ -120,6 +159,21 @@ def _check_allowed(tool: Tool, settings: Settings) -> None:
         raise RequestRejected(f"This server was started with --read-only, and {tool.name!r} does more.", hint=hint)
     if tool.key == "admin" and settings.admin_key is None:
         raise NotAuthorised(NO_ADMIN_KEY, hint=ADMIN_HINT)
+
+
+def _half_characters(value: Any, path: str) -> list[Fault]:
+    """A fault for each text with half a character in it, such as an emoji that was cut: no model can be sent that."""
+    if isinstance(value, str):
+        is_whole = value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
+        message = "holds half a character (a lone surrogate); send the text with whole characters"
+        return [] if is_whole else [Fault(path, message)]
+    if isinstance(value, Mapping):
+        items = [(f"{path}.{dumped(key)[1:-1]}", key, each) for key, each in cast(Mapping[Any, Any], value).items()]
+        return [fault for name, key, each in items for part in (key, each) for fault in _half_characters(part, name)]
+    if isinstance(value, list):
+        each = enumerate(cast(list[Any], value))
+        return [fault for number, item in each for fault in _half_characters(item, f"{path}[{number}]")]
+    return []
 
 
 def _teller(ctx: Any, run: Run | None) -> Any:
@@ -139,24 +193,31 @@ def _teller(ctx: Any, run: Run | None) -> Any:
 
 
 def _unknown(name: str, catalog: Catalog) -> str:
+    if reason := catalog.problem_of_tool(name):
+        return f"There is no tool {one_line(name, 100)!r}: fal's document of it cannot be used. {one_line(reason, 300)}"
     near = catalog.near(name)
     meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-    return f"Unknown tool: {one_line(name, 100)!r}.{meant}"
+    return f"Unknown tool: {one_line(name, 100)!r}.{meant} search_models finds models by what they do."
 
 
-def list_tools(tools: Toolbox, cursor: str | None, selection: Selection | None = None) -> dict[str, Any]:
-    """One page of the list, in an order that only a change of the catalog changes.
+def list_tools(
+    tools: Toolbox, cursor: str | None, selection: Selection | None = None, page_size: int = 0
+) -> dict[str, Any]:
+    """One page of the list, in an order that only a change of the catalog changes; a size of 0 is all of it.
+
+    A hundred tools are some ten milliseconds of work, so that running jobs go on being reported.
 
     Raises:
         MCPError: the cursor is not one of this list's.
     """
     names = tools.names(selection)
+    size = page_size or len(names)
     revision = hashlib.sha256("\n".join([tools.catalog.revision, *names]).encode()).hexdigest()[:12]
     start = _start(cursor, revision)
-    page = tools.page(names[start : start + PAGE], listed)
+    page = tools.page(names[start : start + size], listed)
     answer: dict[str, Any] = {"resultType": "complete", "tools": page}
-    if start + PAGE < len(names):
-        answer["nextCursor"] = base64.urlsafe_b64encode(f"{revision}:{start + PAGE}".encode()).decode()
+    if start + size < len(names):
+        answer["nextCursor"] = base64.urlsafe_b64encode(f"{revision}:{start + size}".encode()).decode()
     return answer
 
 

@@ -1,7 +1,7 @@
 """Asks the user something, in both protocol eras and in tasks. No answer within five minutes is none."""
 
 import hashlib
-import json
+import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import mcp_types as types
 
+from fal_mcp.json_values import NotJson, dumped, object_of, parsed, text_of
 from fal_mcp.runs.call import CannotAsk
 from fal_mcp.server.tasks import Run
 
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 _KEY = "input"
 _LONGEST_ANSWER = 300.0
+_REMEMBERED = 3600.0
+"""Seconds for which an answer counts as used: longer than the sealed state is taken for."""
 Ask = Callable[[str, Mapping[str, Any]], Coroutine[Any, Any, Mapping[str, Any] | None]]
+IsFirst = Callable[[str, float], Awaitable[bool]]
 AskSecret = Callable[[str, str], Coroutine[Any, Any, str | None]]
 
 
@@ -29,11 +33,13 @@ class InputNeeded(Exception):
         self.result = result
 
 
-def asker(ctx: Any, params: types.CallToolRequestParams, run: Run | None) -> Ask:
+def asker(ctx: Any, params: types.CallToolRequestParams, run: Run | None, is_first: IsFirst) -> Ask:
     """What asks the user of this call; None is what they answer by declining, or by not answering.
 
-    The question goes into the sealed state with the arguments it is about: a yes to one thing is none to another.
+    The question goes into the sealed state with the arguments it is about: a yes to one thing is none to another. Each
+    answer is used by one call: sent again, the call is asked again.
     """
+    retry = _Retry(params, is_first)
 
     async def ask(question: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
         capabilities = ctx.session.client_capabilities
@@ -42,7 +48,7 @@ def asker(ctx: Any, params: types.CallToolRequestParams, run: Run | None) -> Ask
         if run is not None and run.is_task:
             return await _in_task(run, question, schema)
         if str(ctx.protocol_version) >= "2026":
-            return _in_retry(params, question, schema)
+            return await retry.answer(question, schema)
         with anyio.move_on_after(_LONGEST_ANSWER):
             return _content(await ctx.session.elicit_form(question, dict(schema), ctx.request_id))
         return None
@@ -121,16 +127,57 @@ async def _answer_in_task(run: Run, request: types.ElicitRequest) -> types.Elici
         return None
 
 
-def _in_retry(
-    params: types.CallToolRequestParams, question: str, schema: Mapping[str, Any]
-) -> Mapping[str, Any] | None:
-    text = json.dumps([params.name, params.arguments, question], sort_keys=True, ensure_ascii=False)
-    about = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    responses = params.input_responses or {}
-    if _KEY not in responses or params.request_state != about:
+class _Retry:
+    """The answers that a repeated call carries: to the question it was answered with last, and, in its sealed state,
+    those to the questions before, for a call that asks several."""
+
+    def __init__(self, params: types.CallToolRequestParams, is_first: IsFirst) -> None:
+        self._params = params
+        self._is_first = is_first
+        self._state = _state(params.request_state)
+        self._given: dict[str, Any] = object_of(self._state.get("given"))
+        self._is_used: bool | None = None
+
+    async def answer(self, question: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """What the user said to this question.
+
+        Raises:
+            InputNeeded: nothing yet.
+        """
+        about = self._about(question)
+        if await self._is_fresh():
+            if about in self._given:
+                return object_of(self._given[about])
+            responses = self._params.input_responses or {}
+            if _KEY in responses and self._state.get("about") == about:
+                content = _content(responses[_KEY])
+                if content is not None:
+                    self._given = {**self._given, about: dict(content)}
+                return content
         asked: types.InputRequests = {_KEY: _request(question, schema)}
-        raise InputNeeded(types.InputRequiredResult(input_requests=asked, request_state=about))
-    return _content(responses[_KEY])
+        given = {} if self._is_used else self._given
+        state = dumped({"about": about, "nonce": secrets.token_hex(16), "given": given})
+        raise InputNeeded(types.InputRequiredResult(input_requests=asked, request_state=state))
+
+    async def _is_fresh(self) -> bool:
+        """Whether no call was made with this state before: a call that is sent twice is approved once."""
+        nonce = text_of(self._state.get("nonce"))
+        if nonce is None:
+            return False
+        if self._is_used is None:
+            self._is_used = not await self._is_first(f"answer:{nonce}", _REMEMBERED)
+        return not self._is_used
+
+    def _about(self, question: str) -> str:
+        text = dumped([self._params.name, self._params.arguments, question], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _state(sealed: str | None) -> dict[str, Any]:
+    try:
+        return object_of(parsed(sealed)) if sealed else {}
+    except NotJson:
+        return {}
 
 
 def _request(question: str, schema: Mapping[str, Any]) -> types.ElicitRequest:

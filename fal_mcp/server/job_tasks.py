@@ -13,20 +13,18 @@ from fal_mcp.server import results, tasks
 if TYPE_CHECKING:
     from fal_mcp.server.shared import Shared
 
-_OWNER = "local"
-
 
 def finder(shared: "Shared") -> Callable[[str], Awaitable[dict[str, Any] | None]]:
     """What reads a job as a task; None for an id that is no job of this owner's."""
 
     async def find(task_id: str) -> dict[str, Any] | None:
         try:
-            job = shared.jobs.get(task_id, _OWNER)
+            job = await shared.jobs.get(task_id, shared.owner)
             job = await shared.jobs.wait(job, 0, _nobody)
         except NotFound:
             return None
         except FalError:
-            job = shared.jobs.get(task_id, _OWNER)
+            job = await shared.jobs.get(task_id, shared.owner)
         return await _task(shared, job)
 
     return find
@@ -37,7 +35,7 @@ def canceller(shared: "Shared") -> Callable[[str], Awaitable[None]]:
 
     async def cancel(task_id: str) -> None:
         try:
-            await shared.jobs.cancel(shared.jobs.get(task_id, _OWNER))
+            await shared.jobs.cancel(await shared.jobs.get(task_id, shared.owner))
         except FalError:
             # A task without a job, or one that fal cannot cancel: the task ends all the same.
             return
@@ -53,6 +51,7 @@ async def _task(shared: "Shared", job: Job) -> dict[str, Any]:
     call = shared.unheard()
     try:
         answer = results.render(await answers.outcome(job, call))
+        shared.jobs.answering([job.job_id])
     except FalError as error:
         answer = results.fail(error)
     return tasks.described(job.job_id, "completed", job.created, job.updated, result=tasks.inlined(answer))

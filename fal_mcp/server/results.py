@@ -1,46 +1,70 @@
 """An outcome or an error, said in MCP: a short text, a structured envelope, a link for each file."""
 
 import base64
-import json
-from collections.abc import Mapping
 from typing import Any, cast
 
 import mcp_types as types
 
 from fal_mcp.errors import FalError, Fault
+from fal_mcp.json_values import dumped, mapped, object_of, sound
 from fal_mcp.outputs import shortening
 from fal_mcp.outputs.outcome import Media, Outcome, Preview
-from fal_mcp.text import clean, cut, one_line, readable_size
+from fal_mcp.text import clean, cut, one_line, readable_size, visible
 
 _MOST_LINKS = 20
-_LONGEST_TEXT = 4000
+_LONGEST_TEXT = 8000
 _LONGEST_PLAIN_TEXT = 40_000
 _LARGEST_DATA = 600_000
 """Characters of JSON."""
 _MOST_ITEMS = 2000
-_LONGEST_VALUE = 1500
+_LONGEST_VALUE = 6000
+_LONGEST_NESTED = 600
 _LONGEST_SHOWN_URL = 500
 
 
 def render(outcome: Outcome) -> types.CallToolResult:
     """The answer to a call that went well."""
-    said = [] if outcome.is_plain else _said(outcome.data.get("output"), outcome.media)
-    text = [outcome.note, *([] if outcome.is_plain else _files(outcome.media)), *said]
-    longest = _LONGEST_PLAIN_TEXT if outcome.is_plain else _LONGEST_TEXT
     links = [_link(number, item) for number, item in enumerate(outcome.media[:_MOST_LINKS], 1) if _is_remote(item)]
     return types.CallToolResult(
         content=[
-            types.TextContent(text=cut("\n".join(filter(None, text)), longest)),
+            types.TextContent(text=_plain_text(outcome) if outcome.is_plain else _text(outcome)),
             *(_picture(preview) for preview in outcome.previews),
             *links,
         ],
-        structured_content=_guarded(outcome) if outcome.is_plain else dict(outcome.data),
+        structured_content=_guarded(outcome) if outcome.is_plain else shown(dict(outcome.data)),
     )
+
+
+def _plain_text(outcome: Outcome) -> str:
+    return cut(visible(outcome.note), _LONGEST_PLAIN_TEXT)
+
+
+def _text(outcome: Outcome) -> str:
+    """The note, the files and the plain values; where not all of them are told, how to have them."""
+    values = _values(outcome.data.get("output"), outcome.echoed)
+    whole = visible("\n".join(filter(None, [outcome.note, *_files(outcome.media), *values])))
+    is_whole = len(whole) <= _LONGEST_TEXT and not any(line.endswith("…") for line in values)
+    if is_whole or "output_parts" in outcome.data:
+        return cut(whole, _LONGEST_TEXT)
+    rest = (
+        f"\nNot all of it is told in this text: get_job with job_id {outcome.data.get('job_id')!r} and part 1 has it."
+    )
+    return cut(whole, _LONGEST_TEXT - len(rest)) + rest
+
+
+def shown(data: Any) -> Any:
+    """`data` as any client can take it: numbers that JSON has, and text without anything invisible and without keys."""
+    return mapped(data, _shown_leaf, visible)
+
+
+def _shown_leaf(value: Any) -> Any:
+    plain = sound(value)
+    return visible(plain) if isinstance(plain, str) else plain
 
 
 def _guarded(outcome: Outcome) -> dict[str, Any]:
     """Data that came from anywhere but a model's run, whose output is cut to a budget already: nothing invisible in
-    it, and never so much that a host refuses the whole answer (facts/mcp §5.4)."""
+    it, and never so much that a host refuses the whole answer."""
     return cast(
         dict[str, Any], shortening.shortened(dict(outcome.data), _LARGEST_DATA, _MOST_ITEMS, _LONGEST_PLAIN_TEXT)[0]
     )
@@ -78,9 +102,12 @@ def fail(error: FalError) -> types.CallToolResult:
         "request_id": error.request_id,
     }
     request = f"Request {error.request_id}." if error.request_id else ""
+    if error.retry_after:
+        lines.append(f"Wait {error.retry_after:.0f} s before the next try.")
+    text = visible("\n".join(filter(None, [*lines, request])))
     return types.CallToolResult(
-        content=[types.TextContent(text=cut("\n".join(filter(None, [*lines, request])), _LONGEST_TEXT))],
-        structured_content=about,
+        content=[types.TextContent(text=cut(text, _LONGEST_TEXT))],
+        structured_content=shown(about),
         is_error=True,
     )
 
@@ -103,22 +130,16 @@ def _address(item: Media) -> str:
     return item.url[:_LONGEST_SHOWN_URL]
 
 
-def _said(output: Any, media: tuple[Media, ...]) -> list[str]:
-    """The plain values of an output: seed, text, counts. What is a file was said already."""
-    if not isinstance(output, Mapping):
-        return []
+def _values(output: Any, echoed: frozenset[str]) -> list[str]:
+    """The plain values of an output, long ones last: seed, text, counts. What is a file was said already."""
     lines: list[str] = []
-    urls = [item.url for item in media[:_MOST_LINKS]]
-    for key, value in cast(Mapping[str, Any], output).items():
-        if key == "prompt" or value is None or any(url in str(value) for url in urls):
+    for key, whole in object_of(output).items():
+        value = shortening.without_labels(whole)
+        if key in echoed or key == "timings" or value is None or value == [] or value == {}:
             continue
-        if isinstance(value, str):
-            lines.append(f"{one_line(key, 60)}: {clean(value, _LONGEST_VALUE)}")
-        elif isinstance(value, (bool, int, float)):
-            lines.append(f"{one_line(key, 60)}: {json.dumps(value)}")
-        elif key != "timings" and value:
-            lines.append(f"{one_line(key, 60)}: {one_line(json.dumps(value, ensure_ascii=False), 400)}")
-    return lines
+        told = clean(value, _LONGEST_VALUE) if isinstance(value, str) else one_line(dumped(value), _LONGEST_NESTED)
+        lines.append(f"{one_line(key, 60)}: {told}")
+    return sorted(lines, key=lambda line: len(line) > _LONGEST_NESTED)
 
 
 def _link(number: int, item: Media) -> types.ResourceLink:

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -15,6 +16,7 @@ import anyio.to_thread
 
 from fal_mcp import bundled
 from fal_mcp.config import Settings
+from fal_mcp.errors import FalError
 from fal_mcp.machine.output_folder import OutputFolder
 from fal_mcp.machine.readable import Readable
 from fal_mcp.machine.variables import Variables
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from fal_mcp.catalog.source import Source
     from fal_mcp.client.fal import Fal
     from fal_mcp.jobs.jobs import Jobs
+    from fal_mcp.jobs.progress import Report
     from fal_mcp.jobs.sessions import Sessions
     from fal_mcp.runs.call import Call
     from fal_mcp.runs.pricing import Prices
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
 _FIRST_REFRESH_AFTER = 2.0
 _PICK_UP_AFTER = 1.0
+_AND_AGAIN_AFTER = 300.0
 _AGAIN_AFTER_A_FAILURE = 600.0
 _MOST_COMPARED = 100
 LIST_HEADER = "x-fal-mcp-list"
@@ -55,6 +59,8 @@ class Shared:
         more_tools: "Sequence[Tool]" = (),
     ) -> None:
         self.settings = settings
+        self.server_id = secrets.token_hex(4)
+        """Tells this server's connections from those of another on the same ledger."""
         self._transport = transport
         self._tools_changed = tools_changed
         self._more_tools = more_tools
@@ -88,6 +94,13 @@ class Shared:
         return self._tools
 
     @cached_property
+    def owner(self) -> str:
+        """Whose work this is: fal's id of the key, never the key."""
+        from fal_mcp.jobs.job import owner_of
+
+        return owner_of(self.settings.key)
+
+    @cached_property
     def fal(self) -> "Fal":
         """The way to fal, closed when the server stops."""
         from fal_mcp.client.fal import Fal
@@ -103,8 +116,9 @@ class Shared:
         from fal_mcp.jobs.ledger import Ledger, Limits
 
         settings = self.settings
-        ledger = Ledger(settings.ledger_file, records_arguments=settings.records_arguments)
-        self._open.callback(ledger.close)
+        first_owner = self.owner if settings.key is not None else None
+        ledger = Ledger(settings.ledger_file, records_arguments=settings.records_arguments, first_owner=first_owner)
+        self._open.push_async_callback(ledger.aclose)
         limits = Limits(
             call=settings.max_cost,
             session=settings.session_budget,
@@ -113,7 +127,9 @@ class Shared:
             allow_unpriced=settings.allow_unpriced,
         )
         assert self._tasks is not None
-        return Jobs(lambda: self.fal, ledger, self._tasks, limits, settings.on_disconnect)
+        jobs = Jobs(lambda: self.fal, ledger, self._tasks, limits, settings.on_disconnect, self.owner)
+        self._open.push_async_callback(jobs.aclose)
+        return jobs
 
     @cached_property
     def sessions(self) -> "Sessions":
@@ -161,11 +177,31 @@ class Shared:
             return None
         return self.selection.within([part.strip() for part in asked[:500].split(",") if part.strip()])
 
-    def unheard(self) -> "Call":
-        """What a resource or a task may use when it is read: nobody hears its progress."""
+    def call(self, tell: "Callable[[Report], Awaitable[None]]", **more: Any) -> "Call":
+        """What one call may use: everything of this server's, and what is the call's own."""
         from fal_mcp.runs.call import Call
 
-        return Call(lambda: self.fal, self.tools.catalog, self.jobs, _nobody, output=self.output, kept=self.kept)
+        known: dict[str, Any] = {
+            "wait": self.settings.wait,
+            "owner": self.owner,
+            "prices": self.prices,
+            "readable": self.readable,
+            "variables": self.variables,
+            "shows_previews": self.settings.previews,
+            "output": self.output,
+            "kept": self.kept,
+            "secrets": self.settings.secrets_folder,
+            "sessions": lambda: self.sessions,
+        }
+        return Call(lambda: self.fal, self.tools.catalog, self.jobs, tell, **{**known, **more})
+
+    async def is_first(self, mark: str, seconds: float) -> bool:
+        """Whether this mark is shown for the first time in so many seconds, to any server of this ledger."""
+        return await self.jobs.ledger.once(mark, seconds)
+
+    def unheard(self) -> "Call":
+        """What a resource or a task may use when it is read: nobody hears its progress, and no picture is made."""
+        return self.call(_nobody, shows_previews=False)
 
     async def refresh(self) -> None:
         """Fetch fal's catalog now, and announce it if a tool that is listed is another now.
@@ -176,14 +212,22 @@ class Shared:
         from fal_mcp import refresh
 
         # A page of the catalog is so many objects that the collector would look through everything alive, for 70 ms,
-        # several times over. What is alive now stays: it need not look there.
+        # several times over. What is alive now stays as long as that takes: it need not look there.
         gc.freeze()
-        done = await refresh.refresh(self.fal, self.settings.catalog_folder, prices=self.settings.key is not None)
-        if not done.changed:
-            return
+        try:
+            done = await refresh.refresh(self.fal, self.settings.catalog_folder, prices=self.settings.key is not None)
+            if not done.changed:
+                return
+            await self._take_newest(done.changed)
+        finally:
+            gc.unfreeze()
+        # The tools before it hold each other, and with them an open file: nothing else lets go of those.
+        await anyio.to_thread.run_sync(gc.collect)
+
+    async def _take_newest(self, changed: frozenset[str]) -> None:
         before = self.tools
         self._tools = await anyio.to_thread.run_sync(self._prepared)
-        if self._lists_differ(before, self._tools, done.changed):
+        if self._lists_differ(before, self._tools, changed):
             await self._tools_changed()
 
     def _lists_differ(self, before: "Toolbox", after: "Toolbox", changed: frozenset[str]) -> bool:
@@ -198,13 +242,17 @@ class Shared:
         return before.page(touched, listed) != after.page(touched, listed)
 
     async def _pick_up(self) -> None:
-        """Go on with what a server that ended left unfinished, once the handshake is through."""
+        """Go on with what servers that ended left unfinished, once the handshake is through, and now and then."""
         await anyio.sleep(_PICK_UP_AFTER)
-        try:
-            self.jobs.ledger.prune()
-            await self.jobs.resume()
-        except Exception:
-            logger.exception("What was left unfinished could not be picked up.")
+        while True:
+            try:
+                await self.jobs.ledger.prune()
+                await self.jobs.resume()
+            except FalError as error:
+                logger.warning("What was left unfinished could not be picked up: %s", error.message)
+            except Exception:
+                logger.exception("What was left unfinished could not be picked up.")
+            await anyio.sleep(_AND_AGAIN_AFTER)
 
     async def _keep_fresh(self) -> None:
         # The handshake and the first list come first.

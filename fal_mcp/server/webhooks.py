@@ -38,7 +38,7 @@ class Callbacks:
             return JSONResponse({"error": "fal's keys cannot be had"}, 503)
         if not self._is_new((delivery.request_id, delivery.timestamp)):
             return JSONResponse({"error": "replayed"}, 409)
-        is_known = self._shared.jobs.called_back(delivery)
+        is_known = await self._shared.jobs.called_back(delivery)
         return JSONResponse({"ok": True, "known": is_known})
 
     def _is_new(self, mark: tuple[str, int]) -> bool:

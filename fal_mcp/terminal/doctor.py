@@ -5,45 +5,20 @@ Survives everything it is there to find: each examination is alone, and what bre
 
 import inspect
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
 
 import anyio
 
-from fal_mcp.config import Settings
 from fal_mcp.json_values import dumped
 from fal_mcp.terminal import screen, troubles
+from fal_mcp.terminal.examinations import EXAMINATIONS
+from fal_mcp.terminal.finding import Examination, Examined, Finding, State
 from fal_mcp.terminal.session import DONE, FAILED
 from fal_mcp.text import visible
 
-State = Literal["good", "note", "bad"]
 _MARKS: Mapping[State, tuple[str, str]] = {"good": ("✓", "green"), "note": ("·", "yellow"), "bad": ("✗", "red")}
 _PATIENCE = 3.3
 """Seconds in which an examination must end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """What is examined: the settings as far as they could be read, what was wrong with the rest, the environment."""
-
-    settings: Settings
-    env: Mapping[str, str] = field(repr=False)
-    problems: tuple[str, ...] = ()
-    source_of_key: str = "FAL_KEY"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line: what about, how it stands, and what to do."""
-
-    about: str
-    state: State
-    text: str
-    advice: str = ""
-
-
-Examination = Callable[[Examined], Any]
 
 
 async def run(examined: Examined, as_json: bool) -> int:
@@ -61,8 +36,6 @@ async def run(examined: Examined, as_json: bool) -> int:
 
 async def found(examined: Examined) -> list[Finding]:
     """What every examination finds, in order; those that ask the network at the same time."""
-    from fal_mcp.terminal.examinations import EXAMINATIONS
-
     results: dict[str, list[Finding]] = {}
 
     async def one(name: str, examination: Examination) -> None:

@@ -26,7 +26,7 @@ from fal_mcp.openapi.corrections import differences
 from fal_mcp.server.shared import source_of
 from fal_mcp.settings_table import TABLE
 from fal_mcp.terminal import environment, folders, hosts_here
-from fal_mcp.terminal.doctor import Examination, Examined, Finding
+from fal_mcp.terminal.finding import Examination, Examined, Finding
 from fal_mcp.terminal.login import account_of
 from fal_mcp.text import readable_size
 

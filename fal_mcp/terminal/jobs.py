@@ -15,7 +15,6 @@ from fal_mcp.terminal.session import DONE, FAILED, WRONG, Session
 from fal_mcp.terminal.words import for_people, money
 from fal_mcp.text import cut, one_line
 
-_OWNER = "local"
 _MOST_LOOKED_THROUGH = 1000
 _SHORT_ID = 12
 _WIDE = 100
@@ -26,7 +25,7 @@ _PROMPTS = ("prompt", "text", "script", "lyrics", "query")
 async def listed(settings: Settings, limit: int, as_json: bool) -> int:
     """List the newest jobs, with what they were asked for and what they cost."""
     async with session.opened(settings) as opened:
-        found = _jobs(opened, limit)
+        found = await _jobs(opened, limit)
     if as_json:
         screen.out().print(dumped([_row(job) for job in found], indent=1))
         return DONE
@@ -57,7 +56,7 @@ async def cancel(settings: Settings, job_id: str, says_yes: bool) -> int:
     """Cancel a job at fal."""
     try:
         async with session.opened(settings, says_yes=says_yes) as opened:
-            outcome = await opened.use("cancel_job", {"job_id": full_id(opened, job_id)})
+            outcome = await opened.use("cancel_job", {"job_id": await full_id(opened, job_id)})
     except FalError as error:
         screen.trouble(error.message, error.hint)
         return FAILED
@@ -65,11 +64,20 @@ async def cancel(settings: Settings, job_id: str, says_yes: bool) -> int:
     return DONE if outcome.data.get("fal_said") == "requested" else FAILED
 
 
+async def accept(settings: Settings) -> int:
+    """Open the budgets again after a damaged ledger was set aside."""
+    async with session.opened(settings) as opened:
+        aside = await opened.shared.jobs.ledger.accept()
+    about = f"Budgets are open again. What was damaged is in {aside}." if aside else "Nothing was set aside."
+    screen.say(screen.out(), about)
+    return DONE
+
+
 async def usage(settings: Settings, days: int, as_json: bool) -> int:
     """Say what was spent from this machine, by model."""
     since = time.time() - days * _DAY
     async with session.opened(settings) as opened:
-        found = [job for job in _jobs(opened, _MOST_LOOKED_THROUGH) if job.created >= since]
+        found = [job for job in await _jobs(opened, _MOST_LOOKED_THROUGH) if job.created >= since]
     rows = _by_model(found)
     if as_json:
         screen.out().print(dumped({"days": days, "models": rows, "usd": sum(row["usd"] for row in rows)}, indent=1))
@@ -84,14 +92,14 @@ async def usage(settings: Settings, days: int, as_json: bool) -> int:
     return DONE
 
 
-def full_id(opened: Session, typed: str) -> str:
+async def full_id(opened: Session, typed: str) -> str:
     """The id that begins as typed.
 
     Raises:
         NotFound, InvalidInput: none does, or several do.
     """
     typed = typed.strip()
-    ids = [job.job_id for job in _jobs(opened, _MOST_LOOKED_THROUGH)]
+    ids = [job.job_id for job in await _jobs(opened, _MOST_LOOKED_THROUGH)]
     if typed in ids:
         return typed
     matches = [each for each in ids if typed and each.removeprefix("job_").startswith(typed.removeprefix("job_"))]
@@ -103,10 +111,9 @@ def full_id(opened: Session, typed: str) -> str:
 
 
 async def _about(settings: Settings, job_id: str, as_json: bool, tool: str, *, is_saving: bool = False) -> int:
-    began: list[str] = []
     try:
         async with session.opened(settings, title=cut(job_id, _SHORT_ID)) as opened:
-            began.append(whole := full_id(opened, job_id))
+            whole = await full_id(opened, job_id)
             outcome = await opened.use(tool, {"job_id": whole})
             if tool == "wait_for_job":
                 outcome = await run.waited(opened, outcome)
@@ -127,8 +134,10 @@ def _told(outcome: Outcome, as_json: bool, is_saving: bool, *, is_saved: bool) -
     return run.code_of(outcome, is_saved=is_saved)
 
 
-def _jobs(opened: Session, limit: int) -> list[Job]:
-    return opened.shared.jobs.ledger.listed(_OWNER, limit=limit)
+async def _jobs(opened: Session, limit: int) -> list[Job]:
+    if opened.settings.key is None:
+        screen.say(screen.errors(), "Jobs are kept by key, and no key is set here.", "yellow")
+    return await opened.shared.jobs.ledger.listed(opened.shared.owner, limit=limit)
 
 
 def _row(job: Job) -> dict[str, Any]:

@@ -23,7 +23,6 @@ __all__ = ["arguments_of", "batch_of"]
 
 _LONG_SECONDS = 50.0
 _AS_LONG_AS_IT_TAKES = 24 * 3600.0
-_OWNER = "local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,7 @@ async def waited(opened: Session, outcome: Outcome) -> Outcome:
         outcome = await opened.use("wait_for_job", {"job_id": job_id, "seconds": _LONG_SECONDS})
     if job_id and outcome.data.get("output_parts"):
         # Nobody's context is at stake here: the whole of it.
-        job = opened.shared.jobs.get(job_id, _OWNER)
+        job = await opened.shared.jobs.get(job_id, opened.shared.owner)
         outcome = replace(outcome, data={**outcome.data, "output": await opened.shared.jobs.output(job)})
     return outcome
 

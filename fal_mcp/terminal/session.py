@@ -12,7 +12,7 @@ import anyio.to_thread
 from fal_mcp.config import Settings
 from fal_mcp.errors import FalError, InvalidInput, RequestRejected
 from fal_mcp.outputs.outcome import Outcome
-from fal_mcp.runs.call import Call, CannotAsk
+from fal_mcp.runs.call import CannotAsk
 from fal_mcp.server.shared import Shared
 from fal_mcp.terminal import folders
 from fal_mcp.terminal.progress import Shown
@@ -43,29 +43,17 @@ class Session:
             raise InvalidInput(f"The toolset of {name} is not among --toolsets here.", hint="")
         if self.settings.read_only and tool.effect != "reads":
             raise RequestRejected("This does more than read, and --read-only is on.", hint="Nothing was sent.")
+        call = self.shared.call(
+            tell=self.shown.tell, ask=self._ask, wait=wait, shows_previews=False, began=self.began.append
+        )
         prepared = tool.prepare(given)
         if prepared.faults:
             about = "The arguments were refused here, before anything was sent or paid:"
             raise InvalidInput(about, faults=prepared.faults, hint="")
-        return await tool.run(prepared.arguments, self._call(wait))
-
-    def _call(self, wait: float) -> Call:
-        shared = self.shared
-        return Call(
-            fal=lambda: shared.fal,
-            catalog=shared.tools.catalog,
-            jobs=shared.jobs,
-            tell=self.shown.tell,
-            ask=self._ask,
-            wait=wait,
-            prices=shared.prices,
-            readable=shared.readable,
-            variables=shared.variables,
-            output=shared.output,
-            kept=shared.kept,
-            secrets=shared.settings.secrets_folder,
-            began=self.began.append,
-        )
+        outcome = await tool.run(prepared.arguments, call)
+        # It is on its way to the screen: the same command again is a wish for another.
+        self.shared.jobs.answering([*call.asked_for, *call.looked_at], call.call_id)
+        return outcome
 
     async def _ask(self, question: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
         if not self.says_yes and not self.shown.can_ask:

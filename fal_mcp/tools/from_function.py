@@ -5,9 +5,11 @@ from typing import Any, TypeVar, cast
 
 import pydantic
 
+from fal_mcp.errors import Fault, InvalidInput
 from fal_mcp.openapi.schema import Schema
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs.call import Call
+from fal_mcp.text import one_line
 from fal_mcp.tools.tool import Effect, KeyKind, Tool
 
 A = TypeVar("A", bound=pydantic.BaseModel)
@@ -33,7 +35,7 @@ def tool(
     """The tool; `run` gets its arguments parsed."""
 
     async def parsed(given: Mapping[str, Any], call: Call) -> Outcome:
-        return await run(arguments.model_validate(dict(given)), call)
+        return await run(read(arguments, given), call)
 
     return Tool(
         name=name,
@@ -48,6 +50,24 @@ def tool(
     )
 
 
+def read(arguments: type[A], given: Mapping[str, Any]) -> A:
+    """The arguments that were given, as `arguments` has them. The one door of pydantic's errors.
+
+    Raises:
+        InvalidInput: what the schema let through and pydantic does not, each with its path.
+    """
+    try:
+        return arguments.model_validate(dict(given))
+    except pydantic.ValidationError as error:
+        faults = tuple(Fault(_path(one["loc"]), f"{one_line(one['msg'], 300)}.") for one in error.errors())
+        said = "; ".join(map(str, faults))
+        raise InvalidInput(f"Refused here, before anything was sent: {said}", faults=faults) from error
+
+
+def _path(steps: tuple[int | str, ...]) -> str:
+    return "$" + "".join(f"[{step}]" if isinstance(step, int) else f".{one_line(step, 80)}" for step in steps)
+
+
 def _plain(schema: Any) -> Any:
     """Without pydantic's titles, and with optional arguments told by their absence and not by null."""
     if isinstance(schema, list):
@@ -58,8 +78,9 @@ def _plain(schema: Any) -> Any:
     result = {key: _plain(value) for key, value in source.items() if not (key == "title" and isinstance(value, str))}
     options = result.get("anyOf", [])
     if {"type": "null"} in options and result.get("default", 0) is None:
-        (rest,) = [option for option in options if option != {"type": "null"}]
-        return {**{key: value for key, value in result.items() if key not in ("anyOf", "default")}, **rest}
+        rest = [option for option in options if option != {"type": "null"}]
+        around = {key: value for key, value in result.items() if key not in ("anyOf", "default")}
+        return {**around, **rest[0]} if len(rest) == 1 else {**around, "anyOf": rest}
     if "properties" in result:
         result["properties"] = {name: _plain(part) for name, part in source["properties"].items()}
     return result

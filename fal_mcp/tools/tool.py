@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fal_mcp.errors import Fault
-from fal_mcp.openapi import faults
-from fal_mcp.openapi.listed_schema import brief, lean
+from fal_mcp.openapi import faults, left_out
+from fal_mcp.openapi.listed_schema import brief, lean, plain
 from fal_mcp.openapi.repair import repair
+from fal_mcp.openapi.sayable import is_sayable
 from fal_mcp.openapi.schema import Schema
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs.call import Call
@@ -43,15 +44,27 @@ class Tool:
         """The input schema as a model reads it."""
         if self.listed_as is not None:
             return self.listed_as
-        return lean(self.input_schema) if self.is_lean else brief(self.input_schema)
+        return lean(self.input_schema) if self.is_lean else plain(brief(self.input_schema))
 
     def prepare(self, arguments: Mapping[str, Any]) -> "Prepared":
         """`arguments` put right where that is certain, and everything still wrong with them. Asks nobody."""
-        given = dict(arguments)
-        if not faults.find(self.input_schema, given):
-            return Prepared(given, (), ())
-        repaired, notes = repair(self.input_schema, given)
-        return Prepared(repaired, notes, faults.find(self.input_schema, repaired))
+        return prepare(self.input_schema, arguments)
+
+
+def prepare(schema: Schema, arguments: Mapping[str, Any]) -> "Prepared":
+    """`arguments` as `schema` wants them: without what was left out, and put right where that is certain."""
+    sent = dict(arguments)
+    # Values that cannot be gone through are refused before anything goes through them.
+    if not is_sayable(sent):
+        return Prepared(sent, (), faults.find(schema, sent))
+    given = left_out.without(schema, sent)
+    if not faults.find(schema, given):
+        return Prepared(given, (), ())
+    repaired, notes = repair(schema, given)
+    wrong = faults.find(schema, repaired)
+    # Who is refused hears of all that has to change, what alone would have been put right included.
+    besides = [Fault("$", f"this alone would have been put right: {note}.") for note in notes] if wrong else []
+    return Prepared(repaired, () if wrong else notes, (*wrong, *besides))
 
 
 @dataclass(frozen=True, slots=True)

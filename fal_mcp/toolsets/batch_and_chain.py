@@ -1,17 +1,22 @@
 """Many runs at once, and runs that feed each other: one quote and one approval before anything is begun."""
 
+import logging
+import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 import anyio
 from pydantic import Field
 
 from fal_mcp.catalog.endpoint import Endpoint
-from fal_mcp.errors import BudgetExceeded, FalError, InvalidInput
-from fal_mcp.jobs.job import Order
-from fal_mcp.outputs.outcome import Media, Outcome
+from fal_mcp.errors import FalError, InvalidInput, ServiceFailed
+from fal_mcp.jobs import cost
+from fal_mcp.jobs.job import Job, Order
+from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs import answers, input_files, with_queue
 from fal_mcp.runs.call import Call
 from fal_mcp.text import one_line
@@ -24,6 +29,7 @@ from fal_mcp.toolsets.models import Models
 MOST_RUNS = 50
 MOST_STEPS = 10
 _REFERENCE = re.compile(r"\$(\d+)((?:\.[A-Za-z0-9_-]+|\[\d+\])+)")
+logger = logging.getLogger("fal_mcp")
 _STEP = re.compile(r"\.([A-Za-z0-9_-]+)|\[(\d+)\]")
 
 
@@ -93,87 +99,177 @@ async def _batch(models: Models, arguments: BatchArguments, call: Call) -> Outco
             f"This is {len(given)} runs; {MOST_RUNS} are the most at once.", hint="Make several batches."
         )
     checked = [models.prepared(endpoint, entry, f"run {number}").arguments for number, entry in enumerate(given, 1)]
-    ready = [await input_files.put_up(endpoint, entry, call) for entry in checked]
-    orders = [await _order(endpoint, entry, call, is_fresh=True) for entry in ready]
+    # What one batch wants twice is two; what a batch before wanted and nobody got an answer to is this one's.
+    orders = [await _order(endpoint, entry, call, is_repeatable=False) for entry in checked]
     await _approved(orders, call)
-    results: list[Outcome | FalError] = [FalError("It was not begun.") for _ in orders]
+    items = [_Item(order) for order in orders]
     deadline = time.monotonic() + call.wait
-
-    async def run(place: int, order: Order) -> None:
-        try:
-            started = call.jobs.start(order)
-            job = await call.jobs.wait(started.job, max(deadline - time.monotonic(), 0), call.tell)
-            results[place] = await answers.outcome(job, call)
-        except FalError as error:
-            results[place] = error
-
+    # One after the other: a file that several runs take goes up once.
+    for item in items:
+        await item.put_up(endpoint, call)
     async with anyio.create_task_group() as tasks:
-        for place, order in enumerate(orders):
-            tasks.start_soon(run, place, order)
-    return _told(endpoint, orders, results)
+        for item in items:
+            tasks.start_soon(item.run, call, deadline)
+    return _told(endpoint, items)
+
+
+class _Item:
+    """One run of a batch. Whatever goes wrong with it is its own: it is said, and its brothers go on."""
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.job_id: str | None = None
+        self.answer: Outcome | FalError | None = None
+
+    async def put_up(self, endpoint: Endpoint, call: Call) -> None:
+        """Put its files on fal's CDN."""
+        with self._alone():
+            ready = await input_files.put_up(endpoint, self.order.arguments, call)
+            self.order = replace(self.order, arguments=ready)
+
+    async def run(self, call: Call, deadline: float) -> None:
+        """Begin it and wait for it."""
+        if self.answer is not None:
+            return
+        with self._alone():
+            started = await call.jobs.start(self.order)
+            self.job_id = started.job.job_id
+            call.takes(started)
+            seconds = max(deadline - time.monotonic(), 0)
+            job = await call.jobs.wait(started.job, seconds, call.tell, is_its_call=not started.is_joined)
+            self.answer = await answers.outcome(job, call)
+
+    @contextmanager
+    def _alone(self) -> Generator[None]:
+        try:
+            yield
+        except FalError as error:
+            self.answer = error
+        except Exception:
+            logger.exception("A run of a batch failed (job %s).", self.job_id)
+            self.answer = ServiceFailed("It failed inside this server; its log has the details.", retryable=False)
 
 
 async def _order(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call, **options: Any) -> Order:
     quoted = await with_queue.quote(endpoint, arguments, call)
-    return with_queue.order_of(endpoint, arguments, call.owner, quoted, **options)
+    return with_queue.order_of(endpoint, arguments, call, quoted, **options)
 
 
-def _told(endpoint: Endpoint, orders: list[Order], results: list[Outcome | FalError]) -> Outcome:
-    lines: list[str] = []
-    items: list[dict[str, Any]] = []
-    media: list[Media] = []
-    for number, answer in enumerate(results, 1):
-        if isinstance(answer, FalError):
-            lines.append(f"{number}: failed: {one_line(answer.message, 200)}")
-            items.append({"status": "failed", "error": answer.message, "request_id": answer.request_id})
-            continue
-        data = dict(answer.data)
-        media.extend(answer.media)
-        where = ", ".join(item.url for item in answer.media[:4]) or f"call wait_for_job with {data['job_id']!r}"
-        lines.append(f"{number}: {data['status']}: {where}")
-        items.append({key: data.get(key) for key in ("status", "job_id", "request_id", "files", "cost")})
-    known = [order.price for order in orders if order.price is not None]
-    unknown = len(orders) - len(known)
-    total = f"about {sum(known):.4g} USD" + (f", and {unknown} whose price is not known" if unknown else "")
+def _told(endpoint: Endpoint, runs: list[_Item]) -> Outcome:
+    items = [_row(run) for run in runs]
+    lines = [_line(number, run, item) for number, (run, item) in enumerate(zip(runs, items, strict=True), 1)]
+    media = [item for run in runs if isinstance(run.answer, Outcome) for item in run.answer.media]
+    known = [run.order.price for run in runs if run.order.price is not None]
+    unknown = len(runs) - len(known)
+    usd = cost.dollars(sum(cost.micro(price) or 0 for price in known))
+    total = f"about {usd:.4g} USD" + (f", and {unknown} whose price is not known" if unknown else "")
     done = sum(item["status"] == "completed" for item in items)
     note = f"{done} of {len(items)} runs of {endpoint.endpoint_id} are completed; {total}."
-    data = {"status": "completed" if done == len(items) else "partial", "items": items, "usd": round(sum(known), 6)}
+    data = {"status": "completed" if done == len(items) else "partial", "items": items, "usd": usd}
     return Outcome(data=data, media=tuple(media), note="\n".join([note, *lines]), is_plain=True)
+
+
+def _row(run: _Item) -> dict[str, Any]:
+    answer = run.answer
+    if isinstance(answer, Outcome):
+        return {key: answer.data.get(key) for key in ("status", "job_id", "request_id", "files", "cost")}
+    # A run that is begun is told by its job, whatever became of looking at it.
+    error = answer or FalError("It was not begun.")
+    row = {"status": "failed", "error": error.message, "job_id": run.job_id, "request_id": error.request_id}
+    return {**row, "retryable": error.retryable, "hint": error.hint}
+
+
+def _line(number: int, run: _Item, item: Mapping[str, Any]) -> str:
+    if isinstance(run.answer, Outcome):
+        files = ", ".join(file.url for file in run.answer.media[:4])
+        return f"{number}: {item['status']}: {files or _wait_for(item['job_id'])}"
+    job = f" (job {run.job_id})" if run.job_id else ""
+    return f"{number}: failed{job}: {one_line(item['error'], 200)}"
+
+
+def _wait_for(job_id: str) -> str:
+    return f"call wait_for_job with {job_id!r}"
 
 
 async def _chain(models: Models, arguments: ChainArguments, call: Call) -> Outcome:
     call.fal().need_key()
-    endpoints = [endpoint_of(models, step.endpoint_id) for step in arguments.steps]
     _check_references(arguments)
-    rest = range(len(arguments.done), len(arguments.steps))
-    orders = [await _order(endpoints[n], arguments.steps[n].arguments, call) for n in rest]
-    await _approved(orders, call)
-    deadline = time.monotonic() + call.wait
-    done: list[str] = []
-    outputs: list[Any] = []
+    chain = _Chain(models, arguments, call)
     last: Outcome | None = None
-    for number, step in enumerate(arguments.steps):
-        seconds = max(deadline - time.monotonic(), 0)
+    for number in range(len(arguments.steps)):
         try:
-            if number < len(arguments.done):
-                job = call.jobs.get(arguments.done[number], call.owner)
-            else:
-                filled = models.prepared(
-                    endpoints[number], _filled(step.arguments, outputs), f"run {number + 1}"
-                ).arguments
-                filled = await input_files.put_up(endpoints[number], filled, call)
-                job = call.jobs.start(await _order(endpoints[number], filled, call)).job
-            job = await call.jobs.wait(job, seconds, call.tell)
+            job = await chain.job(number)
+            job = await call.jobs.wait(job, chain.seconds_left, call.tell, is_its_call=job.job_id in chain.begun)
             last = await answers.outcome(job, call)
+            if last.data["status"] != "completed":
+                return _unfinished(last, number, [*chain.done, job.job_id])
+            chain.outputs.append(await call.jobs.output(job))
         except FalError as error:
-            raise _stopped(error, number, done) from error
-        if not job.is_over:
-            return _unfinished(last, number, [*done, job.job_id])
-        done.append(job.job_id)
-        outputs.append(await call.jobs.output(job))
+            raise _stopped(error, number, chain.done) from error
+        chain.done.append(job.job_id)
     assert last is not None
-    note = f"All {len(done)} steps are completed. {last.note}"
-    return Outcome(data={**last.data, "done": done}, media=last.media, note=note)
+    note = f"All {len(chain.done)} steps are completed. {last.note}"
+    return Outcome(data={**last.data, "done": chain.done}, media=last.media, note=note)
+
+
+class _Chain:
+    """A chain under way: what is done, what came out, and what was approved for the steps to come."""
+
+    def __init__(self, models: Models, arguments: ChainArguments, call: Call) -> None:
+        self._models = models
+        self._call = call
+        self._steps = arguments.steps
+        self._given = arguments.done
+        self._endpoints = [endpoint_of(models, step.endpoint_id) for step in arguments.steps]
+        self._deadline = time.monotonic() + call.wait
+        self._approved: dict[int, float | None] = {}
+        self.done: list[str] = []
+        self.outputs: list[Any] = []
+        self.begun: set[str] = set()
+
+    @property
+    def seconds_left(self) -> float:
+        return max(self._deadline - time.monotonic(), 0)
+
+    async def job(self, number: int) -> Job:
+        """The job of a step, begun unless it is among those that are done."""
+        if number < len(self._given):
+            return await self._known(number)
+        endpoint, call = self._endpoints[number], self._call
+        filled = _filled(self._steps[number].arguments, self.outputs)
+        order = await _order(endpoint, self._models.prepared(endpoint, filled, f"run {number + 1}").arguments, call)
+        await self._held(number, order)
+        ready = await input_files.put_up(endpoint, order.arguments, call)
+        started = await call.jobs.start(replace(order, arguments=ready))
+        call.takes(started)
+        if not started.is_joined:
+            self.begun.add(started.job.job_id)
+        return started.job
+
+    async def _known(self, number: int) -> Job:
+        job = await self._call.jobs.get(self._given[number], self._call.owner)
+        wanted = self._endpoints[number].endpoint_id
+        if job.endpoint_id != wanted:
+            raise InvalidInput(
+                f"{job.job_id!r} is a job of {job.endpoint_id!r}, and step {number + 1} runs {wanted!r}.",
+                hint="Give the job ids of the steps in their order, as the last answer gave them.",
+            )
+        return job
+
+    async def _held(self, number: int, order: Order) -> None:
+        """Ask about all steps to come before the first, and again about what turns out to cost more than was said:
+        what a step costs is known only with the results that it is fed with."""
+        if number in self._approved:
+            before = self._approved[number]
+            if before is not None and order.price is not None and order.price <= before:
+                return
+        rest = [order, *[await self._guessed(later) for later in range(number + 1, len(self._steps))]]
+        await _approved(rest, self._call)
+        self._approved |= {number + place: one.price for place, one in enumerate(rest)}
+
+    async def _guessed(self, number: int) -> Order:
+        arguments = _filled_as_known(self._steps[number].arguments, self.outputs)
+        return await _order(self._endpoints[number], arguments, self._call)
 
 
 def _stopped(error: FalError, number: int, done: list[str]) -> FalError:
@@ -223,6 +319,16 @@ def _filled(value: Any, outputs: list[Any]) -> Any:
     return value
 
 
+def _filled_as_known(value: Any, outputs: list[Any]) -> Any:
+    """The same, with references to what has not come out yet left as they are."""
+    if isinstance(value, dict):
+        return {key: _filled_as_known(item, outputs) for key, item in cast(dict[str, Any], value).items()}
+    if isinstance(value, list):
+        return [_filled_as_known(item, outputs) for item in cast(list[Any], value)]
+    match = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
+    return _filled(value, outputs) if match and int(match[1]) <= len(outputs) else value
+
+
 def _looked_up(output: Any, path: str, reference: str) -> Any:
     for name, index in _STEP.findall(path):
         try:
@@ -235,19 +341,12 @@ def _looked_up(output: Any, path: str, reference: str) -> Any:
 
 async def _approved(orders: list[Order], call: Call) -> None:
     """Refuse the whole where the whole is over a limit, and ask once about the whole."""
-    limits, ledger = call.jobs.limits, call.jobs.ledger
-    unknown = [order for order in orders if order.price is None]
-    total = sum(order.price or 0.0 for order in orders)
-    spent = {"--session-budget": (limits.session, ledger.spent(0, ledger.session))}
-    spent["--daily-budget"] = (limits.day, ledger.spent(time.time() // 86_400 * 86_400))
-    for setting, (limit, before) in spent.items():
-        if limit is not None and before + total > limit + 1e-9:
-            raise BudgetExceeded(
-                f"All of it would cost about {total:.4g} USD; {before:.4g} USD are spent, and {setting} is "
-                f"{limit:g} USD."
-            )
+    limits = call.jobs.limits
+    await call.jobs.check(orders)
     if limits.approve_over is None:
         return
+    unknown = [order for order in orders if order.price is None]
+    total = math.fsum(order.price or 0.0 for order in orders)
     if total > limits.approve_over or (unknown and not limits.allow_unpriced):
         more = f" and {len(unknown)} runs whose price is not known" if unknown else ""
         await call.approve(f"Run {len(orders)} jobs on fal for about {total:.4g} USD{more}?")

@@ -8,8 +8,8 @@ import anyio
 from pydantic import Field
 
 from fal_mcp.errors import FalError, ServiceFailed
-from fal_mcp.jobs.follower import said
 from fal_mcp.jobs.job import Job, Order, costs_nothing
+from fal_mcp.jobs.kept_errors import said
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs.call import Call
 from fal_mcp.text import one_line
@@ -73,18 +73,20 @@ async def _create(arguments: CreateArguments, call: Call) -> Outcome:
     given = arguments.model_dump(exclude={"seconds"}, exclude_none=True)
     hourly = _H100_HOUR * _GPUS[arguments.instance_type]
     note = f"about {hourly:.4g} USD an hour until it is deleted; the first hour is counted"
-    job = await _begun(Order(f"compute/{arguments.instance_type}", given, call.owner, hourly, note), call)
+    job = await _begun(
+        Order(f"compute/{arguments.instance_type}", given, call.owner, hourly, note, way="compute"), call
+    )
     try:
         instance = await _object("createComputeInstance", given, call)
     except FalError as error:
-        call.jobs.note(job, state="failed" if costs_nothing(error) else "unknown", error=said(error))
+        await call.jobs.note(job, state="failed" if costs_nothing(error) else "unknown", error=said(error))
         if not costs_nothing(error):
             error.retryable, error.hint = False, _MAY_RUN
         raise
     except BaseException:
-        call.jobs.note(job, state="unknown")
+        await call.jobs.note_at_the_end(job, state="unknown")
         raise
-    call.jobs.note(job, state="completed", output=instance)
+    await call.jobs.note(job, state="completed", output=instance)
     costs = f"It costs {note}: delete_instance ends that."
     try:
         return _told(await _ready(instance, arguments.seconds, call), costs)
@@ -97,7 +99,7 @@ async def _begun(order: Order, call: Call) -> Job:
     """Ask the user, whatever the settings say: a machine costs until somebody ends it."""
     question = f"Start {order.endpoint_id.removeprefix('compute/')} for {order.price_note}?"
     await call.approve(question, way_out="Ask the user to start it at https://fal.ai/dashboard/compute.")
-    return call.jobs.ledger.begin(order, call.jobs.limits)
+    return await call.jobs.ledger.begin(order, call.jobs.limits)
 
 
 async def _wait(arguments: WaitArguments, call: Call) -> Outcome:

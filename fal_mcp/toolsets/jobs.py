@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from fal_mcp.errors import InvalidInput
+from fal_mcp.jobs import cost
 from fal_mcp.jobs.job import Job
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs import answers
@@ -19,7 +20,6 @@ from fal_mcp.toolsets.discovery import endpoint_of
 from fal_mcp.toolsets.models import Models
 
 _LONGEST_WAIT = 55.0
-_DAY = 86_400.0
 _MOST_LOOKED_FOR = 4
 
 
@@ -37,7 +37,7 @@ class LookArguments(GetArguments):
 
 
 class ListArguments(Arguments):
-    status: Literal["queued", "running", "completed", "failed", "cancelled", "unknown"] | None = Field(
+    status: Literal["queued", "running", "completed", "failed", "cancelled", "unknown", "lost"] | None = Field(
         None, description="Only jobs in this state."
     )
     endpoint_id: str | None = Field(None, max_length=200, description="Only jobs of this model.")
@@ -111,16 +111,22 @@ def tools(models: Models) -> list[Tool]:
 
 
 async def _wait(arguments: WaitArguments, call: Call) -> Outcome:
-    job = call.jobs.get(arguments.job_id, call.owner)
+    job = await call.jobs.get(arguments.job_id, call.owner)
     job = await call.jobs.wait(job, min(arguments.seconds, call.wait), call.tell)
-    return await answers.outcome(job, call)
+    return await _answered(job, call)
+
+
+async def _answered(job: Job, call: Call) -> Outcome:
+    answer = await answers.outcome(job, call)
+    call.looked_at.append(job.job_id)
+    return answer
 
 
 async def _get(arguments: LookArguments, call: Call) -> Outcome:
     if arguments.part is not None:
         return await _part(arguments.job_id, arguments.part, call)
-    job = await call.jobs.billed(call.jobs.get(arguments.job_id, call.owner))
-    answer = await answers.outcome(job, call)
+    job = await call.jobs.billed(await call.jobs.get(arguments.job_id, call.owner))
+    answer = await _answered(job, call)
     gone = [item.url for item in answer.media[:_MOST_LOOKED_FOR] if await call.fal().media.is_gone(item.url)]
     if not gone:
         return answer
@@ -129,7 +135,7 @@ async def _get(arguments: LookArguments, call: Call) -> Outcome:
 
 
 async def _part(job_id: str, number: int, call: Call) -> Outcome:
-    text, count = await answers.part(call.jobs.get(job_id, call.owner), number, call.jobs)
+    text, count = await answers.part(await call.jobs.get(job_id, call.owner), number, call.jobs)
     if number > count:
         raise InvalidInput(f"The output of {job_id[:80]!r} has {count} parts, and no part {number}.")
     data = {"job_id": job_id, "part": number, "parts": count, "text": text}
@@ -137,7 +143,7 @@ async def _part(job_id: str, number: int, call: Call) -> Outcome:
 
 
 async def _list(arguments: ListArguments, call: Call) -> Outcome:
-    found = call.jobs.ledger.listed(
+    found = await call.jobs.ledger.listed(
         call.owner,
         state=arguments.status,
         endpoint_id=arguments.endpoint_id,
@@ -146,14 +152,14 @@ async def _list(arguments: ListArguments, call: Call) -> Outcome:
     )
     lines = [_line(job) for job in found] or ["There are no such jobs."]
     now = time.time()
-    total = call.jobs.ledger.spent(now - now % _DAY)
+    total = await call.jobs.ledger.spent(call.owner, cost.midnight(now))
     lines.append(f"Today's jobs cost about {total:.4g} USD, as far as their prices are known.")
     data = {"jobs": [_row(job) for job in found], "spent_today_usd": round(total, 6)}
     return Outcome(data=data, note="\n".join(lines), is_plain=True)
 
 
 async def _cancel(arguments: GetArguments, call: Call) -> Outcome:
-    job = call.jobs.get(arguments.job_id, call.owner)
+    job = await call.jobs.get(arguments.job_id, call.owner)
     if job.is_over:
         said, note = "already completed", f"It is over already: {job.state}. There was nothing to cancel."
     else:
@@ -173,20 +179,23 @@ async def _cancel(arguments: GetArguments, call: Call) -> Outcome:
 async def _estimate(models: Models, arguments: EstimateArguments, call: Call) -> Outcome:
     endpoint = endpoint_of(models, arguments.endpoint_id)
     quoted = await call.prices.quote(endpoint, arguments.arguments, call.fal())
-    amount = None if quoted.amount is None else round(quoted.amount * arguments.count, 6)
+    amount = cost.dollars(cost.micro(None if quoted.amount is None else quoted.amount * arguments.count))
     runs = f"{arguments.count} runs" if arguments.count > 1 else "One run"
     told = f"about {amount:.4g} USD ({quoted.note})" if amount is not None else f"cannot be priced: {quoted.note}"
-    limits, ledger = call.jobs.limits, call.jobs.ledger
-    now = time.time()
-    left = {
-        "session": None if limits.session is None else round(limits.session - ledger.spent(0, ledger.session), 6),
-        "day": None if limits.day is None else round(limits.day - ledger.spent(now - now % _DAY), 6),
-    }
+    left = await _left(call)
     budgets = "".join(
         f" {money:.4g} USD are left of the {name} budget." for name, money in left.items() if money is not None
     )
     data = {"endpoint_id": endpoint.endpoint_id, "usd": amount, "note": quoted.note, "left_usd": left}
     return Outcome(data=data, note=f"{runs} of {endpoint.endpoint_id}: {told}.{budgets}", is_plain=True)
+
+
+async def _left(call: Call) -> dict[str, float | None]:
+    limits = call.jobs.limits
+    if limits.session is None and limits.day is None:
+        return {"session": None, "day": None}
+    spent = await call.jobs.ledger.spent_now(call.owner)
+    return {"session": cost.left(limits.session, spent.session), "day": cost.left(limits.day, spent.day)}
 
 
 def _line(job: Job) -> str:
@@ -195,13 +204,17 @@ def _line(job: Job) -> str:
     about = "" if job.billed is not None else "about "
     cost = f"{about}{job.cost:.4g} USD" if job.cost is not None else "cost not known"
     lost = f": {one_line(str(job.error.get('message')), 120)}" if job.error else ""
-    return f"{job.job_id} | {job.endpoint_id} | {job.state}{lost} | {since} ago | {cost}"
+    asked = answers.about_arguments(job.arguments)
+    return " | ".join(
+        [job.job_id, job.endpoint_id, f"{job.state}{lost}", f"{since} ago", cost, *([asked] if asked else [])]
+    )
 
 
 def _row(job: Job) -> dict[str, Any]:
     return {
         "job_id": job.job_id,
         "endpoint_id": job.endpoint_id,
+        "about": answers.about_arguments(job.arguments),
         "state": job.state,
         "created": round(job.created, 3),
         "usd": job.cost,

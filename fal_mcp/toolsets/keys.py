@@ -8,7 +8,7 @@ import anyio
 import anyio.to_thread
 from pydantic import Field
 
-from fal_mcp.errors import NotWritable, ServiceFailed
+from fal_mcp.errors import MaybeReceived, NotWritable, ServiceFailed
 from fal_mcp.machine.output_folder import slug
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs.call import Call
@@ -17,6 +17,9 @@ from fal_mcp.tools import from_function, pages
 from fal_mcp.tools.from_function import Arguments
 from fal_mcp.tools.tool import Tool
 from fal_mcp.toolsets import platform
+
+_LONGEST_GOODBYE = 5.0
+_LOOK = "list_keys shows whether one was made; delete_key it then, for it is of no use to anybody."
 
 
 class CreateArguments(Arguments):
@@ -42,10 +45,22 @@ def tools() -> list[Tool]:
 
 async def _create(arguments: CreateArguments, call: Call) -> Outcome:
     made: tuple[str, Path] | None = None
-    # A key that fal has made is written down, whoever hangs up.
-    with anyio.CancelScope(shield=True):
-        made = await _made(arguments.alias, call)
-    assert made is not None
+    # A key that fal has made is written down, whoever hangs up; but a silent fal holds nobody up for long then.
+    scope = anyio.CancelScope(shield=True)
+
+    async def hurry() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            scope.deadline = anyio.current_time() + _LONGEST_GOODBYE
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(hurry)
+        with scope:
+            made = await _made(arguments.alias, call)
+        tasks.cancel_scope.cancel()
+    if made is None:
+        raise MaybeReceived("fal did not answer in time: a key may have been made that nobody has.", hint=_LOOK)
     key_id, target = made
     name = one_line(arguments.alias, 80)
     note = f"The key {name!r} ({one_line(key_id, 60)}) is in {target}, which only its owner can read."

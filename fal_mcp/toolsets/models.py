@@ -3,7 +3,6 @@
 Every tool that may be run can be called by name, listed or not, and the list never changes as a side effect of a call.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.catalog.search import Search
 from fal_mcp.errors import InvalidInput, NotFound
+from fal_mcp.json_values import dumped
 from fal_mcp.openapi.example import example
 from fal_mcp.tools import from_endpoint
 from fal_mcp.tools.tool import Prepared, Tool
@@ -59,7 +59,7 @@ class Models:
             said = "; ".join(map(str, found.faults))
             raise InvalidInput(
                 f"The arguments of {what} were refused here, before anything was sent or paid: {said}",
-                hint=f"Arguments that work: {json.dumps(example(endpoint.input_schema), ensure_ascii=False)}",
+                hint=f"Arguments that work: {_working(endpoint)}",
                 faults=found.faults,
             )
         return found
@@ -71,3 +71,9 @@ class Models:
             return None
         tool = from_endpoint.tool(endpoint)
         return self._made.setdefault(tool.name, tool)
+
+
+def _working(endpoint: Endpoint) -> str:
+    """An example as JSON, which can be sent as it stands."""
+    made = example(endpoint.input_schema, endpoint.category, endpoint.endpoint_id)
+    return dumped(made)

@@ -28,10 +28,13 @@ class Selection:
 
     def listed_ids(self, catalog: Catalog) -> list[str]:
         """The endpoints whose tools are listed: pins in the order they were given, then the catalog's order."""
-        allowed = self.allowed(catalog)
-        first = list(_in_order(self.pins, allowed)) if "pinned" in self.listed else []
-        rest = [one for one in allowed if self._is_listed(one, catalog)]
-        return list(dict.fromkeys([*first, *rest]))
+        rest = [one for one in self.allowed(catalog) if self._is_listed(one, catalog)]
+        return list(dict.fromkeys([*self.pinned_ids(catalog), *rest]))
+
+    def pinned_ids(self, catalog: Catalog) -> list[str]:
+        """The pins that are listed, in the order they were given."""
+        pins = _in_order(self.pins, self.allowed(catalog))
+        return [one for one in dict.fromkeys(pins) if "pinned" in self.listed or self._is_listed(one, catalog)]
 
     def within(self, listed: Iterable[str]) -> "Selection":
         """This selection with another list, bounded by it: a caller may narrow what a server offers, or widen the

@@ -17,10 +17,10 @@ import anyio.to_thread
 from pydantic import Field
 
 from fal_mcp.addresses import parts_of
+from fal_mcp.client.public_url import fetched
 from fal_mcp.errors import InvalidInput, NotWritable
 from fal_mcp.machine import file_kind
 from fal_mcp.machine.output_folder import slug
-from fal_mcp.machine.public_url import fetched
 from fal_mcp.machine.readable import LocalFile, path_in
 from fal_mcp.outputs import saving
 from fal_mcp.outputs.outcome import Media, Outcome
@@ -157,9 +157,11 @@ async def _download(arguments: DownloadArguments, call: Call) -> Outcome:
         )
     name = "file" if item.url.startswith("data:") else unquote(item.url.split("?")[0].rsplit("/", 1)[-1])
     stem = slug(name.rsplit(".", 1)[0]) or "file"
-    path = await saving.save(item, call.fal(), call.output, call.output.place(arguments.save_to), stem)
+    path, said = await saving.save(item, call.fal(), call.output, call.output.place(arguments.save_to), stem)
     size = (await anyio.Path(path).stat()).st_size
-    return Outcome(data={"path": str(path), "size": size}, note=f"Saved as {path} ({size:,} bytes).", is_plain=True)
+    odd = f" It is {said}." if said else ""
+    data = {"path": str(path), "size": size, **({"notes": [odd.strip()]} if odd else {})}
+    return Outcome(data=data, note=f"Saved as {path} ({size:,} bytes).{odd}", is_plain=True)
 
 
 async def _access(arguments: AccessArguments, call: Call) -> Outcome:

@@ -11,6 +11,8 @@ from fal_mcp.toolsets.models import Models
 from fal_mcp.toolsets.reports import analytics, usage
 from fal_mcp.toolsets.selection import Selection
 
+_FIRST = ("models", "jobs", "storage")
+"""The toolsets without which the rest is of no use."""
 _MOST_SELECTIONS = 100
 """Over HTTP a caller may ask for a list of its own."""
 
@@ -39,8 +41,10 @@ class Toolbox:
     ) -> None:
         self.models = Models(catalog, selection)
         self._is_read_only = is_read_only
-        made = [tool for name in toolsets for tool in _made(name, self.models)]
-        self._fixed = {tool.name: tool if has_admin_key else _without_key(tool) for tool in (*made, *more)}
+        first = [tool for name in toolsets if name in _FIRST for tool in _made(name, self.models)]
+        rest = [tool for name in toolsets if name not in _FIRST for tool in _made(name, self.models)]
+        self._first = len(first)
+        self._fixed = {tool.name: tool if has_admin_key else _without_key(tool) for tool in (*first, *rest, *more)}
         self._names: dict[Selection, list[str]] = {}
         self._shown: dict[str, dict[str, Any] | None] = {}
 
@@ -53,7 +57,11 @@ class Toolbox:
         return self._fixed.get(name) or self.models.get(name)
 
     def names(self, selection: Selection | None = None) -> list[str]:
-        """What is listed, in order: names of fixed tools, then endpoint ids."""
+        """What is listed, in order: names of fixed tools, then endpoint ids.
+
+        What finds models, runs them and follows their jobs comes first, then the pins: some hosts read one page, and
+        others drop what is over a number of theirs.
+        """
         wanted = selection or self.models.selection
         if wanted not in self._names:
             if len(self._names) >= _MOST_SELECTIONS:
@@ -72,7 +80,9 @@ class Toolbox:
     def _listed(self, wanted: Selection) -> list[str]:
         if self._is_read_only:
             return [name for name, tool in self._fixed.items() if tool.effect == "reads"]
-        return [*self._fixed, *wanted.listed_ids(self.catalog)]
+        models = wanted.listed_ids(self.catalog)
+        fixed, pins = list(self._fixed), len(wanted.pinned_ids(self.catalog))
+        return [*fixed[: self._first], *models[:pins], *fixed[self._first :], *models[pins:]]
 
 
 def _without_key(tool: Tool) -> Tool:

@@ -8,7 +8,8 @@ from fal_mcp.catalog import file_arguments
 from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.errors import InvalidInput, NotFound
 from fal_mcp.openapi import faults
-from fal_mcp.openapi.schema import Schema, UnusableSchema, bundle
+from fal_mcp.openapi.normalise import bundle
+from fal_mcp.openapi.schema import Schema, UnusableSchema
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs import with_queue
 from fal_mcp.runs.call import Call

@@ -31,10 +31,13 @@ def test_each_bad_document_is_named_with_its_reason_and_the_good_one_works(tmp_p
     put(tmp_path, "a/failed", {"error": {"code": "expansion_failed"}})
     put(tmp_path, "a/name", document("a/name", {"type": "object", "properties": {"bad name": {}}}))
     catalog = Catalog(Folder(tmp_path))
-    assert [endpoint.endpoint_id for endpoint in catalog.endpoints()] == ["a/good"]
+    usable = {endpoint.endpoint_id: endpoint.oddities for endpoint in catalog.endpoints()}
+    assert usable.keys() == {"a/good", "a/deep", "a/remote", "a/name"}
+    assert usable.pop("a/good") == () and all(len(oddities) == 1 for oddities in usable.values())
     problems = catalog.problems()
-    assert len(problems) == 10
+    assert len(problems) == 7
     assert all(reason.endswith((".", ").")) and len(reason) < 200 for reason in problems.values())
+    assert "nested too deep" in problems["a/nested"]
 
 
 def test_two_ids_with_one_tool_name_keep_the_first(tmp_path: Path):

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -11,14 +10,14 @@ import pytest
 from fal_mcp import bundled
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.catalog.source import Folder
-from fal_mcp.openapi import schema as schemas
+from fal_mcp.openapi import validate
 from fal_mcp.openapi.example import example
 from fal_mcp.server.calls import listed
 from fal_mcp.tools import from_endpoint
 from fal_mcp.tools.tool import Tool
+from tests.documents import CORPUS
 
-CORPUS = Path(__file__).parents[3] / "shared" / "corpus" / "models"
-FOLDER = CORPUS if CORPUS.is_dir() else bundled.schemas() / "models"
+FOLDER = CORPUS / "models" if CORPUS.is_dir() else bundled.schemas() / "models"
 NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]{0,53}")
 PROPERTY = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 KNOWN_TYPES = {"string", "number", "integer", "boolean", "array", "object", "null"}
@@ -77,7 +76,7 @@ def test_every_tool_keeps_every_hosts_rules(tools: list[Tool]):
 
 def test_what_is_listed_is_json_schema_2020_12(tools: list[Tool]):
     for tool in tools:
-        schemas.check(tool.listed_schema)
+        validate.check(tool.listed_schema)
         assert len(tool.description) <= 1000 and len(json.dumps(listed(tool))) < 24_000, tool.name
 
 

@@ -68,7 +68,8 @@ def test_retry_after_is_read_in_both_forms_and_bounded():
 
 
 def test_a_submit_goes_again_only_when_it_cannot_have_been_taken():
-    assert answers.was_not_taken(429, {}, b"")
+    assert answers.was_not_taken(429, {}, b'{"detail": "Too many requests"}')
+    assert not answers.was_not_taken(429, {}, b""), "anything between here and fal may have said it"
     assert answers.was_not_taken(503, {}, b"<center>nginx</center>")
     assert not answers.was_not_taken(503, {"x-fal-request-id": "R"}, b"nginx")
     assert not answers.was_not_taken(502, {}, b"nginx")

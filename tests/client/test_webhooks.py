@@ -20,7 +20,7 @@ from fal_mcp.config import Settings
 from fal_mcp.emulator import Emulator
 from fal_mcp.emulator.webhooks import Signer
 from fal_mcp.errors import NotAuthentic
-from fal_mcp.jobs.job import Order
+from fal_mcp.jobs.job import Order, owner_of
 from fal_mcp.jobs.ledger import Ledger, Limits
 
 ENDPOINT = "fal-ai/flux/dev"
@@ -91,7 +91,7 @@ async def test_a_callback_completes_the_job_and_a_replay_is_refused(fal: Emulato
             hook = found[0].decode().replace("/mcp", "/webhooks/fal")
             try:
                 async with httpx.AsyncClient() as client:
-                    job = _written_down(settings, tmp_path)
+                    job = await _written_down(settings, tmp_path)
                     body = json.dumps({"request_id": job, "status": "OK", "payload": {"seed": 7}}).encode()
                     headers = fal.signer.headers(job, body, time.time() - 1)
                     answers = [(await client.post(hook, content=body, headers=headers)).status_code for _ in range(2)]
@@ -100,18 +100,20 @@ async def test_a_callback_completes_the_job_and_a_replay_is_refused(fal: Emulato
                 process.terminate()
                 await process.wait()
     assert answers == [200, 409] and forged.status_code == 401
-    found_job = Ledger(replace(settings, data=tmp_path).ledger_file).by_request(job)
+    ledger = Ledger(replace(settings, data=tmp_path).ledger_file)
+    found_job = await ledger.by_request(job, owner_of(settings.key))
+    await ledger.aclose()
     assert found_job is not None and found_job.state == "completed" and found_job.output == {"seed": 7}
     assert not any("/status" in call.path for call in fal.calls), "nothing was polled"
 
 
-def _written_down(settings: Settings, data: Path) -> str:
+async def _written_down(settings: Settings, data: Path) -> str:
     """A job that another server of this ledger began with a webhook."""
     ledger = Ledger(replace(settings, data=data).ledger_file)
-    job = ledger.begin(Order(ENDPOINT, {"prompt": "x"}), Limits())
+    job = await ledger.begin(Order(ENDPOINT, {"prompt": "x"}, owner_of(settings.key)), Limits())
     here = f"{settings.hosts.queue}/fal-ai/flux/requests/R-1"
-    ledger.accepted(job.job_id, Request(ENDPOINT, "R-1", f"{here}/status", here, f"{here}/cancel"))
-    ledger.close()
+    await ledger.accepted(job.job_id, Request(ENDPOINT, "R-1", f"{here}/status", here, f"{here}/cancel"))
+    await ledger.aclose()
     return "R-1"
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fal_mcp.client.queue import Completed, InProgress, Log, Queued, Status
-from fal_mcp.jobs.progress import Progress, percentage
+from fal_mcp.jobs.progress import Progress, percentage, without_bar
 
 statuses: st.SearchStrategy[Status] = st.one_of(
     st.builds(Queued, st.none() | st.integers(0, 500)),
@@ -61,3 +61,21 @@ def test_percentages_are_read_from_the_forms_models_log():
     assert percentage("on 2026/11/21 at 10.1.1.2/24") is None
     assert percentage("28/12 frames") is None
     assert percentage("nothing") is None
+
+
+def test_the_number_is_told_once_and_no_bar_is_drawn():
+    told = {
+        "37%|███████   | 3/8 [30.00s, 0.10it/s]": "3/8 [30.00s, 0.10it/s]",
+        "Denoising: 37%|████| 3/8 [30s]": "Denoising: 3/8 [30s]",
+        "Progress: 43 %": "Progress:",
+        "43%": "running",
+        "[43%] loading": "loading",
+        "  5%|": "running",
+        "step 12 of 28": "step 12 of 28",
+        "Uploading 43% of the file": "Uploading 43% of the file",
+        "loss 0.5": "loss 0.5",
+    }
+    assert {line: without_bar(line) for line in told} == told
+    progress = Progress()
+    report = progress.after(InProgress((Log("37%|███████   | 3/8 [30.00s, 0.10it/s]"),)))
+    assert report and report.message == "37 %: 3/8 [30.00s, 0.10it/s]"

@@ -24,10 +24,10 @@ def one(price: float) -> Input:
     return Input(Order(FLUX, {"prompt": "a pier", "seed": 1}, price=price), 10, newest_wins=False)
 
 
-def begun_yesterday(session: Session, ledger: Ledger) -> None:
+async def begun_yesterday(session: Session, ledger: Ledger) -> None:
     """As if the night had passed."""
     then = session.job.created - DAY
-    ledger.change(session.job.job_id, created=then)
+    await ledger.record(session.job.job_id, created=then)
     session.job = replace(session.job, created=then)
 
 
@@ -39,14 +39,14 @@ async def test_a_session_over_midnight_counts_each_input_on_its_own_day(fal: Emu
             session = await sessions.open(Order(FLUX, {"realtime": "session"}, price=0.0), 60)
             answers += [await sessions.send(session, one(0.1)) for _ in range(2)]
             job_ids.append(session.job.job_id)
-            begun_yesterday(session, ledger)
+            await begun_yesterday(session, ledger)
             answers += [await sessions.send(session, one(0.1)) for _ in range(2)]
             with pytest.raises(BudgetExceeded, match=r"0\.2 USD are spent, and --daily-budget"):
                 await sessions.send(session, one(0.1))
             job_ids.append(session.job.job_id)
             await sessions.close(session)
     assert len(answers) == 4 and len(fal.lines) == 1, "the connection stays as it is"
-    today, yesterday = ledger.listed("local")
+    today, yesterday = await ledger.listed("local")
     assert [yesterday.job_id, today.job_id] == job_ids
     assert [(job.state, job.price) for job in (yesterday, today)] == [("completed", 0.2)] * 2
-    assert ledger.spent(time.time() - DAY / 2) == 0.2
+    assert await ledger.spent("local", time.time() - DAY / 2) == 0.2

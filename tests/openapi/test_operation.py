@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fal_mcp.errors import InvalidInput
 from fal_mcp.openapi.operation import Operation
-from fal_mcp.openapi.schema import check
+from fal_mcp.openapi.validate import check
 from fal_mcp.tools import rules
 from fal_mcp.toolsets import platform
 

@@ -10,7 +10,8 @@ from fal_mcp.openapi import faults
 from fal_mcp.openapi.example import example
 from fal_mcp.openapi.listed_schema import lean
 from fal_mcp.openapi.repair import repair
-from fal_mcp.openapi.schema import Schema, check
+from fal_mcp.openapi.schema import Schema
+from fal_mcp.openapi.validate import check
 
 SCHEMA: Schema = {
     "type": "object",

@@ -110,11 +110,11 @@ async def test_the_key_never_follows_a_poll_url_off_fals_hosts(connect: Callable
     """demands.md §3: three community servers send the key to any URL they are given."""
     evil = dict.fromkeys(("status_url", "response_url", "cancel_url"), "https://evil.example/x")
     fal = Fal(submit=httpx.Response(200, json={"request_id": "R", **evil}))
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         async with connect(fal) as client:
             result = await client.call_tool("fal-ai_thing_fast", {"prompt": "x"})
-    assert result.is_error
-    assert [request.url.host for request in fal.seen] == ["queue.fal.run"]
+    assert result.structured_content["job_id"], "it runs: its addresses are built, not given up"
+    assert {request.url.host for request in fal.seen} == {"queue.fal.run"}
 
 
 async def test_a_key_in_an_error_body_is_not_passed_on(connect: Callable[..., Client]):

@@ -80,7 +80,7 @@ async def test_only_bounds_what_may_be_run_at_all(fal: Emulator, host: Serve):
     with anyio.fail_after(BOUND):
         async with host(listed=("all",), only=("fal-ai/flux/*",)) as client:
             assert (await names(client))[len(FIXED) :] == ["fal-ai_flux_dev", "fal-ai_flux_schnell"]
-            with pytest.raises(MCPError):
+            with pytest.raises(MCPError, match="search_models"):
                 await client.call_tool("fal-ai_veo3", {"prompt": "x"})
             refused = await client.call_tool("run_model", {"endpoint_id": "fal-ai/veo3", "arguments": {"prompt": "x"}})
             found = await client.call_tool("search_models", {"query": "video"})
@@ -88,16 +88,107 @@ async def test_only_bounds_what_may_be_run_at_all(fal: Emulator, host: Serve):
     assert "veo3" not in text(found) and fal.jobs == {}
 
 
-async def test_search_says_id_tool_price_and_what_is_needed_in_three_kilobytes(host: Serve):
+async def test_search_says_id_tool_price_and_what_is_needed_in_text_and_in_data(host: Serve):
+    """A host hands on one of the two: a reader of either can call the tool, and ask for the next page."""
     async with host() as client:
         result = await client.call_tool("search_models", {"query": "edit a picture"})
-        second = await client.call_tool(
-            "search_models", {"query": "edit a picture", "cursor": result.structured_content["next_cursor"]}
-        )
-    assert "\nfal-ai/flux-pro/kontext | fal-ai_flux-pro_kontext | Edits a picture" in text(result)
-    assert "0.04 USD per image | needs prompt, image_url" in text(result)
-    assert len(result.model_dump_json(exclude_none=True)) <= 3000
-    assert not set(result.structured_content["endpoint_ids"]) & set(second.structured_content["endpoint_ids"])
+        cursor = result.structured_content["next_cursor"]
+        second = await client.call_tool("search_models", {"query": "edit a picture", "cursor": cursor})
+    lines, rows = text(result).splitlines(), result.structured_content["models"]
+    row = next(row for row in rows if row["endpoint_id"] == "fal-ai/flux-pro/kontext")
+    line = next(line for line in lines if line.startswith("fal-ai/flux-pro/kontext | "))
+    assert "fal-ai_flux-pro_kontext | Edits a picture" in line
+    assert "0.04 USD per image | needs prompt, image_url" in line
+    assert row["tool"] == "fal-ai_flux-pro_kontext" and row["about"].startswith("Edits a picture")
+    assert row["price"] == "0.04 USD per image" and row["needs"] == ["prompt", "image_url"]
+    assert cursor in lines[-1] and f"of {result.structured_content['total']}." in lines[-1]
+    first, after = ({row["endpoint_id"] for row in page.structured_content["models"]} for page in (result, second))
+    assert len(first) == 10 and not first & after
+
+
+@pytest.mark.parametrize("query", ["edit a picture", "video", "", "text to speech", "upscale", "kling", "音楽"])
+async def test_ten_rows_fit_three_kilobytes(host: Serve, query: str):
+    async with host() as client:
+        result = await client.call_tool("search_models", {"query": query})
+    assert len(text(result).encode()) <= 3_000
+    assert len(json.dumps(result.structured_content, ensure_ascii=False).encode()) <= 3_500
+
+
+async def test_what_nothing_is_for_is_said_with_the_tasks_to_ask_by(host: Serve):
+    async with host() as client:
+        result = await client.call_tool("search_models", {"query": "book me a flight to lisbon"})
+        asked = await client.call_tool("search_models", {"query": result.structured_content["tasks"][0]})
+    data = result.structured_content
+    assert not result.is_error and data["total"] == 0 and data["models"] == []
+    assert "Nothing matched" in text(result) and 10 <= len(data["tasks"]) <= 80
+    assert all(name in text(result) for name in data["tasks"]) and len(text(result).encode()) <= 3_000
+    assert asked.structured_content["models"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "holds"),
+    [
+        ({"category": "Text to Video"}, "veo3"),
+        ({"inputs": ["image"], "outputs": ["video"]}, "image-to-video"),
+        ({"outputs": ["video"], "with_audio": True}, "veo3"),
+        ({"licence": "commercial", "outputs": ["image"]}, "flux"),
+        ({"max_price": 0.03, "outputs": ["image"]}, "flux"),
+        ({"newest": True, "outputs": ["video"]}, "veo3"),
+    ],
+)
+async def test_limits_are_arguments(host: Serve, limits: dict[str, Any], holds: str):
+    async with host() as client:
+        result = await client.call_tool("search_models", {"query": "video or image", "limit": 50, **limits})
+    assert any(holds in row["endpoint_id"] for row in result.structured_content["models"]), text(result)
+
+
+async def test_limits_that_leave_nothing_are_named(host: Serve):
+    async with host() as client:
+        result = await client.call_tool("search_models", {"query": "text to video", "max_price": 0.000001})
+        unknown = await client.call_tool("search_models", {"query": "x", "category": "smell-to-image"})
+    assert "cost at most 1e-06 USD" in text(result) and result.structured_content["without_limits"] > 1
+    assert (
+        "no category 'smell-to-image'" in text(unknown) and "text-to-video" in unknown.structured_content["categories"]
+    )
+
+
+async def test_a_reader_of_the_data_alone_can_run_a_model_it_never_saw(fal: Emulator, host: Serve):
+    """Claude Code, Codex and pydantic-ai hand on only the data; opencode, Gemini CLI and LangChain only the text."""
+    with anyio.fail_after(BOUND):
+        async with host(listed=("search",)) as client:
+            found = await client.call_tool("search_models", {"query": "image to video"})
+            tool = found.structured_content["models"][0]["tool"]
+            card = (await client.call_tool("get_model", {"endpoint_id": tool})).structured_content
+            run = await client.call_tool(card["tool"], card["example"])
+    assert not run.is_error, text(run)
+    assert card["arguments"]["properties"].keys() >= card["example"].keys() and card["outputs"]
+
+
+async def test_a_reader_of_the_text_alone_can_run_a_model_it_never_saw(fal: Emulator, host: Serve):
+    with anyio.fail_after(BOUND):
+        async with host(listed=("search",)) as client:
+            found = text(await client.call_tool("search_models", {"query": "image to video"}))
+            tool = found.splitlines()[1].split(" | ")[1]
+            card = text(await client.call_tool("get_model", {"endpoint_id": tool}))
+            example = next(line for line in card.splitlines() if line.startswith("Example: "))
+            run = await client.call_tool(tool, json.loads(example.removeprefix("Example: ")))
+    assert not run.is_error, text(run)
+
+
+async def test_text_and_data_of_get_model_say_the_same(host: Serve):
+    async with host() as client:
+        for endpoint_id in ("fal-ai/veo3", "fal-ai/whisper", "fal-ai/inworld-tts", "fal-ai/birefnet/v2/video"):
+            result = await client.call_tool("get_model", {"endpoint_id": endpoint_id})
+            said, card = text(result), result.structured_content
+            assert json.loads(said.rpartition("Arguments: ")[2]) == card["arguments"]
+            assert json.dumps(card["example"], ensure_ascii=False) in said
+            assert all(note in said for note in card.get("notes", ()))
+            assert all(file in said for file in card.get("files", ()))
+            assert all(name in said for name in card["outputs"]) and card["about"] in said
+            assert card["price"] is None or card["price"]["said"] in said
+            assert "licence" not in card or f"Licence: {card['licence']}" in said
+            # What the text alone weighed when the data had neither arguments nor notes.
+            assert len(json.dumps(card, ensure_ascii=False)) <= 1.25 * len(said)
 
 
 async def test_get_model_gives_arguments_an_example_that_validates_and_the_price(fal: Emulator, host: Serve):
@@ -109,7 +200,7 @@ async def test_get_model_gives_arguments_an_example_that_validates_and_the_price
                 {"endpoint_id": "fal-ai/flux-pro/kontext", "arguments": result.structured_content["example"]},
             )
     assert not run.is_error
-    assert result.structured_content["price"] == {"amount": 0.04, "unit": "images"}
+    assert result.structured_content["price"] == {"amount": 0.04, "unit": "images", "said": "0.04 USD per image"}
     assert "File arguments: image_url" in text(result) and "fal says of it:" in text(result)
 
 
@@ -137,7 +228,9 @@ async def test_run_model_refuses_with_an_example_and_repairs_what_is_certain(fal
                 "run_model",
                 {"endpoint_id": "fal-ai/flux/dev", "arguments": {"promt": "a pier", "num_inference_steps": "4"}},
             )
-    assert refused.is_error and "$.num_images" in text(refused) and "Arguments that work" in text(refused)
+    assert refused.is_error and "$.num_images" in text(refused)
+    working = json.loads(text(refused).partition("Arguments that work: ")[2].splitlines()[0])
+    assert working.keys() == {"prompt"}
     (job,) = fal.jobs.values()
     assert job.input == {"prompt": "a pier", "num_inference_steps": 4}
     assert "put right: 'promt' was read as 'prompt'" in text(repaired)

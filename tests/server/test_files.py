@@ -141,7 +141,7 @@ KINDS = [("image", "notes.txt"), ("video", "a.png"), ("audio", "a.png"), ("image
 def test_a_kind_that_fal_marks_is_held_to_and_a_guessed_one_is_not(folder: Path, kind: str, name: str):
     (folder / "a.ts").write_bytes(b"G" * 400)
     with Readable([folder]).opened(str(folder / name)) as file:
-        guessed, marked = FileArgument(("x",), kind), FileArgument(("x",), kind, is_marked=True)
+        guessed, marked = FileArgument(("x",), kind), FileArgument(("x",), kind, accepts=file_checks.KINDS[kind])
         assert file_checks.fault(file, guessed, {}) is None and file_checks.doubt(file, guessed)
         assert file_checks.fault(file, marked, {}) and file_checks.doubt(file, marked) is None
 
@@ -287,15 +287,18 @@ async def test_an_upload_in_parts_that_was_broken_off_sends_only_what_is_missing
     async with Fal(settings) as client:
         parts = await client.storage.begin_parts(upload)
 
-        def stop(now: Any) -> None:
+        async def stop(now: Any) -> None:
             if len(now.etags) == 2:
                 raise FalError("killed")
+
+        async def go_on(now: Any) -> None:
+            return
 
         with pytest.raises((FalError, ExceptionGroup)):
             await client.storage.put_parts(upload, parts, nobody, stop)
         done = set(parts.etags)
         before = len(fal.calls)
-        url = await client.storage.put_parts(upload, parts, nobody, lambda now: None)
+        url = await client.storage.put_parts(upload, parts, nobody, go_on)
     sent = {call.path.rsplit("/", 1)[-1] for call in fal.calls[before:] if call.method == "PUT"}
     assert sent == {str(number) for number in range(1, 5) if number not in done} and len(done) >= 2
     assert hashlib.sha256(stored(fal, url)).digest() == hashlib.sha256(content).digest()

@@ -199,7 +199,7 @@ async def test_the_user_is_asked_about_what_costs_more(fal: Emulator, host: Host
     with anyio.fail_after(BOUND):
         async with host(answer, approve_over=0.01) as client:
             result = await client.call_tool(TOOL, ARGUMENTS)
-    assert asked == ["Run fal-ai/flux/dev for about 0.025 USD (0.025 USD per megapixel, times 1)?"]
+    assert asked == ["Run fal-ai/flux/dev for about 0.025 USD (1 megapixel, at $0.025 per megapixel)?"]
     assert len(fal.jobs) == runs and result.is_error is (runs == 0)
 
 

@@ -138,16 +138,16 @@ async def test_killed_then_started_again_it_finds_the_one_job(
 async def test_a_thousand_unfinished_jobs_do_not_delay_a_start(settings: Settings, tmp_path: Path):
     """Bound and ratio are measured in benchmarks; here it must only work."""
     from fal_mcp.client.queue import Request
-    from fal_mcp.jobs.job import Order
+    from fal_mcp.jobs.job import Order, owner_of
     from fal_mcp.jobs.ledger import Ledger, Limits
 
     file = replace(settings, data=tmp_path).ledger_file
     ledger = Ledger(file)
     for number in range(1000):
-        job = ledger.begin(Order(ENDPOINT, {"prompt": str(number)}), Limits())
+        job = await ledger.begin(Order(ENDPOINT, {"prompt": str(number)}, owner_of(settings.key)), Limits())
         here = f"{settings.hosts.queue}/fal-ai/flux/requests/{number}"
-        ledger.accepted(job.job_id, Request(ENDPOINT, str(number), f"{here}/status", here, f"{here}/cancel"))
-    ledger.close()
+        await ledger.accepted(job.job_id, Request(ENDPOINT, str(number), f"{here}/status", here, f"{here}/cancel"))
+    await ledger.aclose()
     with anyio.fail_after(BOUND):
         async with server(settings, tmp_path) as started:
             assert len((await started.call("list_jobs", {"limit": 100}))["jobs"]) == 100

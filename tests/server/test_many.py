@@ -12,7 +12,9 @@ from mcp.client import Client
 
 from fal_mcp.config import Settings
 from fal_mcp.emulator import Emulator, Failure, Script
+from fal_mcp.jobs.job import Job
 from fal_mcp.server import app
+from fal_mcp.server.shared import Shared
 
 FLUX, KONTEXT = "fal-ai/flux/dev", "fal-ai/flux-pro/kontext"
 BOUND = 20
@@ -132,3 +134,91 @@ async def test_a_reference_that_leads_nowhere_begins_nothing(fal: Emulator, host
     async with host() as client:
         result = await client.call_tool("run_chain", {"steps": steps})
     assert result.is_error and reference in text(result) and fal.jobs == {}
+
+
+class Odd:
+    """Jobs of which some raise what nobody foresaw."""
+
+    def __init__(self, jobs: Any, odd: set[str]) -> None:
+        self._jobs = jobs
+        self._odd = odd
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._jobs, name)
+
+    async def wait(self, job: Job, *rest: Any, **more: Any) -> Job:
+        if (job.arguments or {}).get("prompt") in self._odd:
+            raise RuntimeError("nobody foresaw this")
+        return await self._jobs.wait(job, *rest, **more)
+
+
+async def test_what_goes_wrong_with_one_run_of_a_batch_is_its_own(
+    fal: Emulator, settings: Settings, caplog: pytest.LogCaptureFixture
+):
+    """Its brothers are answered and none is cancelled, and its job can be found."""
+    async with Shared(settings, None, nothing) as shared:
+        box = shared.tools
+        tool = box.get("run_batch")
+        assert tool is not None
+        call = replace(shared.call(tell=nothing), jobs=Odd(shared.jobs, {"b"}))
+        given = {"endpoint_id": FLUX, "arguments": [{"prompt": name} for name in "abcd"]}
+        with anyio.fail_after(BOUND):
+            outcome = await tool.run(tool.prepare(given).arguments, call)
+    items = outcome.data["items"]
+    assert [item["status"] for item in items] == ["completed", "failed", "completed", "completed"]
+    assert all(item["job_id"].startswith("job_") for item in items) and items[1]["job_id"] in outcome.note
+    assert [job.cancelled for job in fal.jobs.values()] == [False] * 4 and "nobody foresaw" in caplog.text
+
+
+async def nothing(*_: Any) -> None:
+    return
+
+
+async def test_a_file_that_cannot_be_used_is_one_runs_trouble(fal: Emulator, host: Host, tmp_path: Path):
+    good = {"prompt": "x", "image_url": "https://e.x/a.png"}
+    with anyio.fail_after(BOUND):
+        async with host(allow_dirs=(tmp_path,)) as client:
+            wrong = {**good, "image_url": str(tmp_path / "none.png")}
+            result = await client.call_tool("run_batch", {"endpoint_id": KONTEXT, "arguments": [good, wrong, good]})
+    assert [item["status"] for item in result.structured_content["items"]] == ["completed", "failed", "completed"]
+
+
+async def test_a_job_of_another_model_is_no_step_of_a_chain(fal: Emulator, host: Host):
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            other = await client.call_tool(
+                "run_model",
+                {"endpoint_id": KONTEXT, "arguments": {"prompt": "x", "image_url": "https://e.x/a.png"}},
+            )
+            done = [other.structured_content["job_id"]]
+            result = await client.call_tool("run_chain", {"steps": CHAIN, "done": done})
+    assert result.is_error and f"is a job of {KONTEXT!r}, and step 1 runs {FLUX!r}" in text(result)
+    assert [job.endpoint_id for job in fal.jobs.values()] == [KONTEXT]
+
+
+SPEECH = "fal-ai/inworld-tts"
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.parametrize("agrees", [True, False])
+async def test_a_chain_asks_again_where_a_step_turns_out_to_cost_more(
+    fal: Emulator, settings: Settings, tmp_path: Path, mode: Any, agrees: bool
+):
+    """Speech is paid by the letter, and how many there are is known only once the step before has written them."""
+    fal.prices[SPEECH] = (0.01, "1k characters")
+    fal.script(FLUX, Script(output={"images": [], "story": "once upon a time " * 100}))
+    steps = [step(FLUX, prompt="x"), step(SPEECH, text="$1.story")]
+    asked: list[str] = []
+
+    async def answer(context: Any, params: Any) -> types.ElicitResult:
+        asked.append(params.message)
+        return types.ElicitResult(action="accept", content={"approve": agrees or len(asked) == 1})
+
+    built = app.build(replace(settings, data=tmp_path / "data", approve_over=0.0))
+    with anyio.fail_after(BOUND):
+        async with Client(built, mode=mode, elicitation_callback=answer) as client:
+            result = await client.call_tool("run_chain", {"steps": steps})
+    assert len(asked) == 2, text(result)
+    assert "2 jobs" in asked[0] and "1 jobs" in asked[1] and asked[0] != asked[1]
+    assert result.is_error is not agrees
+    assert [job.endpoint_id for job in fal.jobs.values()] == [FLUX, *([SPEECH] if agrees else [])]

@@ -25,7 +25,7 @@ from fal_mcp.emulator import Emulator, Script, StoredFile
 from fal_mcp.errors import NotWritable
 from fal_mcp.machine.output_folder import OutputFolder, slug
 from fal_mcp.outputs.film_and_sound import film_seconds
-from fal_mcp.outputs.previews import shrunk
+from fal_mcp.outputs.pictures import NotAPicture, TooLarge, shrunk
 from fal_mcp.server import app
 
 TOOL, ENDPOINT = "fal-ai_flux_dev", "fal-ai/flux/dev"
@@ -181,20 +181,21 @@ def test_a_twelve_megapixel_picture_is_shown_small():
     target = io.BytesIO()
     Image.effect_noise((4000, 3000), 60).convert("RGB").save(target, "JPEG", quality=85)
     small = shrunk(target.getvalue(), 500_000)
-    assert small is not None
     with Image.open(io.BytesIO(small)) as picture:
         assert max(picture.size) <= 1024
 
 
 @pytest.mark.parametrize("content", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n" + bytes(50), b"<svg/>"])
 def test_what_is_no_picture_gives_no_preview(content: bytes):
-    assert shrunk(content, 500_000) is None
+    with pytest.raises(NotAPicture):
+        shrunk(content, 500_000)
 
 
 def test_a_picture_that_unpacks_to_gigapixels_is_refused():
     bomb = io.BytesIO()
     Image.new("1", (20_000, 20_000)).save(bomb, "PNG")
-    assert shrunk(bomb.getvalue(), 500_000) is None
+    with pytest.raises(TooLarge):
+        shrunk(bomb.getvalue(), 500_000)
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,8 @@ async def test_bytes_in_an_answer_become_a_file_with_a_name_that_models_take(fal
             with pytest.raises(MCPError, match="no resource"):
                 await client.read_resource(missing)
     (file,) = data["files"]
-    assert uri not in result.model_dump_json() and data["output"]["images"][0]["url"] == file["url"] == name
+    assert uri not in result.model_dump_json() and file["url"] == name
+    assert data["output"]["images"][0]["url"] == "file 1"
     path = anyio.Path(file["path"])
     assert await path.read_bytes() == picture and path.is_relative_to(tmp_path / "files")
     assert isinstance(read.contents[0], types.BlobResourceContents)

@@ -8,7 +8,6 @@ from typing import Any
 from starlette.responses import Response
 
 from fal_mcp.emulator.emulator import Emulator
-from fal_mcp.emulator.job import Job
 from fal_mcp.emulator.platform import pages
 from fal_mcp.emulator.platform.answers import text
 from fal_mcp.emulator.platform.buckets import span
@@ -41,14 +40,14 @@ def _team(key: Key) -> str:
 
 
 def _found(fal: Emulator, request: Request) -> list[tuple[Json, Key]]:
-    """The events asked for with their keys, newest first: those of this emulator's jobs, then some of before."""
+    """The events asked for with their keys, newest first: those of this emulator's bill, then some of before."""
     start, end = span(request)
     if end - start > _LONGEST:
         raise Refused(400, "At most 90 days may be asked for")
     wanted = {name: request.listed(name) for name in ("endpoint_id", "request_id", "api_key_id", "login_username")}
     return [
         (event | key.columns(request.listed("expand")), key)
-        for event, key in [*_of_jobs(fal), *_of_before(fal)]
+        for event, key in [*_of_bill(fal), *_of_before(fal)]
         if start <= moment(event["timestamp"]) < end
         and all(
             not wanted[name] or value in wanted[name]
@@ -58,13 +57,13 @@ def _found(fal: Emulator, request: Request) -> list[tuple[Json, Key]]:
     ]
 
 
-def _of_jobs(fal: Emulator) -> list[tuple[Json, Key]]:
-    billed = [job for job in reversed(fal.jobs.values()) if job.endpoint_id in fal.past_prices]
-    return [(_of_job(job, fal.past_prices[job.endpoint_id]), PRODUCTION) for job in billed]
-
-
-def _of_job(job: Job, price: float) -> Json:
-    return _event(job.request_id, job.endpoint_id, job.sent, price, 0)
+def _of_bill(fal: Emulator) -> list[tuple[Json, Key]]:
+    """What is free has no event, and what cannot be priced here has none yet."""
+    return [
+        (_event(charge.request_id, charge.endpoint_id, charge.sent, charge.amount, 0), PRODUCTION)
+        for charge in reversed(fal.bill)
+        if charge.amount
+    ]
 
 
 def _of_before(fal: Emulator) -> list[tuple[Json, Key]]:

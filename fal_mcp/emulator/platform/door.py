@@ -4,7 +4,6 @@ A request with an idempotency key is answered once and its answer repeated for t
 """
 
 import time
-from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, Response
 
@@ -33,9 +32,7 @@ from fal_mcp.emulator.platform.idempotency import MEMORY_SECONDS, Remembered
 from fal_mcp.emulator.platform.operations import Operation, operations
 from fal_mcp.emulator.platform.refusal import Refused
 from fal_mcp.emulator.platform.request import Answer, Request, read
-
-if TYPE_CHECKING:
-    from fal_mcp.emulator.app import Visit
+from fal_mcp.emulator.visit import Visit
 
 _ANSWERS: dict[str, Answer] = {
     **(models_api.ANSWERS | records.ANSWERS | usage.ANSWERS | analytics.ANSWERS | billing.ANSWERS | account.ANSWERS),
@@ -44,7 +41,7 @@ _ANSWERS: dict[str, Answer] = {
 }
 
 
-async def answer(fal: Emulator, visit: "Visit") -> Response:
+async def answer(fal: Emulator, visit: Visit) -> Response:
     """Whatever the Platform host is asked."""
     if visit.path == "/v1/openapi.json":
         return Response(fal.platform_file.read_bytes(), media_type="application/json")
@@ -61,7 +58,7 @@ async def answer(fal: Emulator, visit: "Visit") -> Response:
         return refused.response()
 
 
-def _admit(fal: Emulator, visit: "Visit", operation: Operation) -> None:
+def _admit(fal: Emulator, visit: Visit, operation: Operation) -> None:
     scheme, _, key = visit.headers.get("authorization", "").partition(" ")
     if operation.key == "none":
         return

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import jsonschema
@@ -17,9 +17,7 @@ from jsonschema.exceptions import best_match  # pyright: ignore[reportUnknownVar
 from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.platform.operations import Operation
 from fal_mcp.emulator.platform.refusal import Refused
-
-if TYPE_CHECKING:
-    from fal_mcp.emulator.app import Visit
+from fal_mcp.emulator.visit import Visit
 
 _MOST_VALUES = 50
 _FORMATS = jsonschema.FormatChecker(formats=["uuid"])
@@ -34,7 +32,7 @@ class Request:
     query: dict[str, Any]
     body: Any
     """The JSON; of a form, the bytes by field name; None where nothing was sent."""
-    visit: "Visit"
+    visit: Visit
 
     def listed(self, name: str) -> list[str]:
         """The values of a parameter that takes several; none where it was not given."""
@@ -50,7 +48,7 @@ Answer = Callable[[Emulator, Request], Any]
 """Answers one operation: a value for its 2xx, or a whole response. Raises `Refused`."""
 
 
-def read(visit: "Visit", operation: Operation, path: dict[str, str]) -> Request:
+def read(visit: Visit, operation: Operation, path: dict[str, str]) -> Request:
     """The request.
 
     Raises:
@@ -63,7 +61,7 @@ def read(visit: "Visit", operation: Operation, path: dict[str, str]) -> Request:
     return Request(operation, path, query, _body(visit, operation), visit)
 
 
-def _query(visit: "Visit", known: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _query(visit: Visit, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
     for name in visit.query:
         if name not in known:
             raise Refused(400, f"Unknown query parameter {name!r}")
@@ -112,7 +110,7 @@ def _typed(text: str, kinds: set[str]) -> Any:
     return value if isinstance(value, (int, float)) else text
 
 
-def _body(visit: "Visit", operation: Operation) -> Any:
+def _body(visit: Visit, operation: Operation) -> Any:
     if not visit.body:
         if operation.body_is_required:
             raise Refused(400, "A body is required")

@@ -4,19 +4,16 @@ The Platform API has none; `/serverless/secrets` is an old client's word for whe
 """
 
 import json
-from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, Response
 
 from fal_mcp.emulator.emulator import Emulator
-
-if TYPE_CHECKING:
-    from fal_mcp.emulator.app import Visit
+from fal_mcp.emulator.visit import Visit
 
 PATH = "/serverless/secrets"
 
 
-def answer(fal: Emulator, visit: "Visit") -> Response:
+def answer(fal: Emulator, visit: Visit) -> Response:
     """The list of names, or a new value for one."""
     name = visit.path.removeprefix(PATH).strip("/")
     if visit.method == "GET" and not name:

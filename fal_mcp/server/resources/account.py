@@ -87,7 +87,7 @@ async def _today(call: Call, *, has_admin_key: bool) -> dict[str, Any]:
     about = {"since": midnight.isoformat(), "currency": costs.CURRENCY}
     if not has_admin_key:
         source = "This server's own runs, by fal's bill or else by list price. With FAL_ADMIN_KEY it is the account's."
-        return {**about, "spent": call.jobs.ledger.spent(midnight.timestamp()), "source": source}
+        return {**about, "spent": await call.jobs.ledger.spent(call.owner, midnight.timestamp()), "source": source}
     answer = await _asked("getUsage", {"start": midnight.isoformat(), "expand": ["summary"]}, call)
     totals = costs.sums(period_report.rows(answer.get("summary")))
     spent = float(totals.pop(costs.CURRENCY))

@@ -1,7 +1,6 @@
 """Jobs as resources: how one stands, its output in parts, and each of its files."""
 
 import base64
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,8 @@ from mcp.shared.exceptions import MCPError
 
 from fal_mcp.errors import FalError, NotFound
 from fal_mcp.jobs.job import Job
-from fal_mcp.outputs import media, previews
+from fal_mcp.json_values import dumped
+from fal_mcp.outputs import data_uris, media
 from fal_mcp.outputs.outcome import Media
 from fal_mcp.runs import answers
 from fal_mcp.server.resources import contents
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from fal_mcp.server.shared import Shared
 
 PREFIX = "fal://jobs/"
-_OWNER = "local"
 _LARGEST = 700_000
 """Bytes of a file that is read whole: one mebibyte of a host's answer as base64, with room."""
 
@@ -60,11 +59,11 @@ async def read(shared: "Shared", uri: str) -> types.ReadResourceResult:
     try:
         match uri.removeprefix(PREFIX).split("/"):
             case [job_id]:
-                return await _job(shared, uri, shared.jobs.get(job_id, _OWNER))
+                return await _job(shared, uri, await shared.jobs.get(job_id, shared.owner))
             case [job_id, "output", part] if part.isdecimal():
-                return await _part(shared, uri, shared.jobs.get(job_id, _OWNER), int(part))
+                return await _part(shared, uri, await shared.jobs.get(job_id, shared.owner), int(part))
             case [job_id, "files", number] if number.isdecimal():
-                return await _file(shared, uri, shared.jobs.get(job_id, _OWNER), int(number))
+                return await _file(shared, uri, await shared.jobs.get(job_id, shared.owner), int(number))
             case _:
                 raise contents.missing(uri)
     except NotFound as error:
@@ -76,8 +75,8 @@ async def read(shared: "Shared", uri: str) -> types.ReadResourceResult:
 async def _job(shared: "Shared", uri: str, job: Job) -> types.ReadResourceResult:
     call = shared.unheard()
     outcome = await answers.outcome(job, call)
-    text = json.dumps(dict(outcome.data), ensure_ascii=False)
-    return contents.text(uri, text)
+    shared.jobs.answering([job.job_id])
+    return contents.text(uri, dumped(dict(outcome.data)))
 
 
 async def _part(shared: "Shared", uri: str, job: Job, number: int) -> types.ReadResourceResult:
@@ -94,7 +93,8 @@ async def _file(shared: "Shared", uri: str, job: Job, number: int) -> types.Read
     item = files[number - 1]
     content = await _content(shared, job, item, uri)
     if content is None:
-        said = f"The file is larger than {_LARGEST:,} bytes or not on fal's hosts; it is at {item.url[:500]}."
+        where = f"get_job with job_id {job.job_id!r} says where" if item.url.startswith("data:") else item.url
+        said = f"The file is larger than {_LARGEST:,} bytes or not on fal's hosts; it is elsewhere: {where}."
         raise MCPError(contents.INVALID_PARAMS, said, {"uri": uri})
     blob = base64.b64encode(content).decode()
     blob_contents = types.BlobResourceContents(uri=uri, blob=blob, mime_type=item.content_type)
@@ -106,7 +106,7 @@ async def _content(shared: "Shared", job: Job, item: Media, uri: str) -> bytes |
     if saved is not None and (content := await anyio.to_thread.run_sync(_on_disk, Path(saved))) is not None:
         return content
     if item.url.startswith("data:"):
-        content = await anyio.to_thread.run_sync(previews.unpacked, item.url)
+        content = await anyio.to_thread.run_sync(data_uris.content, item.url, _LARGEST * 4)
         return content if content is not None and len(content) <= _LARGEST else None
     return await shared.fal.media.read(item.url, _LARGEST) if shared.fal.media.is_fals(item.url) else None
 

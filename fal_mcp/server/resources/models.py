@@ -136,6 +136,6 @@ def _schemas(endpoint: Endpoint) -> str:
         "endpoint_id": endpoint.endpoint_id,
         "input": endpoint.input_schema,
         "output": endpoint.output_schema,
-        "example": example(endpoint.input_schema),
+        "example": example(endpoint.input_schema, endpoint.category, endpoint.endpoint_id),
     }
     return json.dumps(content, ensure_ascii=False)

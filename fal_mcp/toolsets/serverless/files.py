@@ -9,11 +9,10 @@ from pydantic import Field
 
 from fal_mcp.client.storage import Upload
 from fal_mcp.errors import InvalidInput, NotFound, NotWritable, ServiceFailed
-from fal_mcp.machine import file_kind
 from fal_mcp.machine.output_folder import slug
 from fal_mcp.machine.readable import path_in
-from fal_mcp.outputs import saving
-from fal_mcp.outputs.outcome import Outcome
+from fal_mcp.outputs import endings, saving
+from fal_mcp.outputs.outcome import Media, Outcome
 from fal_mcp.runs import input_files
 from fal_mcp.runs.call import Call
 from fal_mcp.text import one_line, readable_size
@@ -119,9 +118,7 @@ async def _download(arguments: DownloadArguments, call: Call) -> Outcome:
             call.output,
             call.output.place(arguments.save_to),
             slug(name.stem) or "file",
-            lambda head: (
-                name.suffix if _ENDING.fullmatch(name.suffix) else saving.ending_of(file_kind.sniffed(head, ""))
-            ),
+            lambda head: name.suffix if _ENDING.fullmatch(name.suffix) else endings.of(head, Media("", "file")),
         )
     except NotFound as error:
         error.hint = "list_app_files shows what there is."

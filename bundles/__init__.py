@@ -1,0 +1,1 @@
+"""What the shelves need that hosts and registries are filled from, made from the settings by one script."""

@@ -1,0 +1,3 @@
+from fal_mcp.entry import main
+
+main()

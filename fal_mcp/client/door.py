@@ -1,0 +1,153 @@
+"""The one door of httpx and of all that it stands on: what is raised behind it leaves as one of this project's errors.
+
+What was sent decides the kind. Before anything was sent it is `Unreachable`; after that nothing proves that fal did not
+act, and it is `MaybeReceived`. Faults of this machine's surroundings name the variable that is at fault.
+"""
+
+import importlib.util
+import logging
+import ssl
+import urllib.request
+import zlib
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import httpx
+
+from fal_mcp.addresses import host_of, parts_of
+from fal_mcp.errors import FalError, MaybeReceived, Unreachable
+
+BEFORE_SENDING = (
+    *(httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError),
+    *(httpx.UnsupportedProtocol, httpx.InvalidURL),
+)
+"""What httpx raises only where no byte of the request has left."""
+EXPECTED = (
+    *(httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict),
+    # SSLError, TimeoutError and socket errors are OSErrors; CertificateError is a ValueError too.
+    *(OSError, UnicodeError, ValueError, zlib.error, EOFError, ImportError),
+)
+"""What is known to come through. Anything else is translated too, and logged, so that a fault here is not hidden."""
+_PROXIES = frozenset({"http", "https", "socks5", "socks5h"})
+_CERTIFICATE_HINT = (
+    "The certificate that was shown is not trusted here. Behind a proxy that opens connections, SSL_CERT_FILE has to "
+    "name the file with that proxy's certificate."
+)
+
+logger = logging.getLogger("fal_mcp")
+
+
+@contextmanager
+def door(url: str, *, is_sent: bool = True) -> Generator[None]:
+    """Everything that httpx may raise about `url`, as ours. With `is_sent` a request may have left in this block.
+
+    Raises:
+        Unreachable: nothing was sent.
+        MaybeReceived: something may have been, and there is no answer that can be read.
+    """
+    try:
+        yield
+    except FalError:
+        # Whoever reads a file while it is sent speaks of it in our words already.
+        raise
+    except Exception as error:
+        if not isinstance(error, EXPECTED):
+            logger.warning("An unexpected error came from the HTTP library.", exc_info=error)
+        raise meaning(error, url, is_sent=is_sent) from error
+
+
+def meaning(error: Exception, url: str, *, is_sent: bool) -> Unreachable:
+    """What an exception of the HTTP library's says about a request to `url`."""
+    where = host_of(url) or "an address that is none"
+    if not is_sent or isinstance(error, BEFORE_SENDING):
+        return Unreachable(f"fal could not be reached at {where}.", hint=_hint(error))
+    if isinstance(error, (httpx.DecodingError, zlib.error, UnicodeError)):
+        return MaybeReceived(f"The answer of {where} cannot be read: its compression is broken.")
+    if isinstance(error, (httpx.TimeoutException, TimeoutError)):
+        return MaybeReceived(f"{where} did not answer in time.")
+    return MaybeReceived(f"The connection to {where} broke before fal answered.")
+
+
+def made_client(
+    transport: httpx.AsyncBaseTransport | None,
+    timeout: httpx.Timeout,
+    headers: dict[str, str],
+    tls: ssl.SSLContext | None,
+    most_idle: int = 64,
+) -> httpx.AsyncClient:
+    """A pool of connections that follows no redirect.
+
+    Raises:
+        Unreachable: a variable of the environment stands in the way; the message names it.
+    """
+    if transport is None and (fault := _proxy_fault()):
+        raise fault
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=most_idle, keepalive_expiry=30.0)
+    try:
+        return httpx.AsyncClient(
+            transport=transport,
+            timeout=timeout,
+            limits=limits,
+            follow_redirects=False,
+            headers=headers,
+            verify=tls or False,
+        )
+    except Exception as error:
+        # No proxy is at fault, so it is what is said of hosts that need none.
+        why = "holds something that is no host; IPv6 addresses stand there without brackets"
+        raise _fault_of("NO_PROXY", why) from error
+
+
+def made_tls() -> ssl.SSLContext:
+    """Whom this machine trusts; SSL_CERT_FILE and SSL_CERT_DIR are honoured.
+
+    Raises:
+        Unreachable: they cannot be read; the message names them.
+    """
+    try:
+        return httpx.create_ssl_context()
+    except Exception as error:
+        raise Unreachable(
+            "Nothing was sent: the environment variable SSL_CERT_FILE names no file of certificates that can be read.",
+            hint="Correct SSL_CERT_FILE (or SSL_CERT_DIR) where this server is configured, or unset it.",
+            retryable=False,
+        ) from error
+
+
+def _proxy_fault() -> Unreachable | None:
+    """Which proxy variable cannot be used. Its value is not repeated: it may hold a password."""
+    proxies = urllib.request.getproxies()
+    for scheme in ("http", "https", "all"):
+        if (value := proxies.get(scheme)) and (why := _against(value)):
+            return _fault_of(f"{scheme.upper()}_PROXY", why)
+    return None
+
+
+def _against(proxy: str) -> str | None:
+    parts = parts_of(proxy if "://" in proxy else f"http://{proxy}")
+    if parts is None or not parts.hostname or parts.scheme not in _PROXIES:
+        return "is no address of a proxy, such as http://proxy.example:3128"
+    if parts.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
+        return "names a SOCKS proxy, for which the package socksio is missing (pip install 'httpx[socks]')"
+    return None
+
+
+def _fault_of(name: str, why: str) -> Unreachable:
+    return Unreachable(
+        f"Nothing was sent: the environment variable {name} {why}.",
+        hint=f"Correct {name} where this server is configured, in capitals or small letters, or unset it.",
+        retryable=False,
+    )
+
+
+def _hint(error: Exception) -> str | None:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return _CERTIFICATE_HINT
+    named = [
+        f"{scheme.upper()}_PROXY" for scheme in ("https", "http", "all") if urllib.request.getproxies().get(scheme)
+    ]
+    if named and isinstance(error, (httpx.ProxyError, httpx.ConnectError, httpx.ConnectTimeout)):
+        return (
+            f"The way there leads through the proxy that {' and '.join(named)} names: check that it is right and runs."
+        )
+    return None

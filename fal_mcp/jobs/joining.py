@@ -1,0 +1,44 @@
+"""Which job a call repeats: the one decision on whether something is paid for twice. Pure.
+
+A client that got no answer asks again, and is owed the answer to the first call; one that got it and asks again wants
+another. Clients say neither, so it is told by what became of the first call.
+"""
+
+from collections.abc import Container
+
+from fal_mcp.jobs.job import Job, Order
+
+MOMENTS_AGO = 600.0
+"""Seconds for which a call without an answer is the same as one that repeats it."""
+_A_MOMENT = 1.0
+"""Seconds: calls of one connection that begin closer together were wished for at once, by a model that calls tools in
+parallel; one that begins later while the first has no answer is a client that gave up without a word."""
+
+
+def joins(job: Job, order: Order, now: float, alive: Container[str], answering: Container[str]) -> bool:
+    """Whether `order` is the call again that `job` was begun for, rather than a wish for another. `alive` are the
+    servers that live, `answering` the jobs whose answers are on their way out."""
+    if job.call_id and job.call_id == order.call_id:
+        return False
+    match job.state:
+        case "failed" | "cancelled":
+            # Nothing is owed: what fal bills for neither may be run again.
+            return False
+        case "unknown" | "lost":
+            # It may be paid for, whatever was answered; only `fresh` pays again.
+            return job.way == "queue"
+        case "completed":
+            return _is_owed(job, order, now, alive, answering)
+        case _:
+            # Without the queue there is nothing that a second call could wait for.
+            return job.way == "queue" and (order.is_repeatable or _is_owed(job, order, now, alive, answering))
+
+
+def _is_owed(job: Job, order: Order, now: float, alive: Container[str], answering: Container[str]) -> bool:
+    if job.answered is not None or job.job_id in answering:
+        return False
+    if job.detached is not None or job.session not in alive:
+        return True
+    is_at_once = 0 <= now - job.asked < _A_MOMENT
+    # A clock that was set back makes it look as if it were asked for later: rather joined than paid twice.
+    return order.is_repeatable or (bool(order.connection) and job.connection == order.connection and not is_at_once)

@@ -1,0 +1,35 @@
+"""An error as the ledger keeps it, and back."""
+
+from typing import Any
+
+from fal_mcp.errors import FalError, GenerationFailed
+
+
+def said(error: FalError) -> dict[str, Any]:
+    """An error as the ledger keeps it."""
+    return {
+        "kind": type(error).__name__,
+        "message": error.message,
+        "hint": error.hint,
+        "status": error.status,
+        "error_type": error.error_type,
+        "retryable": error.retryable,
+    }
+
+
+def read(kept: dict[str, Any] | None, request_id: str | None) -> FalError:
+    """An error as it was kept."""
+    about = kept or {}
+    kinds: dict[str, type[FalError]] = {kind.__name__: kind for kind in _kinds(FalError)}
+    return kinds.get(str(about.get("kind")), GenerationFailed)(
+        str(about.get("message") or "The job failed."),
+        hint=about.get("hint"),
+        status=about.get("status"),
+        error_type=about.get("error_type"),
+        retryable=about.get("retryable"),
+        request_id=request_id,
+    )
+
+
+def _kinds(kind: type[FalError]) -> list[type[FalError]]:
+    return [kind, *(below for inner in kind.__subclasses__() for below in _kinds(inner))]

@@ -1,0 +1,75 @@
+"""Submits whose answer was lost: never sent again, and looked for in fal's own records of this account's requests."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+import anyio
+
+from fal_mcp.client.requests import Past, Requests
+from fal_mcp.jobs.job import Job, Order
+from fal_mcp.jobs.ledger import Ledger
+from fal_mcp.jobs.rows import request_columns
+
+CLOCK_SKEW = 120.0
+"""Seconds by which fal's clock and ours may differ."""
+MOST = 1000
+"""How many such jobs are looked for at once."""
+
+
+class Records:
+    """fal's records of several endpoints, each read once."""
+
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
+        self._past: dict[str, tuple[float, list[Past]]] = {}
+        self._lock = anyio.Lock()
+
+    async def look_for(self, job: Job, ledger: Ledger) -> Job:
+        """As `look_for`, asking fal once for all jobs of an endpoint."""
+        async with self._lock:
+            start = job.created - CLOCK_SKEW
+            since, past = self._past.get(job.endpoint_id, (float("inf"), []))
+            if start < since:
+                past = await self._requests.since(job.endpoint_id, start)
+                self._past[job.endpoint_id] = (start, past)
+            # Within the lock: two jobs with the same arguments are not the same request.
+            return await _matched(job, past, ledger)
+
+
+async def look_for(job: Job, requests: Requests, ledger: Ledger, request_id: str | None = None) -> Job:
+    """The job with its request, written down, where fal's records have it.
+
+    It is the one request of that endpoint, since then, with these arguments, which no other row claims. Told by the
+    arguments' digest, because the ledger may be kept without the arguments themselves; or by the id, where a part of
+    fal's answer named it.
+
+    Raises:
+        FalError: fal's records could not be read.
+    """
+    past = await requests.since(job.endpoint_id, job.created - CLOCK_SKEW)
+    return await _matched(job, past, ledger, request_id)
+
+
+async def _matched(job: Job, past: Iterable[Past], ledger: Ledger, request_id: str | None = None) -> Job:
+    fits = [one for one in past if _fits(one, job, request_id)]
+    claimed = await ledger.claimed(job.owner, [one.request.request_id for one in fits])
+    free = [one for one in fits if one.request.request_id not in claimed]
+    if not free:
+        return job
+    request = min(free, key=lambda one: abs(_moment(one.started, job.created) - job.created)).request
+    await ledger.record(job.job_id, state="queued", **request_columns(request))
+    return replace(job, request=request, state="queued")
+
+
+def _moment(text: str, otherwise: float) -> float:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return otherwise
+
+
+def _fits(past: Past, job: Job, request_id: str | None) -> bool:
+    if request_id is not None and past.request.request_id == request_id:
+        return True
+    return past.arguments is not None and (Order(job.endpoint_id, past.arguments, way=job.way).digest == job.digest)

@@ -1,0 +1,107 @@
+"""What the ledger does inside a transaction: rows read, written, taken over and summed."""
+
+import sqlite3
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+from fal_mcp.errors import BudgetExceeded
+from fal_mcp.jobs import cost, rows
+from fal_mcp.jobs.job import UNFINISHED, Job
+from fal_mcp.jobs.store import CLOSED
+
+_LARGEST_OUTPUT = 512 * 1024
+
+
+def jobs(database: sqlite3.Connection, where: str, *values: Any) -> Iterator[Job]:
+    """The jobs of some rows, without their outputs."""
+    with closing(database.execute(f"SELECT {rows.COLUMNS} FROM job WHERE {where}", values)) as found:
+        yield from [rows.read(row) for row in found.fetchall()]
+
+
+def whole(database: sqlite3.Connection, where: str, *values: Any) -> Job | None:
+    """The first such job, with its output."""
+    job = next(jobs(database, where, *values), None)
+    if job is None:
+        return None
+    row = database.execute("SELECT content FROM output WHERE job_id = ?", (job.job_id,)).fetchone()
+    return replace(job, output=rows.read_object(row[0])) if row else job
+
+
+def spent(database: sqlite3.Connection, owner: str, since: float, session: str | None) -> int:
+    """Millionths that this owner spent."""
+    if session is not None:
+        statement = "SELECT SUM(booked) FROM job WHERE owner = ? AND session = ? AND created >= ?"
+        values: tuple[Any, ...] = (owner, session, since)
+    else:
+        statement, values = "SELECT SUM(booked) FROM job WHERE owner = ? AND created >= ?", (owner, since)
+    return int(database.execute(statement, values).fetchone()[0] or 0)
+
+
+def note(database: sqlite3.Connection, name: str) -> str | None:
+    """What was noted under a name."""
+    row = database.execute("SELECT text FROM note WHERE name = ?", (name,)).fetchone()
+    return row[0] if row else None
+
+
+def check_open(database: sqlite3.Connection) -> None:
+    """Refuse where budgets are closed.
+
+    Raises:
+        BudgetExceeded: the ledger was damaged, and nobody said go since.
+    """
+    aside = note(database, CLOSED)
+    if aside is not None:
+        raise BudgetExceeded(
+            f"The ledger of paid work was damaged and set aside as {aside!r}: what was spent is not fully "
+            "known, and a limit is set.",
+            hint="Nothing was sent. Ask the user to look, and to run `fal-mcp ledger accept` to go on.",
+        )
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection) -> Generator[None]:
+    """All of it, or nothing."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            database.execute("ROLLBACK")
+        raise
+
+
+def write(database: sqlite3.Connection, job_id: str, fence: int | None, columns: Mapping[str, Any], now: float) -> bool:
+    """Write values by the names of `Job`'s fields, and book the job anew; whether the fence is still the row's."""
+    statement = "SELECT state, price_micro, billed_micro, has_run, fence, request_id FROM job WHERE job_id = ?"
+    row = database.execute(statement, (job_id,)).fetchone()
+    if row is None or (fence is not None and row[4] != fence):
+        return False
+    values = rows.changed(columns)
+    output = rows.text(values.pop("output", None))
+    if row[0] in ("completed", "failed", "cancelled") and values.get("state") in UNFINISHED:
+        # Its end was told by another way first, as fal's callbacks may.
+        del values["state"]
+    state = values.get("state", row[0])
+    if state in ("running", "completed"):
+        values["has_run"] = 1
+    has_run = bool(values.get("has_run", row[3]))
+    price, billed = values.get("price_micro", row[1]), values.get("billed_micro", row[2])
+    values |= {"booked": cost.booked(state, price, billed, has_run), "updated": now}
+    names = ", ".join(f"{name} = ?" for name in values)
+    database.execute(f"UPDATE job SET {names} WHERE job_id = ?", (*values.values(), job_id))
+    is_at_fal = bool(values.get("request_id", row[5]))
+    # What is large is fetched again when it is asked for, where fal has it.
+    if output is not None and not (is_at_fal and len(output) > _LARGEST_OUTPUT):
+        database.execute("INSERT OR REPLACE INTO output (job_id, content) VALUES (?, ?)", (job_id, output))
+    return True
+
+
+def take(database: sqlite3.Connection, job: Job, session: str) -> Job:
+    """Let this server follow the job from here on."""
+    state = "unknown" if job.state == "intent" else job.state
+    statement = "UPDATE job SET fence = fence + 1, session = ?, state = ? WHERE job_id = ?"
+    database.execute(statement, (session, state, job.job_id))
+    return replace(job, fence=job.fence + 1, session=session, state=state)

@@ -1,0 +1,88 @@
+"""A job as a row of the ledger and back. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fal_mcp.client.queue import Request
+from fal_mcp.jobs import cost
+from fal_mcp.jobs.job import Job
+from fal_mcp.json_values import NotJson, dumped, object_of, parsed
+
+COLUMNS = (
+    "job_id, endpoint_id, owner, digest, state, created, updated, arguments, request_id, status_url, response_url, "
+    "cancel_url, position, price_micro, price_note, error, queue_seconds, run_seconds, detached, billed_micro, saved, "
+    "way, has_run, answered, asked, call_id, connection, session, fence"
+)
+"""All but the output, which may be large and is kept in a table of its own."""
+_NAMES = COLUMNS.split(", ")
+_OBJECTS = ("arguments", "error", "saved")
+_REQUEST = ("request_id", "status_url", "response_url", "cancel_url")
+_PLAIN = ("way", "call_id", "connection", "session", "fence", "answered", "asked", "detached")
+
+
+def read(row: tuple[Any, ...], output: str | None = None) -> Job:
+    """The job that a row stands for."""
+    named: dict[str, Any] = dict(zip(_NAMES, row, strict=True))
+    urls = [named.pop(name) for name in _REQUEST]
+    price, billed = named.pop("price_micro"), named.pop("billed_micro")
+    named |= {name: read_object(named[name]) for name in _OBJECTS}
+    named["has_run"] = bool(named["has_run"])
+    return Job(
+        **named,
+        price=cost.dollars(price),
+        billed=cost.dollars(billed),
+        request=Request(named["endpoint_id"], *urls) if all(urls) else None,
+        output=read_object(output),
+    )
+
+
+def written(job: Job) -> dict[str, Any]:
+    """The columns of a job that is about to be begun."""
+    return {
+        **{name: getattr(job, name) for name in ("job_id", "endpoint_id", "owner", "digest", "state", "created")},
+        **{name: getattr(job, name) for name in _PLAIN},
+        "updated": job.updated,
+        "arguments": text(job.arguments),
+        "price_micro": cost.micro(job.price),
+        "price_note": job.price_note,
+        "booked": cost.booked(job.state, cost.micro(job.price), None, job.has_run),
+        # What a server of an earlier version asks for.
+        "process": 0,
+    }
+
+
+def request_columns(request: Request) -> dict[str, Any]:
+    """The columns that say where fal has it."""
+    return {name: getattr(request, name) for name in _REQUEST}
+
+
+def changed(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by the names of `Job`'s fields as columns of the ledger."""
+    values = dict(columns)
+    for name in ("error", "saved"):
+        if name in values:
+            values[name] = text(values[name])
+    for name in ("price", "billed"):
+        if name in values:
+            values[f"{name}_micro"] = cost.micro(values.pop(name))
+    return {name: _sound(value) for name, value in values.items()}
+
+
+def text(value: Mapping[str, Any] | None) -> str | None:
+    """An object as it is kept."""
+    return None if value is None else dumped(dict(value))
+
+
+def _sound(value: Any) -> Any:
+    # SQLite takes no half characters.
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
+def read_object(kept: Any) -> dict[str, Any] | None:
+    """An object that was kept; None where there is none."""
+    if not isinstance(kept, str):
+        return None
+    try:
+        return object_of(parsed(kept))
+    except NotJson:
+        return None

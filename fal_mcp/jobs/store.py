@@ -1,0 +1,235 @@
+"""The ledger's file: opened when it is first needed, used by one thread at a time and never by the event loop's.
+
+A file that SQLite calls damaged is set aside, with what can be read of it carried over; every other trouble is said,
+and the file stays where it is.
+"""
+
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from fal_mcp.jobs import schema, trouble
+from fal_mcp.jobs.trouble import Damaged, translated
+
+BUSY_SECONDS = 5.0
+_PAUSE = 0.02
+CLOSED = "closed"
+"""The note that names what was set aside, until a person says go."""
+_BESIDE = ("", "-wal", "-shm")
+_TABLES = ("job", "output", "upload", "mark", "note")
+
+logger = logging.getLogger("fal_mcp")
+T = TypeVar("T")
+
+
+class Store:
+    """One connection to the ledger's file; `opened` is called with each new one."""
+
+    def __init__(
+        self,
+        file: Path | None,
+        busy_seconds: float = BUSY_SECONDS,
+        opened: Callable[[sqlite3.Connection], None] = lambda database: None,
+    ) -> None:
+        self.file = file
+        self._busy = busy_seconds
+        self._opened = opened
+        self._database: sqlite3.Connection | None = None
+        # One at a time: a transaction is one piece of work, and SQLite's connection is not for several threads.
+        self._limiter = anyio.CapacityLimiter(1)
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do one piece of work in the ledger's own thread.
+
+        Raises:
+            NotRecorded: the file cannot be used; one sentence says why, and what to do.
+        """
+        return await anyio.to_thread.run_sync(self.run_here, work, limiter=self._limiter)
+
+    def run_here(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """The same in this thread, for what has no event loop."""
+        try:
+            return self._done(work)
+        except Damaged:
+            # What was open was damaged under us; opening anew sets it aside.
+            self.close()
+            return self._done(work)
+
+    def close(self) -> None:
+        """Close the file; what comes after opens it again."""
+        if self._database is not None:
+            with suppress(*trouble.FOREIGN):
+                self._database.close()
+            self._database = None
+
+    async def aclose(self) -> None:
+        """The same from the event loop."""
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self.close, limiter=self._limiter)
+
+    def _done(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        database = self._open()
+        with translated(self.file):
+            return work(database)
+
+    def _open(self) -> sqlite3.Connection:
+        if self._database is None:
+            self._database = self._found()
+            with translated(self.file):
+                self._opened(self._database)
+        return self._database
+
+    def _found(self) -> sqlite3.Connection:
+        if self.file is None:
+            return connected(None, self._busy)
+        try:
+            return connected(self.file, self._busy)
+        except Damaged as error:
+            return _begun_anew(self.file, self._busy, error)
+
+
+def connected(file: Path | None, busy_seconds: float) -> sqlite3.Connection:
+    """The ledger, brought to today's version.
+
+    Raises:
+        Damaged: it is no sound database.
+        NotRecorded: it cannot be used, and is as it was.
+    """
+    with translated(file):
+        if file is not None:
+            _prepare(file)
+        database = sqlite3.connect(
+            str(file or ":memory:"), timeout=busy_seconds, isolation_level=None, check_same_thread=False
+        )
+    try:
+        with translated(file):
+            version = _ready(database, busy_seconds)
+        if version > len(schema.STEPS):
+            raise trouble.newer(file, version, len(schema.STEPS))
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _prepare(file: Path) -> None:
+    """The file is its owner's alone before SQLite writes a byte: what SQLite puts beside it takes over its rights."""
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+    for ending in _BESIDE:
+        # Another user's file cannot be changed, and is as open as that user left it.
+        with suppress(OSError):
+            os.chmod(f"{file}{ending}", 0o600)
+
+
+def _ready(database: sqlite3.Connection, busy_seconds: float) -> int:
+    _patiently(lambda: database.execute("PRAGMA journal_mode = WAL").fetchone(), busy_seconds)
+    database.execute("PRAGMA synchronous = NORMAL")
+    version = schema.migrate(database)
+    if version == len(schema.STEPS):
+        database.execute("SELECT count(*) FROM job WHERE state = 'intent'").fetchone()
+    return version
+
+
+def _patiently(work: Callable[[], Any], seconds: float) -> None:
+    """SQLite does not wait for its turn where the kind of journal is changed: several servers starting would fail."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            work()
+            return
+        except sqlite3.OperationalError as error:
+            if trouble.code_of(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+            time.sleep(_PAUSE)
+
+
+def _begun_anew(file: Path, busy_seconds: float, error: Damaged) -> sqlite3.Connection:
+    """A new ledger with what could be read of the damaged one, whose budgets are closed."""
+    # Two servers may see the damage in the same moment; the second finds the first one's new ledger.
+    claim = file.with_name(f"{file.name}.setting-aside")
+    with translated(file):
+        _patiently_claimed(claim, busy_seconds)
+    try:
+        with suppress(Damaged):
+            return connected(file, busy_seconds)
+        aside = file.with_name(f"{file.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+        with translated(file):
+            rows = _readable(file)
+            for ending in _BESIDE:
+                with suppress(FileNotFoundError):
+                    os.replace(f"{file}{ending}", f"{aside}{ending}")
+        database = connected(file, busy_seconds)
+        with translated(file):
+            saved = _carried_over(database, rows, aside)
+        logger.error(
+            "%s It was set aside as %s, and %s rows of it were carried over. Budgets are closed until `fal-mcp ledger "
+            "accept` is run.",
+            *(error.message, aside, saved),
+        )
+        return database
+    finally:
+        with suppress(OSError):
+            claim.unlink()
+
+
+def _patiently_claimed(claim: Path, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            os.close(os.open(claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            return
+        except FileExistsError:
+            # Whoever held it longer than this has ended in the middle.
+            if time.monotonic() >= deadline:
+                return
+            time.sleep(_PAUSE)
+
+
+def _readable(file: Path) -> dict[str, tuple[list[str], list[tuple[Any, ...]]]]:
+    """Each table's columns, and its rows as far as they can be read from either end."""
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            return {table: _rows(database, table) for table in _TABLES}
+    except sqlite3.Error:
+        return {}
+
+
+def _rows(database: sqlite3.Connection, table: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    rows: dict[Any, tuple[Any, ...]] = {}
+    columns: list[str] = []
+    for order in ("ASC", "DESC"):
+        with suppress(sqlite3.Error):
+            found = database.execute(f"SELECT * FROM {table} ORDER BY rowid {order}")
+            columns = [about[0] for about in found.description]
+            for row in found:
+                rows.setdefault(row[0], row)
+    return columns, list(rows.values())
+
+
+def _carried_over(
+    database: sqlite3.Connection, tables: dict[str, tuple[list[str], list[tuple[Any, ...]]]], aside: Path
+) -> int:
+    count = 0
+    database.execute("BEGIN IMMEDIATE")
+    for table, (columns, rows) in tables.items():
+        known = {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
+        places = [place for place, name in enumerate(columns) if name in known]
+        names = ", ".join(columns[place] for place in places)
+        marks = ", ".join("?" * len(places))
+        for row in rows:
+            with suppress(sqlite3.Error):
+                values = [row[place] for place in places]
+                count += database.execute(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", values).rowcount
+    schema.settle(database)
+    database.execute("INSERT OR REPLACE INTO note (name, text) VALUES (?, ?)", (CLOSED, str(aside)))
+    database.execute("COMMIT")
+    return count

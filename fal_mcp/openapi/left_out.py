@@ -1,0 +1,62 @@
+"""What was sent to say that nothing was meant: `null`, and an empty text where a number or a choice is wanted.
+
+Clients fill in every argument that there is, and models do as the schema seems to ask. A schema that gives `null` a
+meaning is left its say.
+"""
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+from fal_mcp.openapi import validate
+from fal_mcp.openapi.schema import Schema, branches
+
+_DEEPEST = 12
+
+
+def without(schema: Schema, arguments: dict[str, Any]) -> dict[str, Any]:
+    """`arguments` without what was left out, at any depth; what is required stays, for its fault to be told."""
+    return _in_object(schema, arguments, schema, 0)
+
+
+def _in_object(schema: Schema, value: dict[str, Any], root: Schema, depth: int) -> dict[str, Any]:
+    objects = [branch for branch in branches(schema, root) if branch.get("type", "object") == "object"]
+    given: dict[str, Any] = {}
+    for name, item in value.items():
+        parts = [branch["properties"][name] for branch in objects if name in branch.get("properties", {})]
+        needed = bool(objects) and all(name in branch.get("required", ()) for branch in objects)
+        if needed or not _says_nothing(item, parts, bool(objects), root):
+            given[name] = _inside(parts, item, root, depth + 1)
+    return given
+
+
+def _says_nothing(item: Any, parts: list[Schema], is_described: bool, root: Schema) -> bool:
+    if item is None:
+        # A name that the schema does not have: nothing is meant by it either.
+        return is_described and not any(_fits(part, None, root) for part in parts)
+    if item != "" or not parts:
+        return False
+    kinds = [branch for part in parts for branch in branches(part, root)]
+    takes_text = any(kind.get("type", "string") == "string" and "enum" not in kind for kind in kinds)
+    return not takes_text and not any(_fits(part, "", root) for part in parts)
+
+
+def _inside(parts: list[Schema], item: Any, root: Schema, depth: int) -> Any:
+    if depth > _DEEPEST or not parts:
+        return item
+    if isinstance(item, dict):
+        return _in_object({"anyOf": parts}, cast(dict[str, Any], item), root, depth)
+    if isinstance(item, list):
+        inner = list(_items(parts, root))
+        return [_inside(inner, one, root, depth + 1) for one in cast(list[Any], item)]
+    return item
+
+
+def _items(parts: list[Schema], root: Schema) -> Iterator[Schema]:
+    for part in parts:
+        for branch in branches(part, root):
+            if isinstance(branch.get("items"), dict):
+                yield branch["items"]
+
+
+def _fits(part: Schema, value: Any, root: Schema) -> bool:
+    return validate.fits({**part, "$defs": root.get("$defs", {})}, value)

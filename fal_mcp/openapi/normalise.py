@@ -1,0 +1,341 @@
+"""JSON Schemas as fal writes them, read into ones that mean the same everywhere.
+
+fal's documents call themselves OpenAPI 3.0.4 and are written in 3.1: they are read as JSON Schema 2020-12, and what is
+left of 3.0 is translated. Whatever stands in a document, the answer is a valid schema whose evaluation ends: one odd
+part costs that part, and a note says which.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from fal_mcp.json_values import is_list, is_object, list_of, object_of, text_of
+from fal_mcp.openapi.all_of import ANNOTATIONS, NOTHING, both
+from fal_mcp.openapi.keywords import ODD, READERS, SCHEMA_LISTS, SCHEMAS
+from fal_mcp.openapi.sayable import is_whole
+from fal_mcp.openapi.schema import DEFINITION, MAX_DEPTH, Schema, UnusableSchema, definition_of
+from fal_mcp.text import one_line
+
+_COMPONENT = "#/components/schemas/"
+_LEFT_OUT = frozenset({"title", "examples", "example", "ui", "nullable", "discriminator", "xml", "externalDocs"})
+"""Not needed to fill in an argument; a quarter of a document's size."""
+_MOST_NODES = 20_000
+"""A thousand times what fal's largest input has; references within references can make more than memory holds."""
+_MOST_NOTES = 20
+_CONTRADICTIONS = (
+    ("minimum", "maximum"),
+    ("minLength", "maxLength"),
+    ("minItems", "maxItems"),
+    ("minProperties", "maxProperties"),
+)
+_IN_PLACE = ("anyOf", "oneOf", "allOf", "not", "if", "then", "else")
+"""Keywords whose schemas are held against the same value, and not against something inside it."""
+
+
+def bundle(root: Any, components: Mapping[str, Any], notes: list[str] | None = None) -> Schema:
+    """The schema `root` with every component it needs under `$defs`, normalised; what was odd is told in `notes`.
+
+    Raises:
+        UnusableSchema: `root` is no schema, or a reference that leads nowhere.
+    """
+    if not is_object(root):
+        raise UnusableSchema("The schema is not an object.")
+    reading = _Reading(components, [] if notes is None else notes)
+    schema = reading.whole(object_of(root))
+    definitions: Schema = {}
+    waiting = sorted(set(_references(schema)))
+    while waiting:
+        name = waiting.pop()
+        if name not in definitions:
+            definitions[name] = reading.component(name)
+            waiting.extend(set(_references(definitions[name])) - definitions.keys())
+    _end_circles(schema, definitions)
+    if definitions:
+        schema["$defs"] = {name: definitions[name] for name in sorted(definitions)}
+    return schema
+
+
+def normalise(schema: Any) -> Schema:
+    """`schema`, which refers to nothing, as plain 2020-12: single types, no UI keywords."""
+    return _Reading({}, []).schema(schema, "$", 0)
+
+
+class _Reading:
+    """One reading of a schema: what its references lead to, and what was odd about it."""
+
+    def __init__(self, components: Mapping[str, Any], notes: list[str]) -> None:
+        self._components = components
+        self._notes = notes
+        self._nodes = 0
+        self._following: tuple[str, ...] = ()
+
+    def whole(self, root: Schema) -> Schema:
+        """A root schema, its own reference followed."""
+        for _ in range(MAX_DEPTH):
+            name = _component_name(root.get("$ref"))
+            if name is None or set(root) - {"$ref"} - ANNOTATIONS - _LEFT_OUT:
+                return self._opened(self.schema(root, "$", 0))
+            if not isinstance(self._components.get(name), dict):
+                raise UnusableSchema(f"The document refers to a component {name[:100]!r} that it does not have.")
+            root = object_of(self._components[name])
+        raise UnusableSchema("The schema refers to itself and to nothing else.")
+
+    def component(self, name: str) -> Schema:
+        """A component that something refers to; the reference was looked at then."""
+        return self.schema(self._components.get(name), name, 0)
+
+    def schema(self, value: Any, path: str, depth: int) -> Schema:
+        """`value` as a valid schema."""
+        self._nodes += 1
+        if value is False:
+            return dict(NOTHING)
+        if not is_object(value):
+            return {} if value is True else self._odd(path, "is no schema", {})
+        if depth > MAX_DEPTH or self._nodes > _MOST_NODES:
+            return self._odd(path, "is nested too deep, or too large", {})
+        source = object_of(value)
+        result = self._said(source, path, depth)
+        result = _single_types(_bounds(_tuple_items(result)), nullable=source.get("nullable") is True)
+        return self._agreeing(self._with_all_of(result, source, path, depth), path)
+
+    def _said(self, source: Schema, path: str, depth: int) -> Schema:
+        result: Schema = {}
+        for keyword, value in source.items():
+            if keyword in READERS:
+                read = READERS[keyword](value)
+                if read is ODD:
+                    self._odd(path, f"has a {keyword!r} that says nothing: {one_line(str(value)[:200], 60)!r}", None)
+                elif not (keyword == "format" and read == "binary"):
+                    # OpenAPI's `format: binary` says nothing to a JSON Schema reader.
+                    result[keyword] = read
+            elif keyword in _INNER:
+                inner = _INNER[keyword](self, value, source, path, depth)
+                if inner is not None:
+                    result[keyword] = inner
+        if isinstance(source.get("patternProperties"), dict) and result.get("additionalProperties") is False:
+            # Names by a pattern are few and far between; they are let through unchecked.
+            result["additionalProperties"] = True
+        return result
+
+    def _reference(self, value: Any, source: Schema, path: str, depth: int) -> str | None:
+        name = _component_name(value)
+        if name is None:
+            return self._odd(path, f"has a reference that leads off the document: {str(value)[:100]!r}", None)
+        if not isinstance(self._components.get(name), dict):
+            return self._odd(path, f"refers to a component {name[:100]!r} that the document does not have", None)
+        return DEFINITION + name
+
+    def _properties(self, value: Any, source: Schema, path: str, depth: int) -> Schema | None:
+        if not is_object(value):
+            return self._odd(path, "has properties that are none", None)
+        named = object_of(value)
+        return {
+            name: self.schema(named[name], f"{path}.{one_line(name, 60)}", depth + 1)
+            for name in _ordered(named, source)
+            if is_whole(name)
+        }
+
+    def _listed(self, value: Any, source: Schema, path: str, depth: int) -> list[Schema] | None:
+        if not is_list(value) or not value:
+            return self._odd(path, "has a list of schemas that is none", None)
+        return [self.schema(item, path, depth + 1) for item in list_of(value)]
+
+    def _one(self, value: Any, source: Schema, path: str, depth: int) -> Any:
+        return self.schema(value, path, depth + 1)
+
+    def _items(self, value: Any, source: Schema, path: str, depth: int) -> Any:
+        if is_list(value):
+            # The tuples of JSON Schema before 2020.
+            return [self.schema(item, f"{path}[]", depth + 1) for item in list_of(value)]
+        return self.schema(value, f"{path}[]", depth + 1)
+
+    def _others(self, value: Any, source: Schema, path: str, depth: int) -> Any:
+        return value if isinstance(value, bool) else self.schema(value, f"{path}.*", depth + 1)
+
+    def _with_all_of(self, result: Schema, source: Schema, path: str, depth: int) -> Schema:
+        """`result` narrowed by what it refers to, where it says more beside the reference, and by its `allOf`."""
+        parts = [self.schema(part, path, depth + 1) for part in list_of(source.get("allOf"))]
+        beside = {key: value for key, value in result.items() if key != "$ref"}
+        if "$ref" in result and (parts or beside.keys() - ANNOTATIONS):
+            parts.insert(0, {"$ref": result["$ref"]})
+            result = beside
+        if len(parts) == 1 and not beside.keys() - ANNOTATIONS:
+            # OpenAPI 3.0's way to say something beside a reference.
+            return {**parts[0], **beside}
+        narrowed: Schema = {}
+        for part in parts:
+            narrowed = both(narrowed, self._opened(part, path, depth))
+        return both(narrowed, result) if parts else result
+
+    def _opened(self, schema: Schema, path: str = "$", depth: int = 0) -> Schema:
+        """`schema` with what it refers to in its place."""
+        name = definition_of(schema)
+        if name is None:
+            return schema
+        rest = {key: value for key, value in schema.items() if key != "$ref"}
+        if name in self._following:
+            return self._odd(path, "contains itself", rest)
+        before, self._following = self._following, (*self._following, name)
+        meant = self._opened(self.schema(self._components.get(name), path, depth + 1), path, depth + 1)
+        self._following = before
+        return both(meant, rest)
+
+    def _agreeing(self, schema: Schema, path: str) -> Schema:
+        for least, most in _CONTRADICTIONS:
+            if least in schema and most in schema and schema[least] > schema[most]:
+                self._odd(path, f"has a {least!r} above its {most!r}", None)
+                schema = {key: value for key, value in schema.items() if key not in (least, most)}
+        return schema
+
+    def _odd(self, path: str, what: str, instead: Any) -> Any:
+        if len(self._notes) < _MOST_NOTES and (note := f"{path} {what}.") not in self._notes:
+            self._notes.append(note)
+        return instead
+
+
+_Inner = Callable[[_Reading, Any, Schema, str, int], Any]
+# Of one class and one module: the table beside the methods it names.
+_INNER: dict[str, _Inner] = {
+    "$ref": _Reading._reference,  # pyright: ignore[reportPrivateUsage]
+    "properties": _Reading._properties,  # pyright: ignore[reportPrivateUsage]
+    **dict.fromkeys(SCHEMA_LISTS - {"allOf"}, _Reading._listed),  # pyright: ignore[reportPrivateUsage]
+    **dict.fromkeys(SCHEMAS, _Reading._one),  # pyright: ignore[reportPrivateUsage]
+    "items": _Reading._items,  # pyright: ignore[reportPrivateUsage]
+    "additionalProperties": _Reading._others,  # pyright: ignore[reportPrivateUsage]
+}
+
+
+def _component_name(reference: Any) -> str | None:
+    text = text_of(reference)
+    return text.removeprefix(_COMPONENT) if text and text.startswith(_COMPONENT) else None
+
+
+def _references(schema: Any) -> Iterator[str]:
+    for part in _parts(schema):
+        if (name := definition_of(part)) is not None:
+            yield name
+
+
+def _parts(schema: Any) -> Iterator[Schema]:
+    """`schema` and every schema inside it."""
+    if not is_object(schema):
+        return
+    here = object_of(schema)
+    yield here
+    for name, value in here.items():
+        if name in ("properties", "$defs"):
+            yield from (part for inner in object_of(value).values() for part in _parts(inner))
+        elif name in SCHEMA_LISTS:
+            yield from (part for inner in list_of(value) for part in _parts(inner))
+        elif name in SCHEMAS:
+            yield from _parts(value)
+
+
+def _end_circles(root: Schema, definitions: Schema) -> None:
+    """Take out each reference that leads back to where it stands without going into the value.
+
+    A schema that is itself, or itself or something else, says nothing more by that, and holding a value against it
+    would never end.
+    """
+    finished: set[str] = set()
+
+    def visit(schema: Schema, above: tuple[str, ...]) -> None:
+        for part in _in_place(schema):
+            name = definition_of(part)
+            if name is None or name in finished:
+                continue
+            if name in above:
+                del part["$ref"]
+                continue
+            visit(definitions[name], (*above, name))
+            finished.add(name)
+
+    for name in sorted(definitions):
+        if name not in finished:
+            visit(definitions[name], (name,))
+            finished.add(name)
+    visit(root, ())
+
+
+def _in_place(schema: Schema) -> Iterator[Schema]:
+    yield schema
+    for keyword in _IN_PLACE:
+        value = schema.get(keyword)
+        for inner in list_of(value) or ([value] if is_object(value) else []):
+            yield from _in_place(object_of(inner))
+
+
+def _ordered(properties: Schema, schema: Schema) -> list[str]:
+    order = [name for name in list_of(schema.get("x-fal-order-properties")) if isinstance(name, str)]
+    return list(dict.fromkeys([*(name for name in order if name in properties), *properties]))
+
+
+def _tuple_items(schema: Schema) -> Schema:
+    if isinstance(schema.get("items"), list):
+        positions = schema.pop("items")
+        if positions:
+            schema.setdefault("prefixItems", positions)
+    return schema
+
+
+def _bounds(schema: Schema) -> Schema:
+    for exclusive, inclusive in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        flag = schema.get(exclusive)
+        if isinstance(flag, bool):
+            del schema[exclusive]
+            if flag and inclusive in schema:
+                schema[exclusive] = schema.pop(inclusive)
+    return schema
+
+
+def _single_types(schema: Schema, *, nullable: bool) -> Schema:
+    kinds = schema.get("type")
+    if is_list(kinds):
+        about = {key: schema.pop(key) for key in ("description", "default") if key in schema}
+        options = [option for kind in list_of(kinds) if (option := _of_type(schema, kind)) is not None]
+        if nullable and {"type": "null"} not in options:
+            options.append({"type": "null"})
+        if len(options) == 1:
+            return {**about, **options[0]}
+        return {**about, "anyOf": options} if options else {**about, **NOTHING}
+    return _or_null(schema) if nullable and schema.get("type") != "null" else schema
+
+
+def _of_type(schema: Schema, kind: str) -> Schema | None:
+    """What `schema` leaves of one of its types; None where its values have none of it."""
+    if "enum" in schema:
+        values = [value for value in schema["enum"] if _is_of(value, kind)]
+        return {**schema, "type": kind, "enum": values} if values and kind != "null" else _null_if(bool(values))
+    if "const" in schema and not _is_of(schema["const"], kind):
+        return None
+    return {"type": "null"} if kind == "null" else {**schema, "type": kind}
+
+
+def _null_if(is_allowed: bool) -> Schema | None:
+    return {"type": "null"} if is_allowed else None
+
+
+def _is_of(value: Any, kind: str) -> bool:
+    match kind:
+        case "null":
+            return value is None
+        case "boolean":
+            return isinstance(value, bool)
+        case "integer":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "number":
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case "string":
+            return isinstance(value, str)
+        case "array":
+            return is_list(value)
+        case _:
+            return is_object(value)
+
+
+def _or_null(schema: Schema) -> Schema:
+    options = schema.get("anyOf")
+    if is_list(options):
+        known = list_of(options)
+        return schema if {"type": "null"} in known else {**schema, "anyOf": [*known, {"type": "null"}]}
+    about = {key: schema.pop(key) for key in ("description", "default") if key in schema}
+    return {**about, "anyOf": [schema, {"type": "null"}]}

@@ -1,0 +1,134 @@
+"""Pictures that others made, opened safely: a few formats, none of whose readers starts a program; a bound on what is
+unpacked before it is; and whatever a decoder raises is one error.
+
+The one door of Pillow for what comes from elsewhere.
+"""
+
+import io
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+_BYTES_A_PIXEL = {"PNG": 7, "GIF": 7, "BMP": 7, "TIFF": 7, "WEBP": 18, "AVIF": 14}
+"""What unpacking and shrinking take, measured at their highest. A JPEG is read at a fraction of its size, unless it is
+progressive."""
+_WITH_HOLES = 10
+_PROGRESSIVE = 7
+MOST = 400_000_000
+"""Memory that one picture may take."""
+SMALL = 30_000_000
+"""Memory of one that may be unpacked beside another."""
+_SIDES = (1024, 768, 512, 384, 256)
+_QUALITY = 80
+_NEAR = 0.9
+"""A picture read at a little less than the largest side is as good, and often half the work."""
+
+
+class NotAPicture(Exception):
+    """It cannot be read as one of the formats that are read here."""
+
+
+class TooLarge(NotAPicture):
+    """It unpacks to more than is unpacked here."""
+
+
+def size_of(stream: IO[bytes]) -> tuple[int, int]:
+    """Width and height, by the file's header alone.
+
+    Raises:
+        NotAPicture: it is none that is read here.
+    """
+    with _opened(stream) as picture:
+        return picture.size
+
+
+def memory_of(content: bytes) -> int:
+    """The bytes of memory that unpacking takes, at most.
+
+    Raises:
+        NotAPicture: it is none that is read here.
+    """
+    with _opened(io.BytesIO(content)) as picture:
+        return _memory(picture)
+
+
+def shrunk(content: bytes, budget: int) -> bytes:
+    """A JPEG of at most `budget` bytes and 1,024 pixels a side, or a WebP where the picture is transparent.
+
+    Raises:
+        TooLarge: it takes more memory than one picture may.
+        NotAPicture: it is none that is read here, or cannot be made so small.
+    """
+    with _opened(io.BytesIO(content)) as picture:
+        if _memory(picture) > MOST:
+            raise TooLarge
+        picture.draft("RGB", _near(picture))
+        picture.load()
+        if picture.mode in ("P", "PA"):
+            plain = picture.convert("RGBA" if _has_holes(picture) else "RGB")
+        else:
+            plain = picture
+        # In place, and from an eighth where that is enough: nothing of the picture's size is copied.
+        plain.thumbnail((_SIDES[0], _SIDES[0]), reducing_gap=2.0)
+        return _fitted(plain.convert("RGBA" if _has_holes(plain) else "RGB"), budget)
+
+
+def _fitted(picture: "Image.Image", budget: int) -> bytes:
+    kind = "WEBP" if picture.mode == "RGBA" else "JPEG"
+    for side in _SIDES:
+        picture.thumbnail((side, side))
+        target = io.BytesIO()
+        picture.save(target, kind, quality=_QUALITY)
+        if target.tell() <= budget:
+            return target.getvalue()
+    raise NotAPicture
+
+
+def _memory(picture: "Image.Image") -> int:
+    pixels = picture.width * picture.height
+    if picture.format in ("JPEG", "MPO"):
+        if picture.info.get("progressive") or picture.info.get("progression"):
+            return pixels * _PROGRESSIVE
+        halved = max(min(picture.width / _near(picture)[0], 8), 1)
+        return int(pixels * 4 / halved)
+    least = _WITH_HOLES if _has_holes(picture) else 0
+    return pixels * max(_BYTES_A_PIXEL.get(picture.format or "", max(_BYTES_A_PIXEL.values())), least)
+
+
+def _near(picture: "Image.Image") -> tuple[int, int]:
+    share = _NEAR * _SIDES[0] / max(picture.size)
+    return max(round(picture.width * share), 1), max(round(picture.height * share), 1)
+
+
+def _has_holes(picture: "Image.Image") -> bool:
+    return picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info
+
+
+@contextmanager
+def _opened(stream: IO[bytes]) -> "Generator[Image.Image]":
+    """The picture, unread but for its header. Decoders raise whatever their authors thought of, and what they raise
+    says only that there is no picture."""
+    from PIL import Image
+
+    try:
+        # Pillow's own bound warns before it refuses, and warnings cannot be caught for one thread alone.
+        Image.MAX_IMAGE_PIXELS = None
+        with Image.open(stream, formats=_known()) as picture:
+            yield picture
+    except NotAPicture:
+        raise
+    except Exception as error:
+        raise NotAPicture(str(error)) from error
+
+
+def _known() -> list[str]:
+    """Those of the formats that this Pillow was built with."""
+    from PIL import Image
+
+    if not all(name in Image.OPEN for name in _FORMATS):
+        Image.init()
+    return [name for name in _FORMATS if name in Image.OPEN]

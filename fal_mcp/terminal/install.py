@@ -1,0 +1,126 @@
+"""`fal-mcp install` and `uninstall`: shows what will change, changes it, and tries what it wrote."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fal_mcp.install import files, launcher, plan
+from fal_mcp.install.hosts import HOSTS, NAME, Host, Machine, is_here
+from fal_mcp.install.plan import KeyBy
+from fal_mcp.install.refusal import NotInstalled
+
+Say = Callable[[str], None]
+Ask = Callable[[str], bool]
+_LIBRARIES = ("json5", "tomlkit", "ruamel.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody wants installed, where, and how it is to be done."""
+
+    hosts: Sequence[str] = ()
+    """Names; none is every host that is found, asked about one by one."""
+    project: Path | None = None
+    arguments: Sequence[str] = ()
+    """For the server, such as `--allow-dir FOLDER`."""
+    key_by: KeyBy = "reference"
+    is_printed: bool = False
+    is_removed: bool = False
+    needs_no_yes: bool = False
+
+
+def run(wish: Wish, environment: Mapping[str, str], say: Say, ask: Ask) -> int:
+    """Do it for each host; 0 where each is done, 1 where one was not, 2 for a name that is none."""
+    machine = Machine(sys.platform, Path(environment.get("HOME") or Path.home()), environment)
+    unknown = [name for name in wish.hosts if name not in HOSTS]
+    if unknown:
+        say(f"There is no host {unknown[0]!r}. The hosts: {', '.join(HOSTS)}.")
+        return 2
+    chosen = [HOSTS[name] for name in wish.hosts] or _here(machine, wish, say, ask)
+    command = launcher.launcher()
+    try:
+        if not wish.is_removed and not wish.is_printed and chosen:
+            launcher.tried(command)
+    except NotInstalled as error:
+        say(str(error))
+        return 1
+    results = [_one(host, machine, wish, command, say, ask) for host in chosen]
+    return 0 if chosen and all(results) else 1
+
+
+def _here(machine: Machine, wish: Wish, say: Say, ask: Ask) -> list[Host]:
+    present = [host for host in HOSTS.values() if is_here(host, machine)]
+    if not present:
+        say(f"No host was found on this machine. Name one: {', '.join(HOSTS)}.")
+    verb = "Take fal out of" if wish.is_removed else "Install into"
+    return [host for host in present if wish.needs_no_yes or ask(f"{verb} {host.title}?")]
+
+
+def _one(host: Host, machine: Machine, wish: Wish, command: Sequence[str], say: Say, ask: Ask) -> bool:
+    try:
+        if wish.is_printed:
+            say(_printed(host, machine, wish, command))
+            return True
+        steps = _plan(host, machine, wish, command)
+        if steps.is_done:
+            say(f"{host.title}: nothing to do.")
+            return True
+        _show(steps, say)
+        if not wish.needs_no_yes and not ask("Write this?"):
+            say(f"{host.title}: left as it is.")
+            return False
+        _carry_out(steps, say)
+        if wish.is_removed:
+            say(f"{host.title}: fal is out. {host.afterwards}")
+        else:
+            say(f"{host.title}: {_checked(command, wish, machine)}. {host.afterwards}")
+        return True
+    except NotInstalled as error:
+        say(f"{host.title}: {error}")
+        return False
+    except ImportError as error:
+        say(f"{host.title}: its files cannot be edited without {error.name!r}. Install 'fal-mcp[install]'.")
+        return False
+
+
+def _plan(host: Host, machine: Machine, wish: Wish, command: Sequence[str]) -> plan.Plan:
+    if wish.is_removed:
+        return plan.uninstalling(host, machine, wish.project)
+    entry = plan.entry_for(host, command, wish.arguments, wish.key_by, machine.environment)
+    return plan.installing(host, machine, entry, wish.project)
+
+
+def _printed(host: Host, machine: Machine, wish: Wish, command: Sequence[str]) -> str:
+    entry = plan.entry_for(host, command, wish.arguments, wish.key_by, machine.environment)
+    from fal_mcp.install import text
+
+    return f"{host.title}, in {host.files(machine)[0]}:\n{text.with_entry('', host, entry)}"
+
+
+def _show(steps: plan.Plan, say: Say) -> None:
+    if steps.command:
+        # The value holds no key: it is a reference, or the server finds the key by itself.
+        say(f"{steps.host.title}: {' '.join(steps.command)}")
+    for change in steps.changes:
+        if not change.is_none:
+            say(change.difference())
+
+
+def _carry_out(steps: plan.Plan, say: Say) -> None:
+    if steps.command:
+        done = subprocess.run(list(steps.command), capture_output=True, stdin=subprocess.DEVNULL, check=False)
+        if done.returncode:
+            said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()[:400]
+            raise NotInstalled(f"Its own command refused: {said}")
+    for change in steps.changes:
+        if not change.is_none and (backup := files.write(change)):
+            say(f"What stood there is kept in {backup}.")
+
+
+def _checked(command: Sequence[str], wish: Wish, machine: Machine) -> str:
+    """Start what was written, with the little that hosts hand on."""
+    handed_on = ("HOME", "PATH", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "SYSTEMROOT", "TEMP", "TMP", "FAL_KEY_FILE")
+    environment = {name: machine.environment[name] for name in handed_on if name in machine.environment}
+    return f"{launcher.handshake([*command, *wish.arguments], environment)} is there and answers as {NAME!r}"

@@ -1,0 +1,158 @@
+"""`get_model`: all there is to know before a model is run, in text and in data alike."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from fal_mcp.catalog.endpoint import Endpoint, tool_name
+from fal_mcp.errors import InvalidInput, NotFound
+from fal_mcp.openapi import listed_schema
+from fal_mcp.openapi.example import filled
+from fal_mcp.openapi.schema import Schema, branches
+from fal_mcp.outputs.outcome import Outcome
+from fal_mcp.text import clean, cut, one_line
+from fal_mcp.tools.from_function import Arguments
+from fal_mcp.toolsets.models import Models
+from fal_mcp.toolsets.search_models import instead, is_deprecated, price_of
+
+_VALUES_A_PAGE = 200
+_LONGEST_SCHEMA = 24_000
+_LONGEST_ABOUT = 600
+_MOST_OUTPUTS = 400
+
+
+class GetArguments(Arguments):
+    endpoint_id: str = Field(min_length=1, max_length=200, description="The model's id, such as fal-ai/flux/dev.")
+    argument: str | None = Field(None, max_length=64, description="List every allowed value of this argument instead.")
+    page: int = Field(1, ge=1, le=1000, description="Page of those values, 200 on each.")
+
+
+def get(models: Models, arguments: GetArguments) -> Outcome:
+    """A model's card, or one argument's values."""
+    endpoint = endpoint_of(models, arguments.endpoint_id)
+    if arguments.argument is not None:
+        return _values(endpoint, arguments.argument, arguments.page)
+    data = _card(models, endpoint)
+    return Outcome(data=data, note=_text(endpoint, data), is_plain=True)
+
+
+def _card(models: Models, endpoint: Endpoint) -> dict[str, Any]:
+    example = filled(endpoint.input_schema, endpoint.category, endpoint.endpoint_id)
+    price = endpoint.price if endpoint.price and endpoint.price.amount > 0 else None
+    licence = endpoint.metadata.get("license_type")
+    card: dict[str, Any] = {
+        "endpoint_id": endpoint.endpoint_id,
+        "tool": tool_name(endpoint.endpoint_id),
+        "title": endpoint.title,
+        "category": endpoint.category,
+        "about": clean(endpoint.description, _LONGEST_ABOUT),
+        "price": None if price is None else {"amount": price.amount, "unit": price.unit, "said": price_of(endpoint)},
+        "typical_seconds": endpoint.typical_seconds,
+        "licence": one_line(str(licence), 40) if licence else None,
+        "files": [".".join(one.path).replace(".[]", "[]") for one in endpoint.files],
+        "notes": [*_notes(models, endpoint), *example.notes],
+        "example": example.arguments,
+        "outputs": _outputs(endpoint),
+        "arguments": _arguments(endpoint),
+    }
+    return {name: value for name, value in card.items() if value not in (None, [], "") or name in ("price", "example")}
+
+
+def _text(endpoint: Endpoint, card: Mapping[str, Any]) -> str:
+    takes = f"; takes about {endpoint.typical_seconds:.0f} s" if endpoint.typical_seconds else ""
+    files = ", ".join(card.get("files", ()))
+    shown = json.dumps(card["arguments"], ensure_ascii=False, separators=(",", ":"))
+    lines = [
+        f"{endpoint.title} [{endpoint.category}], {endpoint.endpoint_id}, tool {card['tool']}",
+        f"fal says of it: {card.get('about', 'nothing')}",
+        f"Price: {price_of(endpoint)}{takes}",
+        f"Licence: {card['licence']}" if "licence" in card else "",
+        f"File arguments: {files}" if files else "",
+        *(f"Note: {note}" for note in card.get("notes", ())),
+        f"Example: {json.dumps(card['example'], ensure_ascii=False)}",
+        f"Comes out: {', '.join(card.get('outputs', ())) or 'whatever the model says'}",
+        f"Arguments: {cut(shown, _LONGEST_SCHEMA)}",
+    ]
+    return "\n".join(filter(None, lines))
+
+
+def _arguments(endpoint: Endpoint) -> Schema:
+    """The rules of every argument; where that is too long to be read, those of the required and the others' names."""
+    short = listed_schema.lean(endpoint.input_schema)
+    if len(json.dumps(short, ensure_ascii=False)) <= _LONGEST_SCHEMA:
+        return short
+    required = set(short.get("required", ()))
+    kept = {name: part if name in required else _outline(part) for name, part in short["properties"].items()}
+    return {**short, "properties": kept}
+
+
+def _outline(part: Schema) -> Schema:
+    return {key: value for key, value in part.items() if key in ("type", "default", "minimum", "maximum", "$ref")}
+
+
+def _notes(models: Models, endpoint: Endpoint) -> list[str]:
+    notes = [
+        "It trains a model; it does not generate." if endpoint.is_training else "",
+        "It can be streamed." if endpoint.metadata.get("stream_url") else "",
+        f"Deprecated{instead(models, endpoint.endpoint_id)}." if is_deprecated(endpoint) else "",
+    ]
+    return [note for note in notes if note]
+
+
+def _outputs(endpoint: Endpoint) -> list[str]:
+    """The names of what comes out, as many as fit."""
+    names: list[str] = []
+    for name in endpoint.output_schema.get("properties", {}):
+        if sum(map(len, names)) + len(name) > _MOST_OUTPUTS:
+            return [*names, "…"]
+        names.append(name)
+    return names
+
+
+def _values(endpoint: Endpoint, name: str, page: int) -> Outcome:
+    part = endpoint.input_schema["properties"].get(name)
+    if part is None:
+        known = ", ".join(endpoint.input_schema["properties"])
+        raise InvalidInput(
+            f"{endpoint.endpoint_id!r} has no argument {one_line(name, 60)!r}.", hint=f"It has: {cut(known, 600)}."
+        )
+    values = _allowed(part, endpoint.input_schema)
+    shown = values[(page - 1) * _VALUES_A_PAGE : page * _VALUES_A_PAGE]
+    pages = -(-len(values) // _VALUES_A_PAGE)
+    note = f"{name}: page {page} of {pages}, {len(values)} values" if values else f"{name} takes any value of its type"
+    data = {"argument": name, "total": len(values), "page": page, "pages": pages, "values": shown}
+    return Outcome(data=data, note=f"{note}\n{json.dumps(shown, ensure_ascii=False)}", is_plain=True)
+
+
+def _allowed(part: Schema, root: Schema) -> list[Any]:
+    inner = [part, *(branch["items"] for branch in branches(part, root) if isinstance(branch.get("items"), dict))]
+    return [value for one in inner for branch in branches(one, root) for value in branch.get("enum", ())]
+
+
+def endpoint_of(models: Models, endpoint_id: str) -> Endpoint:
+    """The endpoint that an id, a tool name or an address of fal's stands for.
+
+    Raises:
+        NotFound: with the nearest ids, or the reason why it cannot be used here.
+    """
+    wanted = endpoint_id.strip().strip("/").removeprefix("https://fal.ai/models/").removeprefix("https://fal.run/")
+    found = models.catalog.get(wanted) or models.catalog.by_tool_name(wanted)
+    if found is None or not models.selection.allows(found.endpoint_id):
+        raise _unknown(models, wanted)
+    return found
+
+
+def _unknown(models: Models, endpoint_id: str) -> NotFound:
+    newer = [one] if (one := models.search.successor(endpoint_id)) else []
+    near = [
+        one for one in dict.fromkeys([*newer, *models.catalog.near_ids(endpoint_id)]) if models.selection.allows(one)
+    ]
+    asked = "search_models finds a model by what it does."
+    hint = f"The nearest ids: {', '.join(near)}. {asked}" if near else asked
+    if models.catalog.get(endpoint_id) is not None:
+        return NotFound(f"This server may not run {endpoint_id!r}.", hint=f"Its --only setting says so. {hint}")
+    reason = models.catalog.problems_of(endpoint_id)
+    said = f"{one_line(endpoint_id, 120)!r} cannot be used here: {reason}" if reason else ""
+    return NotFound(said or f"fal's catalog has no model {one_line(endpoint_id, 120)!r}.", hint=hint)

@@ -1,0 +1,89 @@
+"""Which call is one that was made before: the decision on whether something is paid for twice."""
+
+from dataclasses import replace
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fal_mcp.jobs.cost import State
+from fal_mcp.jobs.job import Job, Order
+from fal_mcp.jobs.joining import joins
+
+NOW = 1000.0
+JOB = Job(
+    "j", "a/b", "o", "d", "running", 900, 900, asked=900, call_id="first", connection="c", session="s", answered=None
+)
+AGAIN = Order("a/b", {}, "o", is_repeatable=False, call_id="second", connection="other")
+CHANCE, FIXED = AGAIN, replace(AGAIN, is_repeatable=True)
+SAME = replace(AGAIN, connection="c")
+
+
+def is_joined(order: Order = CHANCE, *, alive: bool = True, answering: bool = False, **about: Any) -> bool:
+    return joins(replace(JOB, **about), order, NOW, {"s"} if alive else set(), {"j"} if answering else set())
+
+
+@pytest.mark.parametrize(
+    ("about", "joined"),
+    [
+        # A seed left to chance: only what nobody got an answer to.
+        ({}, False),
+        ({"detached": 950}, True),
+        ({"alive": False}, True),
+        ({"answered": 950}, False),
+        ({"answered": 950, "alive": False}, False),
+        ({"detached": 950, "answering": True}, False),
+        ({"state": "completed", "detached": 950}, True),
+        ({"state": "completed", "alive": False}, True),
+        ({"state": "completed", "answered": 950}, False),
+        ({"state": "completed"}, False),
+        # A fixed seed: what is at work, whoever asked.
+        ({"order": FIXED}, True),
+        ({"order": FIXED, "answered": 950}, True),
+        ({"order": FIXED, "state": "completed"}, True),
+        ({"order": FIXED, "state": "completed", "answered": 950}, False),
+        # A client that gave up without a word asks again on its connection; parallel calls begin together.
+        ({"order": SAME}, True),
+        ({"order": SAME, "asked": NOW - 0.5}, False),
+        ({"order": SAME, "asked": NOW + 500}, True),
+        ({"order": SAME, "answered": 950}, False),
+        ({"order": replace(SAME, connection=""), "connection": ""}, False),
+        # One call that wants it twice.
+        ({"order": replace(FIXED, call_id="first")}, False),
+        ({"order": replace(SAME, call_id="first"), "detached": 950}, False),
+        # Maybe paid for: whatever was answered.
+        ({"state": "unknown"}, True),
+        ({"state": "unknown", "answered": 950}, True),
+        ({"state": "lost"}, True),
+        ({"state": "unknown", "way": "sync"}, False),
+        ({"state": "intent", "way": "sync", "detached": 950}, False),
+        ({"state": "completed", "way": "sync", "detached": 950}, True),
+        # Nothing is owed.
+        ({"state": "failed", "detached": 950}, False),
+        ({"state": "cancelled", "detached": 950}, False),
+    ],
+)
+def test_whether_a_call_is_one_made_before(about: dict[str, Any], joined: bool):
+    assert is_joined(**about) is joined
+
+
+@given(
+    st.sampled_from(get_args(State)),
+    st.sampled_from([CHANCE, FIXED, SAME]),
+    st.booleans(),
+    st.booleans(),
+    st.one_of(st.none(), st.just(950.0)),
+)
+def test_what_was_answered_is_never_handed_out_as_new(
+    state: State, order: Order, alive: bool, answering: bool, detached: float | None
+):
+    """A person who asks for another picture gets another picture."""
+    if is_joined(order, state=state, alive=alive, answering=answering, detached=detached, answered=960.0):
+        assert state in ("unknown", "lost") or (order is FIXED and state in ("intent", "queued", "running"))
+
+
+@given(st.sampled_from(["intent", "queued", "running", "completed", "unknown", "lost"]), st.booleans())
+def test_what_nobody_got_is_owed(state: State, alive: bool):
+    assert is_joined(state=state, alive=alive, detached=950.0)
+    assert is_joined(state=state, alive=False)
