@@ -17,6 +17,7 @@ from fal_mcp.terminal.session import DONE, FAILED
 from fal_mcp.terminal.words import money
 from fal_mcp.text import clean, cut, one_line
 
+_MOST_GUESSES = 3
 _MOST_VALUES = 12
 _LONGEST_ABOUT = 160
 
@@ -24,7 +25,8 @@ _LONGEST_ABOUT = 160
 def search(settings: Settings, query: str, limit: int, as_json: bool) -> int:
     """Find models for a task in plain words. The exit code says whether any was."""
     catalog = Catalog(source_of(settings))
-    hits = Search(catalog, catalog.ids).find(query)[:limit]
+    matches = Search(catalog, catalog.ids).match(query)
+    hits = matches.hits[:limit] if matches.is_sure else []
     endpoints = [endpoint for hit in hits if (endpoint := catalog.get(hit.endpoint_id))]
     if as_json:
         screen.out().print(dumped([_row(endpoint) for endpoint in endpoints], indent=1))
@@ -32,7 +34,9 @@ def search(settings: Settings, query: str, limit: int, as_json: bool) -> int:
         for endpoint in endpoints:
             _line(endpoint)
     if not endpoints:
-        screen.trouble(f"Nothing among {len(catalog)} models fits {query!r}.")
+        guesses = ", ".join(hit.endpoint_id for hit in matches.hits[:_MOST_GUESSES])
+        about = f"Nothing among {len(catalog)} models fits {query!r}."
+        screen.trouble(about, f"The nearest may be {guesses}." if guesses else "")
     if settings.models is None and len(catalog) < 100:
         more = f"Searched {len(catalog)} models, those that came along; fal-mcp models refresh fetches all of fal's."
         screen.say(screen.errors(), more, "dim")
