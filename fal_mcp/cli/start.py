@@ -71,7 +71,7 @@ def check_selection(settings: Settings) -> None:
     if set(settings.listed) <= {"search", "pinned", "all"} and settings.only == ("*",):
         return
     from fal_mcp.catalog.catalog import Catalog
-    from fal_mcp.server.shared import source_of
+    from fal_mcp.engine import source_of
     from fal_mcp.toolsets.selection import Selection
 
     selection = Selection(settings.listed, settings.pins, settings.only)

@@ -33,6 +33,7 @@ from fal_mcp.text import clean, one_line
 
 _LONGEST_MESSAGE = 600
 _LONGEST_WAIT = 120.0
+_LONGEST_ID = 128
 _WORDS = frozenset({"NOT_FOUND", "ALREADY_COMPLETED"})
 """What the queue says about a request in place of an envelope."""
 _ABOUT_THE_QUESTION = frozenset({401, 402, 403, 405, 407, 408, 409, 425, 429})
@@ -88,6 +89,16 @@ def said(value: Any) -> str:
         return dumped(value)
     except (RecursionError, TypeError):
         return ""
+
+
+def id_in(answer: Mapping[str, Any]) -> str | None:
+    """The id in an answer, where it can be one: something that stands in an address."""
+    request_id: Any = answer.get("request_id")
+    if isinstance(request_id, int) and not isinstance(request_id, bool):
+        return str(request_id)
+    if not isinstance(request_id, str) or not 0 < len(request_id) <= _LONGEST_ID:
+        return None
+    return request_id if request_id.isprintable() and request_id.strip(". ") else None
 
 
 def is_fals_own(body: bytes) -> bool:
@@ -310,8 +321,8 @@ def _error_type(value: Mapping[str, Any], headers: Mapping[str, str]) -> str | N
 
 
 def _request_id(value: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
-    named = value.get("request_id") or headers.get("x-fal-request-id")
-    return one_line(named, 80) if isinstance(named, str) else None
+    named = id_in(value) or headers.get("x-fal-request-id")
+    return one_line(named, _LONGEST_ID) if named else None
 
 
 def _retryable(status: int, headers: Mapping[str, str], kind: type[FalError]) -> bool:

@@ -64,7 +64,6 @@ SLOWEST_POLL = 5.0
 _LAST_BYTES = 0.25
 _SILENCE = 120.0
 """Seconds without a change after which a stream that still sends signs of life is not believed and polled instead."""
-_MOST_ID = 128
 _RESULT_TRIES = 6
 _Odd = tuple[bytes, str] | None
 """A body that is no output at first sight, and what it is called; None where it is no model's."""
@@ -194,7 +193,7 @@ class Queue:
 
     def _taken(self, endpoint_id: str, response: httpx.Response) -> Request:
         answer = answers.json_object(response.content) or {}
-        request_id = _id_in(answer)
+        request_id = answers.id_in(answer)
         if request_id is None:
             raise answers.unproven(response.status_code, response.headers, response.content)
         names = ("status_url", "response_url", "cancel_url")
@@ -358,16 +357,6 @@ async def _next_status(found: AsyncGenerator[Event]) -> Status | None:
         return status_in(event.data.encode("utf-8", "replace")) if event else None
     except (FalError, TimeoutError):
         return None
-
-
-def _id_in(answer: Mapping[str, Any]) -> str | None:
-    """The id in an answer, where it can be one: something that stands in an address."""
-    request_id: Any = answer.get("request_id")
-    if isinstance(request_id, int) and not isinstance(request_id, bool):
-        return str(request_id)
-    if not isinstance(request_id, str) or not 0 < len(request_id) <= _MOST_ID:
-        return None
-    return request_id if request_id.isprintable() and request_id.strip(". ") else None
 
 
 async def _output(response: httpx.Response, odd: list[_Odd]) -> dict[str, Any]:

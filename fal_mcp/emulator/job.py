@@ -107,7 +107,7 @@ class Job:
         if self.is_over:
             return
         self.state = "COMPLETED"
-        seconds = self.script.steps * self.script.step_seconds
+        seconds = self.script.steps * self.script.step_seconds if self.has_begun else 0.0
         status: dict[str, Any] = {"status": "COMPLETED", "logs": [], "metrics": {"inference_time": seconds}}
         if self.failure is not None:
             status["error"] = _sentence(self.failure)

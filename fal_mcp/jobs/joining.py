@@ -28,10 +28,16 @@ def joins(job: Job, order: Order, now: float, alive: Container[str], answering: 
             # It may be paid for, whatever was answered; only `fresh` pays again.
             return job.way == "queue"
         case "completed":
-            return _is_owed(job, order, now, alive, answering)
+            return _is_owed(job, order, now, alive, answering) or _is_unseen(job, order, answering)
         case _:
             # Without the queue there is nothing that a second call could wait for.
             return job.way == "queue" and (order.is_repeatable or _is_owed(job, order, now, alive, answering))
+
+
+def _is_unseen(job: Job, order: Order, answering: Container[str]) -> bool:
+    """Whether all that was answered is that it went on: the same result is there to be had, and nobody has it."""
+    is_answered_before = job.answered is not None and job.answered < job.updated
+    return order.is_repeatable and is_answered_before and job.job_id not in answering
 
 
 def _is_owed(job: Job, order: Order, now: float, alive: Container[str], answering: Container[str]) -> bool:

@@ -66,6 +66,12 @@ class Asked:
     def __init__(self) -> None:
         self.call: Call | None = None
 
+    @property
+    def job_id(self) -> str | None:
+        """The one job that it asked for."""
+        jobs = list(self.call.asked_for) if self.call is not None else []
+        return jobs[0] if len(jobs) == 1 else None
+
     def on_its_way(self, answer: Any) -> Any:
         """The answer, which goes to the client now. What was refused, failed or asks a question answers nothing."""
         is_answer = not answer.is_error if isinstance(answer, types.CallToolResult) else isinstance(answer, Mapping)
@@ -126,7 +132,7 @@ async def _result(
     except MCPError:
         raise
     except FalError as error:
-        return results.fail(error)
+        return results.fail(error, asked.job_id)
     except Exception:
         logger.exception("The call of %r failed.", tool.name)
         return results.fail(
@@ -136,7 +142,8 @@ async def _result(
                 hint="A job may be running: list_jobs shows it. Look there before you repeat it."
                 if tool.effect == "spends"
                 else "Whoever runs the server can find the reason there.",
-            )
+            ),
+            asked.job_id,
         )
 
 

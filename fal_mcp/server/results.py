@@ -84,8 +84,8 @@ def refuse(tool: str, faults: tuple[Fault, ...]) -> types.CallToolResult:
     return fail(error)
 
 
-def fail(error: FalError) -> types.CallToolResult:
-    """The answer to a call that went wrong, for the model to read."""
+def fail(error: FalError, job_id: str | None = None) -> types.CallToolResult:
+    """The answer to a call that went wrong, for the model to read; `job_id` is the job that it asked for."""
     lines = [error.message, *(f"- {fault}" for fault in error.faults if str(fault) not in error.message), error.hint]
     about = {
         "status": "failed",
@@ -100,8 +100,11 @@ def fail(error: FalError) -> types.CallToolResult:
             "hint": error.hint,
         },
         "request_id": error.request_id,
+        **({"job_id": job_id} if job_id else {}),
     }
     request = f"Request {error.request_id}." if error.request_id else ""
+    if job_id and job_id not in error.hint:
+        lines.append(f"Its job is {job_id}.")
     if error.retry_after:
         lines.append(f"Wait {error.retry_after:.0f} s before the next try.")
     text = visible("\n".join(filter(None, [*lines, request])))

@@ -18,12 +18,12 @@ from fal_mcp.catalog.cache import Cache
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.client.fal import Fal
 from fal_mcp.config import Hosts
+from fal_mcp.engine import source_of
 from fal_mcp.errors import FalError, NotAuthorised
 from fal_mcp.jobs import ledger_health
 from fal_mcp.machine import reach as network
 from fal_mcp.machine.key_store import KeyStore
 from fal_mcp.openapi.corrections import differences
-from fal_mcp.server.shared import source_of
 from fal_mcp.settings_table import TABLE
 from fal_mcp.terminal import environment, folders, hosts_here
 from fal_mcp.terminal.finding import Examination, Examined, Finding
@@ -31,6 +31,7 @@ from fal_mcp.terminal.login import account_of
 from fal_mcp.text import readable_size
 
 _KEYS = "https://fal.ai/dashboard/keys"
+_MOST_NAMED = 5
 _MOST_SHOWN = 30
 _OLD_CATALOG_HOURS = 24 * 7
 _MOST_CLOCK_SECONDS = 240
@@ -231,6 +232,9 @@ def catalog(examined: Examined) -> Iterator[Finding]:
         yield Finding(
             "catalog", "note", f"{size}, those that came along", "fal-mcp models refresh fetches all of fal's."
         )
+    if oddities := models.oddities():
+        mended = f"{len(oddities)} with a part that was mended or left open: {', '.join(list(oddities)[:_MOST_NAMED])}"
+        yield Finding("model documents", "note", mended)
     if problems:
         yield Finding("model documents", "note", f"{len(models) - len(problems)} usable, {len(problems)} not")
         for endpoint_id, reason in list(problems.items())[:_MOST_SHOWN]:

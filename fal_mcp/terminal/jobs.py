@@ -67,7 +67,7 @@ async def cancel(settings: Settings, job_id: str, says_yes: bool) -> int:
 async def accept(settings: Settings) -> int:
     """Open the budgets again after a damaged ledger was set aside."""
     async with session.opened(settings) as opened:
-        aside = await opened.shared.jobs.ledger.accept()
+        aside = await opened.engine.jobs.ledger.accept()
     about = f"Budgets are open again. What was damaged is in {aside}." if aside else "Nothing was set aside."
     screen.say(screen.out(), about)
     return DONE
@@ -137,7 +137,7 @@ def _told(outcome: Outcome, as_json: bool, is_saving: bool, *, is_saved: bool) -
 async def _jobs(opened: Session, limit: int) -> list[Job]:
     if opened.settings.key is None:
         screen.say(screen.errors(), "Jobs are kept by key, and no key is set here.", "yellow")
-    return await opened.shared.jobs.ledger.listed(opened.shared.owner, limit=limit)
+    return await opened.engine.jobs.ledger.listed(opened.engine.owner, limit=limit)
 
 
 def _row(job: Job) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.catalog.search import Search
 from fal_mcp.config import Settings
+from fal_mcp.engine import source_of
 from fal_mcp.json_values import dumped, list_of, object_of, text_of
 from fal_mcp.openapi.example import example
 from fal_mcp.openapi.schema import Schema, branches
-from fal_mcp.server.shared import source_of
 from fal_mcp.terminal import screen
 from fal_mcp.terminal.session import DONE, FAILED
 from fal_mcp.terminal.words import money

@@ -57,7 +57,7 @@ async def run(settings: Settings, wish: Wish, began: list[str]) -> int:
 
 
 async def _outcomes(opened: Session, wish: Wish) -> list[Outcome | FalError]:
-    endpoint = opened.shared.tools.catalog.get(wish.endpoint_id)
+    endpoint = opened.engine.tools.catalog.get(wish.endpoint_id)
     given = arguments_of(wish.pairs, endpoint.input_schema if endpoint else None)
     if wish.batch:
         return await _batch(opened, wish, batch_of(wish.batch, given))
@@ -103,8 +103,8 @@ async def waited(opened: Session, outcome: Outcome) -> Outcome:
         outcome = await opened.use("wait_for_job", {"job_id": job_id, "seconds": _LONG_SECONDS})
     if job_id and outcome.data.get("output_parts"):
         # Nobody's context is at stake here: the whole of it.
-        job = await opened.shared.jobs.get(job_id, opened.shared.owner)
-        outcome = replace(outcome, data={**outcome.data, "output": await opened.shared.jobs.output(job)})
+        job = await opened.engine.jobs.get(job_id, opened.engine.owner)
+        outcome = replace(outcome, data={**outcome.data, "output": await opened.engine.jobs.output(job)})
     return outcome
 
 

@@ -10,10 +10,10 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from fal_mcp.config import Settings
+from fal_mcp.engine import Engine
 from fal_mcp.errors import FalError, InvalidInput, RequestRejected
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs.call import CannotAsk
-from fal_mcp.server.shared import Shared
 from fal_mcp.terminal import folders
 from fal_mcp.terminal.progress import Shown
 
@@ -27,7 +27,7 @@ class Session:
     """The tools, and what was begun with them."""
 
     settings: Settings
-    shared: Shared
+    engine: Engine
     shown: Shown
     says_yes: bool = False
     began: list[str] = field(default_factory=list[str])
@@ -38,12 +38,12 @@ class Session:
         Raises:
             FalError: it refused, or failed.
         """
-        tool = self.shared.tools.get(name)
+        tool = self.engine.tools.get(name)
         if tool is None:
             raise InvalidInput(f"The toolset of {name} is not among --toolsets here.", hint="")
         if self.settings.read_only and tool.effect != "reads":
             raise RequestRejected("This does more than read, and --read-only is on.", hint="Nothing was sent.")
-        call = self.shared.call(
+        call = self.engine.call(
             tell=self.shown.tell, ask=self._ask, wait=wait, shows_previews=False, began=self.began.append
         )
         prepared = tool.prepare(given)
@@ -52,7 +52,7 @@ class Session:
             raise InvalidInput(about, faults=prepared.faults, hint="")
         outcome = await tool.run(prepared.arguments, call)
         # It is on its way to the screen: the same command again is a wish for another.
-        self.shared.jobs.answering([*call.asked_for, *call.looked_at], call.call_id)
+        self.engine.jobs.answering([*call.asked_for, *call.looked_at], call.call_id)
         return outcome
 
     async def _ask(self, question: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -74,9 +74,9 @@ async def opened(settings: Settings, *, says_yes: bool = False, title: str = "")
     async def nobody() -> None:
         await anyio.lowlevel.checkpoint()
 
-    async with Shared(settings, None, nobody) as shared:
+    async with Engine(settings, None, nobody) as engine:
         with Shown(title) as shown:
-            yield Session(settings, shared, shown, says_yes)
+            yield Session(settings, engine, shown, says_yes)
 
 
 def check_folders(settings: Settings) -> None:

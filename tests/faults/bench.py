@@ -30,6 +30,8 @@ LATEST = WAIT + 20.0
 """Seconds; no call may be answered later, whatever fal says about when to ask again."""
 _PATIENCE = 3000.0
 _A_LONG_PAUSE = 400.0
+_BETWEEN_CALLS = 0.5
+"""Seconds that any model takes to read an answer: so long an answer counts as on its way."""
 _AFTER_IT_ALL = 900.0
 _WAITS_AT_THE_END = 8
 _CENT = 1e-6
@@ -121,6 +123,9 @@ class Stage:
             key=KEY,
             hosts=Hosts.at(ROOT),
             models=MODELS,
+            toolsets=("models", "jobs"),
+            # Its client reads the whole list before the first call.
+            listed=("search",),
             data=self._folder / f"life-{self._life}",
             wait=WAIT,
             on_disconnect="detach" if self.scenario.is_left_to_run else "cancel",
@@ -156,6 +161,7 @@ class Stage:
             if asking.ends == "stopped":
                 self._life_goes_on()
             return False
+        await anyio.sleep(_BETWEEN_CALLS)
         await self._then(answer, client)
         return True
 
