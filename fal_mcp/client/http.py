@@ -262,7 +262,7 @@ class Http:
             except body.TooLarge as error:
                 raise (MaybeReceived(error.message, status=error.status) if changes else error) from error
             else:
-                if response.is_success or (response.status_code == 304 and method == "GET"):
+                if response.is_success or (response.status_code == 304 and "if-none-match" in request.headers):
                     return response
                 final, may = self._judged(response, judge), _is_worth_another(response, retry)
             pause = retry.pause(attempt, self.clock.now() - began, final.retry_after) if may else None
