@@ -325,7 +325,7 @@ def search_models(query: str, fal_url: FalUrl = None, models: Models = None, lim
     """Find models for a task in plain words."""
     from fal_mcp.catalog.catalog import Catalog
     from fal_mcp.catalog.search import Search
-    from fal_mcp.server.shared import source_of
+    from fal_mcp.engine import source_of
 
     catalog = Catalog(source_of(_settings(fal_url=fal_url, models=models)))
     for hit in Search(catalog, catalog.ids).find(query)[:limit]:
@@ -355,7 +355,7 @@ def _check_selection(settings: Settings) -> None:
     if set(settings.listed) <= {"search", "pinned", "all"} and settings.only == ("*",):
         return
     from fal_mcp.catalog.catalog import Catalog
-    from fal_mcp.server.shared import source_of
+    from fal_mcp.engine import source_of
     from fal_mcp.toolsets.selection import Selection
 
     selection = Selection(settings.listed, settings.pins, settings.only)

@@ -84,6 +84,10 @@ class Catalog:
             self.get(endpoint_id)
         return dict(sorted(self._problems.items()))
 
+    def oddities(self) -> dict[str, tuple[str, ...]]:
+        """What was mended or left open in the documents that can be used, by id. Parses whatever was not yet."""
+        return {one.endpoint_id: one.oddities for one in self.endpoints() if one.oddities}
+
     def problems_of(self, endpoint_id: str) -> str | None:
         """Why this endpoint's document gives no tool; None where it does, or there is none."""
         self.get(endpoint_id)

@@ -57,7 +57,7 @@ class Weights:
 class Bounds:
     """Where a match is too weak to be called one; measured on the requests' halves for tuning."""
 
-    least_share_plain: float = 0.9
+    least_share_plain: float = 0.75
     """How much a task must be asked for by each word of the request, where none of them is said of media alone."""
     least_share: float = 0.8
     """The same where one is, but another is no business of fal's."""

@@ -250,19 +250,28 @@ class Http:
             TooLarge: the answer is; never where it changes something.
             FalError: what the last answer stands for, as `judge` has it.
         """
+        data = as_json(json)
+
+        def built() -> httpx.Request:
+            return self._built(method, url, key, params, headers, data, content, silence)
+
         retry = self._always if retry is ALWAYS else retry
-        began, attempt, was_sent, data = self.clock.now(), 0, False, as_json(json)
+        return await self._repeated(built, retry, most, changes, judge, longest)
+
+    async def _repeated(
+        self, built: Callable[[], httpx.Request], retry: Retry, most: int, changes: bool, judge: Judge, longest: float
+    ) -> httpx.Response:
+        began, attempt, was_sent = self.clock.now(), 0, False
         while True:
             try:
-                request = self._built(method, url, key, params, headers, data, content, silence)
-                response = await self._exchange(request, most, longest)
+                response = await self._exchange(built(), most, longest)
             except Unreachable as error:
                 was_sent = was_sent or isinstance(error, MaybeReceived)
                 final, may = _lost(error, was_sent and changes), not _is_final(error, retry)
             except body.TooLarge as error:
                 raise (MaybeReceived(error.message, status=error.status) if changes else error) from error
             else:
-                if response.is_success or (response.status_code == 304 and "if-none-match" in request.headers):
+                if _is_good(response):
                     return response
                 final, may = self._judged(response, judge), _is_worth_another(response, retry)
             pause = retry.pause(attempt, self.clock.now() - began, final.retry_after) if may else None
@@ -395,6 +404,10 @@ class Http:
     def _request_id(self, response: httpx.Response) -> str | None:
         named = response.headers.get("x-fal-request-id")
         return self.masked(named)[:80] if named else None
+
+
+def _is_good(response: httpx.Response) -> bool:
+    return response.is_success or (response.status_code == 304 and response.request.method == "GET")
 
 
 def _lost(error: Unreachable, is_open: bool) -> FalError:

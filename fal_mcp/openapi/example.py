@@ -77,6 +77,8 @@ class _Filler:
                 return _number(part, kind, name)
             case "boolean":
                 return bool(part.get("default", True))
+            case None if name in values.TRACKS:
+                return dict(values.POINT)
             case "string" | None:
                 return self._text(part, name)
             case _:

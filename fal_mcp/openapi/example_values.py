@@ -86,6 +86,9 @@ _WORDS_OF_CATEGORIES = {
 }
 _SCENE = "a lighthouse on a cliff at dusk, warm light in the windows"
 
+TRACKS, POINT = ("track", "tracks", "trajectory", "points"), {"x": 320, "y": 240}
+"""A list of places, of which the schema says nothing further."""
+
 _PLAIN = {
     "target_lang": "es",
     "source_lang": "en",

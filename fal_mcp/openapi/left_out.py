@@ -20,19 +20,30 @@ def without(schema: Schema, arguments: dict[str, Any]) -> dict[str, Any]:
 
 def _in_object(schema: Schema, value: dict[str, Any], root: Schema, depth: int) -> dict[str, Any]:
     objects = [branch for branch in branches(schema, root) if branch.get("type", "object") == "object"]
+    # Where any name may be given, null may mean something too: that a label is to go, say.
+    is_closed = bool(objects) and not any(_takes_any_name(branch) for branch in objects)
     given: dict[str, Any] = {}
     for name, item in value.items():
-        parts = [branch["properties"][name] for branch in objects if name in branch.get("properties", {})]
+        parts = [part for branch in objects if (part := _part(branch, name)) is not None]
         needed = bool(objects) and all(name in branch.get("required", ()) for branch in objects)
-        if needed or not _says_nothing(item, parts, bool(objects), root):
+        if needed or not _says_nothing(item, parts, is_closed, root):
             given[name] = _inside(parts, item, root, depth + 1)
     return given
 
 
-def _says_nothing(item: Any, parts: list[Schema], is_described: bool, root: Schema) -> bool:
+def _takes_any_name(branch: Schema) -> bool:
+    return not branch.get("properties") or branch.get("additionalProperties") not in (None, False)
+
+
+def _part(branch: Schema, name: str) -> Schema | None:
+    others = branch.get("additionalProperties")
+    return branch.get("properties", {}).get(name, others if isinstance(others, dict) else None)
+
+
+def _says_nothing(item: Any, parts: list[Schema], is_closed: bool, root: Schema) -> bool:
     if item is None:
-        # A name that the schema does not have: nothing is meant by it either.
-        return is_described and not any(_fits(part, None, root) for part in parts)
+        # By a name that the schema does not have, nothing is meant either.
+        return (is_closed or bool(parts)) and not any(_fits(part, None, root) for part in parts)
     if item != "" or not parts:
         return False
     kinds = [branch for part in parts for branch in branches(part, root)]

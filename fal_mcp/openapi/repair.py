@@ -18,6 +18,8 @@ from fal_mcp.text import one_line
 _MOST_NOTES = 10
 _LIKENESS = 0.84
 _DEEPEST = 6
+_MOST_ITEMS = 200
+"""Of a list that is longer nothing is put right: each item is held against its schema several times for that."""
 _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 
 
@@ -76,7 +78,7 @@ def _value(part: Schema, value: Any, root: Schema, depth: int = 0) -> tuple[Any,
 
 def _inside(part: Schema, value: Any, root: Schema, depth: int) -> tuple[Any, str]:
     """`value` with what is inside it put right: the numbers of a size, the fields of each item of a list."""
-    if depth > _DEEPEST or not isinstance(value, dict | list):
+    if depth > _DEEPEST or not isinstance(value, dict | list) or len(cast(list[Any], value)) > _MOST_ITEMS:
         return value, ""
     notes: dict[str, None] = {}
     if isinstance(value, list):

@@ -32,8 +32,9 @@ class _Saved:
     notes: tuple[str, ...] = ()
 
 
-async def outcome(job: Job, call: Call, *, save_to: str | None = None) -> Outcome:
+async def outcome(job: Job, call: Call, *, save_to: str | None = None, is_shown: bool = True) -> Outcome:
     """How a job stands, as an answer: its files where it is completed, its id and what to call where it is not.
+    Previews are made where the call shows them, unless the answer is part of another that shows none.
 
     Raises:
         FalError: it failed, or was cancelled.
@@ -45,7 +46,7 @@ async def outcome(job: Job, call: Call, *, save_to: str | None = None) -> Outcom
     files = media.told(found)
     saved = await _saved(files, job, output, call, save_to)
     short, parts = await shortening.aside(output, _within_budget, output, found, job.job_id, saved.paths)
-    shown = await previews.of(files, call.fal()) if call.shows_previews else previews.Seen()
+    shown = await previews.of(files, call.fal()) if is_shown and call.shows_previews else previews.Seen()
     notes = [*saved.notes, *await shortening.aside(output, media.oddities, output), *shown.notes]
     notes += _limits(len(found), len(files), parts)
     if not found and not shortening.has_values(output):

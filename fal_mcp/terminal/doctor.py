@@ -14,9 +14,9 @@ from fal_mcp.catalog.cache import Cache
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.client.fal import Fal
 from fal_mcp.config import Settings
+from fal_mcp.engine import source_of
 from fal_mcp.errors import FalError
 from fal_mcp.openapi.corrections import differences
-from fal_mcp.server.shared import source_of
 
 _PATIENCE = 15.0
 """Seconds in which fal's document must be here."""
@@ -48,6 +48,10 @@ def _of_this_machine(settings: Settings) -> Iterator[str]:
         yield f"Catalog: {settings.models or 'the starter catalog; fal-mcp models refresh fetches all of it'}"
     yield f"Model documents: {len(catalog) - len(problems)} usable, {len(problems)} not"
     yield from (f"  {endpoint_id}: {reason}" for endpoint_id, reason in problems.items())
+    oddities = catalog.oddities()
+    if oddities:
+        yield f"Model documents with a part that was mended or left open: {len(oddities)}"
+        yield from (f"  {endpoint_id}: {' '.join(parts)}" for endpoint_id, parts in oddities.items())
 
 
 async def _of_the_platform(settings: Settings) -> list[str]:

@@ -12,10 +12,10 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.prompt import Confirm
 
 from fal_mcp.config import Settings
+from fal_mcp.engine import Engine
 from fal_mcp.errors import FalError
 from fal_mcp.jobs.progress import Report
 from fal_mcp.outputs.outcome import Outcome
-from fal_mcp.server.shared import Shared
 from fal_mcp.text import one_line
 from fal_mcp.tools.tool import Tool
 
@@ -58,27 +58,27 @@ async def run(settings: Settings, endpoint_id: str, runs: list[dict[str, Any]], 
     async def nobody() -> None:
         return
 
-    async with Shared(settings, None, nobody) as shared:
+    async with Engine(settings, None, nobody) as engine:
         name = "run_model" if len(runs) == 1 else "run_batch"
-        tool = shared.tools.get(name)
+        tool = engine.tools.get(name)
         assert tool is not None
         given: dict[str, Any] = {"endpoint_id": endpoint_id}
         given |= {"arguments": runs[0], "mode": mode} if len(runs) == 1 else {"arguments": runs}
         try:
-            outcome = await _watched(shared, tool, given, console, endpoint_id)
+            outcome = await _watched(engine, tool, given, console, endpoint_id)
         except FalError as error:
             faults = [f"  {fault}" for fault in error.faults if str(fault) not in error.message]
             console.print("\n".join([error.message, *faults, error.hint]), style="red", markup=False)
             return WRONG if error.faults else FAILED
         if outcome.data.get("output_parts"):
             # Nobody's context is at stake here: the whole of it.
-            job = await shared.jobs.get(str(outcome.data["job_id"]), shared.owner)
-            outcome = replace(outcome, data={**outcome.data, "output": await shared.jobs.output(job)})
+            job = await engine.jobs.get(str(outcome.data["job_id"]), engine.owner)
+            outcome = replace(outcome, data={**outcome.data, "output": await engine.jobs.output(job)})
     _show(outcome, as_json)
     return FAILED if outcome.data.get("status") not in ("completed", "in_progress") else 0
 
 
-async def _watched(shared: Shared, tool: Tool, given: dict[str, Any], console: Console, title: str) -> Outcome:
+async def _watched(engine: Engine, tool: Tool, given: dict[str, Any], console: Console, title: str) -> Outcome:
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -102,13 +102,13 @@ async def _watched(shared: Shared, tool: Tool, given: dict[str, Any], console: C
             bar.start()
             return dict.fromkeys(schema["properties"], True) if said else None
 
-        call = shared.call(tell=tell, ask=ask, wait=_AS_LONG_AS_IT_TAKES, shows_previews=False)
+        call = engine.call(tell=tell, ask=ask, wait=_AS_LONG_AS_IT_TAKES, shows_previews=False)
         prepared = tool.prepare(given)
         if prepared.faults:
             raise FalError("The arguments were refused here, before anything was sent or paid:", faults=prepared.faults)
         outcome = await tool.run(prepared.arguments, call)
         # It is on its way to the screen: the same command again is a wish for another.
-        shared.jobs.answering(call.asked_for, call.call_id)
+        engine.jobs.answering(call.asked_for, call.call_id)
         return outcome
 
 

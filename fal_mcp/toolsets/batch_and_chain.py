@@ -137,7 +137,7 @@ class _Item:
             call.takes(started)
             seconds = max(deadline - time.monotonic(), 0)
             job = await call.jobs.wait(started.job, seconds, call.tell, is_its_call=not started.is_joined)
-            self.answer = await answers.outcome(job, call)
+            self.answer = await answers.outcome(job, call, is_shown=False)
 
     @contextmanager
     def _alone(self) -> Generator[None]:
@@ -200,7 +200,7 @@ async def _chain(models: Models, arguments: ChainArguments, call: Call) -> Outco
         try:
             job = await chain.job(number)
             job = await call.jobs.wait(job, chain.seconds_left, call.tell, is_its_call=job.job_id in chain.begun)
-            last = await answers.outcome(job, call)
+            last = await answers.outcome(job, call, is_shown=False)
             if last.data["status"] != "completed":
                 return _unfinished(last, number, [*chain.done, job.job_id])
             chain.outputs.append(await call.jobs.output(job))
@@ -209,7 +209,7 @@ async def _chain(models: Models, arguments: ChainArguments, call: Call) -> Outco
         chain.done.append(job.job_id)
     assert last is not None
     note = f"All {len(chain.done)} steps are completed. {last.note}"
-    return Outcome(data={**last.data, "done": chain.done}, media=last.media, note=note)
+    return replace(last, data={**last.data, "done": chain.done}, note=note)
 
 
 class _Chain:
@@ -286,7 +286,7 @@ def _stopped(error: FalError, number: int, done: list[str]) -> FalError:
 
 def _unfinished(last: Outcome, number: int, done: list[str]) -> Outcome:
     note = f"Step {number + 1} is not over yet. Call run_chain again with the same steps and done: {done}."
-    return Outcome(data={**last.data, "done": done}, note=note, is_plain=True)
+    return Outcome(data={**last.data, "done": done, "next": note}, note=note, is_plain=True)
 
 
 def _check_references(arguments: ChainArguments) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 from pydantic import Field
 
 from fal_mcp.catalog.endpoint import Endpoint, tool_name
+from fal_mcp.catalog.price import quote
 from fal_mcp.errors import InvalidInput, NotFound
+from fal_mcp.json_values import object_of
 from fal_mcp.openapi import listed_schema
 from fal_mcp.openapi.example import filled
 from fal_mcp.openapi.schema import Schema, branches
@@ -19,6 +21,7 @@ from fal_mcp.toolsets.search_models import instead, is_deprecated, price_of
 
 _VALUES_A_PAGE = 200
 _LONGEST_SCHEMA = 24_000
+_MOST_ODDITIES = 3
 _LONGEST_ABOUT = 600
 _MOST_OUTPUTS = 400
 
@@ -40,7 +43,6 @@ def get(models: Models, arguments: GetArguments) -> Outcome:
 
 def _card(models: Models, endpoint: Endpoint) -> dict[str, Any]:
     example = filled(endpoint.input_schema, endpoint.category, endpoint.endpoint_id)
-    price = endpoint.price if endpoint.price and endpoint.price.amount > 0 else None
     licence = endpoint.metadata.get("license_type")
     card: dict[str, Any] = {
         "endpoint_id": endpoint.endpoint_id,
@@ -48,7 +50,7 @@ def _card(models: Models, endpoint: Endpoint) -> dict[str, Any]:
         "title": endpoint.title,
         "category": endpoint.category,
         "about": clean(endpoint.description, _LONGEST_ABOUT),
-        "price": None if price is None else {"amount": price.amount, "unit": price.unit, "said": price_of(endpoint)},
+        "price": _price(endpoint, example.arguments),
         "typical_seconds": endpoint.typical_seconds,
         "licence": one_line(str(licence), 40) if licence else None,
         "files": [".".join(one.path).replace(".[]", "[]") for one in endpoint.files],
@@ -60,6 +62,16 @@ def _card(models: Models, endpoint: Endpoint) -> dict[str, Any]:
     return {name: value for name, value in card.items() if value not in (None, [], "") or name in ("price", "example")}
 
 
+def _price(endpoint: Endpoint, example: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The price a unit, and of the example where it can be told; None where fal tells none."""
+    price = endpoint.price
+    if price is None or price.amount <= 0:
+        return None
+    said = {"amount": price.amount, "unit": price.unit, "said": str(price)}
+    reckoned = quote(endpoint, example)
+    return said if reckoned.amount is None else {**said, "example": str(reckoned)}
+
+
 def _text(endpoint: Endpoint, card: Mapping[str, Any]) -> str:
     takes = f"; takes about {endpoint.typical_seconds:.0f} s" if endpoint.typical_seconds else ""
     files = ", ".join(card.get("files", ()))
@@ -67,7 +79,7 @@ def _text(endpoint: Endpoint, card: Mapping[str, Any]) -> str:
     lines = [
         f"{endpoint.title} [{endpoint.category}], {endpoint.endpoint_id}, tool {card['tool']}",
         f"fal says of it: {card.get('about', 'nothing')}",
-        f"Price: {price_of(endpoint)}{takes}",
+        f"Price: {price_of(endpoint)}{_of_example(card)}{takes}",
         f"Licence: {card['licence']}" if "licence" in card else "",
         f"File arguments: {files}" if files else "",
         *(f"Note: {note}" for note in card.get("notes", ())),
@@ -76,6 +88,11 @@ def _text(endpoint: Endpoint, card: Mapping[str, Any]) -> str:
         f"Arguments: {cut(shown, _LONGEST_SCHEMA)}",
     ]
     return "\n".join(filter(None, lines))
+
+
+def _of_example(card: Mapping[str, Any]) -> str:
+    said = object_of(card["price"]).get("example")
+    return f"; the example: {said}" if said else ""
 
 
 def _arguments(endpoint: Endpoint) -> Schema:
@@ -97,6 +114,7 @@ def _notes(models: Models, endpoint: Endpoint) -> list[str]:
         "It trains a model; it does not generate." if endpoint.is_training else "",
         "It can be streamed." if endpoint.metadata.get("stream_url") else "",
         f"Deprecated{instead(models, endpoint.endpoint_id)}." if is_deprecated(endpoint) else "",
+        *(f"Of fal's document: {one_line(oddity, 200)}" for oddity in endpoint.oddities[:_MOST_ODDITIES]),
     ]
     return [note for note in notes if note]
 

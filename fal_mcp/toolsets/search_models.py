@@ -112,8 +112,11 @@ def _needs(endpoint: Endpoint) -> list[str]:
 
 
 def price_of(endpoint: Endpoint) -> str:
-    """The price in words; 0 is a price that fal does not tell, and no gift."""
-    return str(endpoint.price) if endpoint.price and endpoint.price.amount > 0 else "price on fal.ai"
+    """The price in words; 0 is a price that fal does not tell, and no gift, unless its unit says so."""
+    price = endpoint.price
+    if price is not None and price.amount == 0 and price.unit.casefold() == "free":
+        return "free"
+    return str(price) if price and price.amount > 0 else "price on fal.ai"
 
 
 def is_deprecated(endpoint: Endpoint) -> bool:

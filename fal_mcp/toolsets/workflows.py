@@ -7,7 +7,6 @@ from pydantic import Field
 from fal_mcp.catalog import file_arguments
 from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.errors import InvalidInput, NotFound
-from fal_mcp.openapi import faults
 from fal_mcp.openapi.normalise import bundle
 from fal_mcp.openapi.schema import Schema, UnusableSchema
 from fal_mcp.outputs.outcome import Outcome
@@ -16,7 +15,7 @@ from fal_mcp.runs.call import Call
 from fal_mcp.text import clean, one_line
 from fal_mcp.tools import from_function, pages
 from fal_mcp.tools.from_function import Arguments
-from fal_mcp.tools.tool import Tool
+from fal_mcp.tools.tool import Tool, prepare
 from fal_mcp.toolsets import platform
 from fal_mcp.toolsets.models import Models
 
@@ -58,10 +57,12 @@ async def _run(models: Models, arguments: RunArguments, call: Call) -> Outcome:
     answer: Any = await pages.send(platform.operations()["getWorkflow"], where, call)
     found: Any = answer.get("workflow")
     endpoint = _endpoint(endpoint_id, cast(dict[str, Any], found) if isinstance(found, dict) else {})
-    if wrong := faults.find(endpoint.input_schema, arguments.arguments):
+    prepared = prepare(endpoint.input_schema, arguments.arguments)
+    if wrong := prepared.faults:
         said = "; ".join(map(str, wrong))
         raise InvalidInput(f"The inputs of {endpoint_id!r} were refused here: {said}", faults=wrong)
-    return await with_queue.run_endpoint(endpoint, arguments.arguments, call)
+    outcome = await with_queue.run_endpoint(endpoint, prepared.arguments, call)
+    return outcome.repaired(prepared.notes)
 
 
 def _endpoint(endpoint_id: str, workflow: dict[str, Any]) -> Endpoint:

@@ -57,8 +57,8 @@ def test_what_was_written_after_the_last_tuning_is_found_too(corpus: tuple[Catal
     assert score.count >= 50 and score.at_5 >= LATER_AT_5 and score.at_1 >= LATER_AT_1, score
 
 
-LATER_AT_5, LATER_AT_1 = 0.75, 0.6
-"""Somewhat below what was measured once."""
+LATER_AT_5, LATER_AT_1 = 0.85, 0.65
+"""The same as of the half for CI."""
 
 
 def test_what_the_search_of_before_found_is_found(corpus: tuple[Catalog, Search]):

@@ -75,13 +75,13 @@ async def told_nothing(status: Any) -> None:
 
 async def asked(answers: Answer | list[Answer], ask: Callable[[Fal], Awaitable[Any]]) -> Any:
     """What a question brings where fal answers so; the last answer comes again and again."""
-    given_answers = answers if isinstance(answers, list) else [answers]
+    script: list[Answer] = [answers] if callable(answers) else answers
     count = 0
 
     def reply(request: httpx.Request) -> httpx.Response:
         nonlocal count
         count += 1
-        return given_answers[min(count, len(given_answers)) - 1](request)
+        return script[min(count, len(script)) - 1](request)
 
     with anyio.fail_after(BOUND):
         async with Fal(Settings(key=KEY), network(reply), FreeClock().clock()) as fal:
@@ -458,7 +458,7 @@ BODIES = st.one_of(
         lambda word: json.dumps({"status": word, **NAMES}).encode()
     ),
 )
-HEADERS = st.dictionaries(
+HEADERS: st.SearchStrategy[dict[str, str]] = st.dictionaries(
     st.sampled_from(
         "content-encoding content-type retry-after location x-fal-request-id x-fal-error-type x-fal-retryable".split()
     ),

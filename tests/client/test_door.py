@@ -7,6 +7,7 @@ import sys
 import tracemalloc
 import zlib
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import anyio
@@ -38,26 +39,30 @@ HERE = "https://queue.fal.run/fal-ai/x/requests/R"
 REQUEST = Request("fal-ai/x", "R", f"{HERE}/status", HERE, f"{HERE}/cancel")
 
 
-def kinds(*roots: type[BaseException]) -> Iterator[type[BaseException]]:
+def kinds(*roots: type[Exception]) -> Iterator[type[Exception]]:
     for root in roots:
         yield root
         yield from kinds(*root.__subclasses__())
 
 
-def public(module: Any) -> set[type[Exception]]:
-    named = list(vars(module).values())
+def public(module: ModuleType) -> set[type[Exception]]:
+    named: list[object] = [getattr(module, name) for name in vars(module)]
     return {kind for kind in named if isinstance(kind, type) and issubclass(kind, Exception)}
+
+
+def name_of(kind: type[Exception]) -> str:
+    return f"{kind.__module__}.{kind.__name__}"
 
 
 def made(kind: type[BaseException]) -> Exception:
     """An exception of this kind, whatever its constructor wants."""
     error = kind.__new__(kind)
-    Exception.__init__(error, "as it comes")
     assert isinstance(error, Exception)
+    Exception.__init__(error, "as it comes")
     return error
 
 
-THEIRS = sorted(
+THEIRS: list[type[Exception]] = sorted(
     {
         *public(httpx),
         *public(httpcore),
@@ -67,12 +72,12 @@ THEIRS = sorted(
         *(UnicodeError, UnicodeDecodeError, zlib.error, EOFError, ImportError, ValueError, RuntimeError, KeyError),
         *(anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, RecursionError, MemoryError),
     },
-    key=lambda kind: f"{kind.__module__}.{kind.__name__}",
+    key=name_of,
 )
 
 
 @pytest.mark.parametrize("is_sent", [True, False])
-@pytest.mark.parametrize("kind", THEIRS, ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
+@pytest.mark.parametrize("kind", THEIRS, ids=name_of)
 def test_whatever_the_http_library_raises_leaves_as_one_of_ours(kind: type[Exception], is_sent: bool):
     with pytest.raises(Unreachable) as caught, door(URL, is_sent=is_sent):
         raise made(kind)
@@ -101,9 +106,9 @@ def test_our_own_words_go_through_the_door_as_they_are():
     "kind",
     sorted(
         {*public(websockets.exceptions), OSError, TimeoutError, ssl.SSLError, ImportError, ValueError, UnicodeError},
-        key=lambda kind: kind.__name__,
+        key=name_of,
     ),
-    ids=lambda kind: kind.__name__,
+    ids=name_of,
 )
 def test_whatever_websockets_raises_leaves_as_one_of_ours(kind: type[Exception]):
     if kind is websockets.exceptions.InvalidStatus:

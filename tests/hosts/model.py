@@ -163,7 +163,7 @@ class Server:
             item |= {"arguments": json.dumps(step.arguments), "status": "completed"}
             item |= {"namespace": spaces[name]} if name in spaces else {}
         else:
-            text = {"type": "output_text", "text": DONE, "annotations": []}
+            text: dict[str, Any] = {"type": "output_text", "text": DONE, "annotations": []}
             item = {"type": "message", "id": self._id(), "role": "assistant", "status": "completed", "content": [text]}
         usage = {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}
         usage |= {"input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}

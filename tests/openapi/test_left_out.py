@@ -32,6 +32,8 @@ SCHEMA: Schema = {
         "loras": {"type": "array", "items": {"$ref": "#/$defs/Lora"}},
         "video": {"type": "object", "properties": {"url": {"type": "string"}}, "required": ["url"]},
         "level": {"type": "integer", "enum": [1, 2]},
+        "free": {"type": "object"},
+        "numbers": {"type": "object", "additionalProperties": {"type": "number"}},
     },
     "$defs": {
         "Size": {"type": "object", "properties": {"width": {"type": "integer"}, "height": {"type": "integer"}}},
@@ -54,6 +56,8 @@ SCHEMA: Schema = {
         ({"blank": ""}, {"blank": ""}),
         ({"seed": ""}, {}),
         ({"nobody_knows_it": None}, {}),
+        ({"free": {"any": None, "name": ""}}, {"free": {"any": None, "name": ""}}),
+        ({"numbers": {"a": None, "b": 1, "c": ""}}, {"numbers": {"b": 1}}),
         ({"size": {"width": 5, "height": None}}, {"size": {"width": 5}}),
         ({"size": {"width": "", "height": 7}}, {"size": {"height": 7}}),
         (

@@ -98,9 +98,9 @@ async def test_search_says_id_tool_price_and_what_is_needed_in_text_and_in_data(
     row = next(row for row in rows if row["endpoint_id"] == "fal-ai/flux-pro/kontext")
     line = next(line for line in lines if line.startswith("fal-ai/flux-pro/kontext | "))
     assert "fal-ai_flux-pro_kontext | Edits a picture" in line
-    assert "0.04 USD per image | needs prompt, image_url" in line
+    assert "$0.04 per image | needs prompt, image_url" in line
     assert row["tool"] == "fal-ai_flux-pro_kontext" and row["about"].startswith("Edits a picture")
-    assert row["price"] == "0.04 USD per image" and row["needs"] == ["prompt", "image_url"]
+    assert row["price"] == "$0.04 per image" and row["needs"] == ["prompt", "image_url"]
     assert cursor in lines[-1] and f"of {result.structured_content['total']}." in lines[-1]
     first, after = ({row["endpoint_id"] for row in page.structured_content["models"]} for page in (result, second))
     assert len(first) == 10 and not first & after
@@ -200,7 +200,9 @@ async def test_get_model_gives_arguments_an_example_that_validates_and_the_price
                 {"endpoint_id": "fal-ai/flux-pro/kontext", "arguments": result.structured_content["example"]},
             )
     assert not run.is_error
-    assert result.structured_content["price"] == {"amount": 0.04, "unit": "images", "said": "0.04 USD per image"}
+    price = result.structured_content["price"]
+    assert (price["amount"], price["unit"], price["said"]) == (0.04, "images", "$0.04 per image")
+    assert price["example"].startswith("about $0.04 for ") and price["example"] in text(result)
     assert "File arguments: image_url" in text(result) and "fal says of it:" in text(result)
 
 
@@ -216,6 +218,19 @@ async def test_an_unknown_id_gives_the_nearest(host: Serve):
     async with host() as client:
         result = await client.call_tool("get_model", {"endpoint_id": "fal-ai/flux-dev"})
     assert result.is_error and "fal-ai/flux/dev" in text(result)
+
+
+async def test_an_unknown_tool_says_what_to_do_instead(tmp_path: Path, host: Serve):
+    """The reason where its document is at fault, the nearest names, and always the tool that finds models."""
+    put(tmp_path, "fal-ai/broken", "{not json")
+    put(tmp_path, "fal-ai/works", document("fal-ai/works", {"type": "object", "properties": {}}))
+    async with host(models=tmp_path, pins=()) as client:
+        with pytest.raises(MCPError, match=r"cannot be used\. The file is not JSON"):
+            await client.call_tool("fal-ai_broken", {})
+        with pytest.raises(MCPError, match=r"Did you mean 'fal-ai_works'.*search_models"):
+            await client.call_tool("fal-ai_work", {})
+        with pytest.raises(MCPError, match="search_models finds models"):
+            await client.call_tool("make_coffee", {})
 
 
 async def test_run_model_refuses_with_an_example_and_repairs_what_is_certain(fal: Emulator, host: Serve):

@@ -194,8 +194,9 @@ def test_what_is_imported_before_an_answer_is_the_standard_library_alone(tmp_pat
 
 
 Anything = st.SearchStrategy[Any]
+EMPTY: Anything = st.just({})
 OBJECTS: Anything = st.dictionaries(
-    st.sampled_from(["", "form", "listChanged", "a/b"]), st.just({}) | st.booleans() | st.none()
+    st.sampled_from(["", "form", "listChanged", "a/b"]), EMPTY | st.booleans() | st.none()
 )
 CAPABILITIES: Anything = st.dictionaries(
     st.sampled_from(["roots", "sampling", "elicitation", "experimental", "extensions", "tasks", "odd"]),

@@ -1,0 +1,288 @@
+"""What a running server has, or the command line for one run; and the one maker of what a call may use.
+
+Each part is made when it is first asked for. Knows nothing of MCP: `server.shared` adds that.
+"""
+
+import gc
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+import anyio.to_thread
+
+from fal_mcp import bundled
+from fal_mcp.config import Settings
+from fal_mcp.errors import FalError
+from fal_mcp.machine.output_folder import OutputFolder
+from fal_mcp.machine.readable import Readable
+from fal_mcp.machine.variables import Variables
+
+# These take a quarter as long to import as the SDK itself: they come in with the first list or call.
+if TYPE_CHECKING:
+    import httpx
+
+    from fal_mcp.catalog.source import Source
+    from fal_mcp.client.fal import Fal
+    from fal_mcp.jobs.jobs import Jobs
+    from fal_mcp.jobs.progress import Report
+    from fal_mcp.jobs.sessions import Sessions
+    from fal_mcp.runs.call import Call
+    from fal_mcp.runs.pricing import Prices
+    from fal_mcp.tools.tool import Tool
+    from fal_mcp.toolsets.selection import Selection
+    from fal_mcp.toolsets.toolbox import Toolbox
+
+_FIRST_REFRESH_AFTER = 2.0
+_PICK_UP_AFTER = 1.0
+_AND_AGAIN_AFTER = 300.0
+_AGAIN_AFTER_A_FAILURE = 600.0
+
+logger = logging.getLogger("fal_mcp")
+
+
+class Engine:
+    """Use as an async context manager; what it opened is closed, and its background work ended, on exit."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        transport: "httpx.AsyncBaseTransport | None",
+        tools_changed: Callable[[], Awaitable[None]],
+        more_tools: "Sequence[Tool]" = (),
+    ) -> None:
+        self.settings = settings
+        self.server_id = secrets.token_hex(4)
+        """Tells this server's connections from those of another on the same ledger."""
+        self._transport = transport
+        self._tools_changed = tools_changed
+        self._more_tools = more_tools
+        self.readable = Readable(settings.allow_dirs, may_ask=settings.may_ask_for_folders, own=settings.own_folders)
+        self.variables = Variables(settings.variable, settings.secret_env)
+        self.output = OutputFolder(settings.output_dir) if settings.output_dir else None
+        self.kept = OutputFolder(settings.kept_folder)
+        self._open = AsyncExitStack()
+        self._tools: Toolbox | None = None
+        self._tasks: anyio.abc.TaskGroup | None = None
+
+    async def __aenter__(self) -> Self:
+        self._tasks = await anyio.create_task_group().__aenter__()
+        if self.settings.models is None and self.settings.refresh_hours:
+            self._tasks.start_soon(self._keep_fresh)
+        if self.settings.data is not None and self.settings.key is not None:
+            self._tasks.start_soon(self._pick_up)
+        return self
+
+    async def __aexit__(self, *exc: Any) -> None:
+        try:
+            self.background.cancel_scope.cancel()
+            await self.background.__aexit__(None, None, None)
+        finally:
+            await self._open.aclose()
+
+    @property
+    def background(self) -> anyio.abc.TaskGroup:
+        """Where work hangs that outlives a call. Nothing in it may raise: that would end the server."""
+        assert self._tasks is not None
+        return self._tasks
+
+    @property
+    def tools(self) -> "Toolbox":
+        """All tools, over the newest catalog there is."""
+        if self._tools is None:
+            self._tools = self._toolbox(self._source())
+        return self._tools
+
+    @cached_property
+    def owner(self) -> str:
+        """Whose work this is: fal's id of the key, never the key."""
+        from fal_mcp.jobs.job import owner_of
+
+        return owner_of(self.settings.key)
+
+    @cached_property
+    def fal(self) -> "Fal":
+        """The way to fal, closed when the server stops."""
+        from fal_mcp.client.fal import Fal
+
+        fal = Fal(self.settings, self._transport)
+        self._open.push_async_exit(fal)
+        return fal
+
+    @cached_property
+    def jobs(self) -> "Jobs":
+        """All paid work, with its ledger."""
+        from fal_mcp.jobs.jobs import Jobs
+        from fal_mcp.jobs.ledger import Ledger, Limits
+
+        settings = self.settings
+        first_owner = self.owner if settings.key is not None else None
+        ledger = Ledger(settings.ledger_file, records_arguments=settings.records_arguments, first_owner=first_owner)
+        self._open.push_async_callback(ledger.aclose)
+        limits = Limits(
+            call=settings.max_cost,
+            session=settings.session_budget,
+            day=settings.daily_budget,
+            approve_over=settings.approve_over,
+            allow_unpriced=settings.allow_unpriced,
+        )
+        jobs = Jobs(lambda: self.fal, ledger, self.background, limits, settings.on_disconnect, self.owner)
+        self._open.push_async_callback(jobs.aclose)
+        return jobs
+
+    @cached_property
+    def sessions(self) -> "Sessions":
+        """The realtime connections that are kept between calls, closed when the server stops."""
+        from fal_mcp.jobs.sessions import Sessions
+
+        return Sessions(lambda: self.fal, self.jobs.ledger, self.jobs.limits, self.background)
+
+    @cached_property
+    def prices(self) -> "Prices":
+        """What was asked about prices lately."""
+        from fal_mcp.runs.pricing import Prices
+
+        return Prices()
+
+    @cached_property
+    def selection(self) -> "Selection":
+        """What is listed and what may be run, by this server's settings."""
+        from fal_mcp.toolsets.selection import Selection
+
+        return Selection(self.settings.listed, self.settings.pins, self.settings.only)
+
+    def call(self, tell: "Callable[[Report], Awaitable[None]]", **more: Any) -> "Call":
+        """What one call may use: everything of this server's, and what is the call's own."""
+        from fal_mcp.runs.call import Call
+
+        known: dict[str, Any] = {
+            "wait": self.settings.wait,
+            "owner": self.owner,
+            "prices": self.prices,
+            "readable": self.readable,
+            "variables": self.variables,
+            "shows_previews": self.settings.previews,
+            "output": self.output,
+            "kept": self.kept,
+            "secrets": self.settings.secrets_folder,
+            "sessions": lambda: self.sessions,
+        }
+        return Call(lambda: self.fal, self.tools.catalog, self.jobs, tell, **{**known, **more})
+
+    async def is_first(self, mark: str, seconds: float) -> bool:
+        """Whether this mark is shown for the first time in so many seconds, to any server of this ledger."""
+        return await self.jobs.ledger.once(mark, seconds)
+
+    def unheard(self) -> "Call":
+        """What a resource or a task may use when it is read: nobody hears its progress, and no picture is made."""
+        return self.call(_nobody, shows_previews=False)
+
+    async def refresh(self) -> None:
+        """Fetch fal's catalog now, and announce it if a tool that is listed is another now.
+
+        Raises:
+            FalError, OSError: it could not be fetched or kept; everything stays as it was.
+        """
+        from fal_mcp import refresh
+
+        # A page of the catalog is so many objects that the collector would look through everything alive, for 70 ms,
+        # several times over. What is alive now stays as long as that takes: it need not look there.
+        gc.freeze()
+        try:
+            done = await refresh.refresh(self.fal, self.settings.catalog_folder, prices=self.settings.key is not None)
+            if not done.changed:
+                return
+            await self._take_newest(done.changed)
+        finally:
+            gc.unfreeze()
+        # The tools before it hold each other, and with them an open file: nothing else lets go of those.
+        await anyio.to_thread.run_sync(gc.collect)
+
+    async def _take_newest(self, changed: frozenset[str]) -> None:
+        before = self.tools
+        self._tools = await anyio.to_thread.run_sync(self._prepared)
+        if self.lists_differ(before, self._tools, changed):
+            await self._tools_changed()
+
+    def lists_differ(self, before: "Toolbox", after: "Toolbox", changed: frozenset[str]) -> bool:
+        """Whether a list of tools is another now, after a change of these models."""
+        return before.names() != after.names() or not changed.isdisjoint(after.names())
+
+    async def _pick_up(self) -> None:
+        """Go on with what servers that ended left unfinished, once the handshake is through, and now and then."""
+        await anyio.sleep(_PICK_UP_AFTER)
+        while True:
+            try:
+                await self.jobs.ledger.prune()
+                await self.jobs.resume()
+            except FalError as error:
+                logger.warning("What was left unfinished could not be picked up: %s", error.message)
+            except Exception:
+                logger.exception("What was left unfinished could not be picked up.")
+            await anyio.sleep(_AND_AGAIN_AFTER)
+
+    async def _keep_fresh(self) -> None:
+        # The handshake and the first list come first.
+        await anyio.sleep(_FIRST_REFRESH_AFTER)
+        wait = await self._until_due()
+        while True:
+            await anyio.sleep(wait)
+            wait = self.settings.refresh_hours * 3600
+            try:
+                await self.refresh()
+            except Exception as error:
+                # Whatever it was, the last good copy serves on.
+                logger.warning("fal's catalog could not be refreshed: %s", error)
+                wait = min(wait, _AGAIN_AFTER_A_FAILURE)
+
+    async def _until_due(self) -> float:
+        from fal_mcp.catalog import cache
+
+        known = await anyio.to_thread.run_sync(cache.newest, self.settings.catalog_folder)
+        if known is None:
+            return 0.0
+        known.close()
+        return max(known.fetched_at + self.settings.refresh_hours * 3600 - time.time(), 0.0)
+
+    def _toolbox(self, source: "Source") -> "Toolbox":
+        from fal_mcp.catalog.catalog import Catalog
+        from fal_mcp.toolsets.toolbox import Toolbox
+
+        settings = self.settings
+        return Toolbox(
+            Catalog(source),
+            self.selection,
+            settings.toolsets,
+            self._more_tools,
+            is_read_only=settings.read_only,
+            has_admin_key=settings.admin_key is not None,
+        )
+
+    def _prepared(self) -> "Toolbox":
+        """A toolbox over the newest catalog, its list made: work for a thread, so that no running call waits."""
+        fresh = self._toolbox(self._source())
+        fresh.names()
+        return fresh
+
+    def _source(self) -> "Source":
+        return source_of(self.settings)
+
+
+async def _nobody(_: Any) -> None:
+    await anyio.lowlevel.checkpoint()
+
+
+def source_of(settings: Settings) -> "Source":
+    """The folder the settings name, else fal's catalog as last fetched, else the starter catalog."""
+    from fal_mcp.catalog import cache
+    from fal_mcp.catalog.source import Folder
+
+    if settings.models is not None:
+        return Folder(settings.models)
+    return cache.newest(settings.catalog_folder) or Folder(bundled.schemas() / "models")

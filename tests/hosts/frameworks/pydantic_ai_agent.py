@@ -1,0 +1,35 @@
+"""Pydantic AI, with a scripted model in the agent."""
+
+import asyncio
+from typing import Any
+
+import script
+from pydantic_ai import Agent
+from pydantic_ai.mcp import MCPToolset, StdioTransport
+from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
+from pydantic_ai.models.function import FunctionModel
+
+turn = 0
+
+
+def scripted(messages: list[Any], info: Any) -> ModelResponse:
+    global turn
+    if turn == 0:
+        script.listed([tool.name for tool in info.function_tools])
+    else:
+        script.handed([getattr(part, "content", None) for part in messages[-1].parts])
+    turn += 1
+    if turn > len(script.STEPS):
+        return ModelResponse(parts=[TextPart("done")])
+    name, arguments = script.STEPS[turn - 1]
+    return ModelResponse(parts=[ToolCallPart(name, arguments)])
+
+
+async def main() -> None:
+    toolset = MCPToolset(StdioTransport(script.COMMAND, script.ARGUMENTS, env=script.ENVIRONMENT), read_timeout=60)
+    agent = Agent(FunctionModel(scripted), toolsets=[toolset])
+    async with agent:
+        await agent.run("go")
+
+
+asyncio.run(main())
