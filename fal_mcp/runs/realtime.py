@@ -135,7 +135,7 @@ async def _converse(
 ) -> None:
     await call.say("connecting")
     deadline = time.monotonic() + seconds
-    async with call.fal().realtime.opened(endpoint.endpoint_id) as line:
+    async with call.fal().realtime(endpoint.endpoint_id) as line:
         for number, arguments in enumerate(inputs, 1):
             left = deadline - time.monotonic()
             if left <= 0:
