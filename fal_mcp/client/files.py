@@ -48,7 +48,7 @@ async def downloaded(media: MediaFiles, url: str, path: Path) -> Path:
         NotWritable: it cannot be written there.
         FalError: it could not be had, after retries.
     """
-    unfinished = anyio.Path(path.with_name(f"{path.name}.{secrets.token_hex(4)}.part"))
+    unfinished = anyio.Path(path.parent, f"{path.name}.{secrets.token_hex(4)}.part")
     try:
         async with await anyio.open_file(unfinished, "wb") as file:
 
@@ -57,10 +57,10 @@ async def downloaded(media: MediaFiles, url: str, path: Path) -> Path:
 
             await media.each(url, take)
         await unfinished.replace(path)
-    except OSError as error:
-        raise NotWritable(f"{str(path)!r} cannot be written: {error.strerror}.", hint="Name another path.") from error
+    except (OSError, ValueError) as error:
+        raise NotWritable(f"{str(path)!r} cannot be written: {_why(error)}.", hint="Name another path.") from error
     finally:
-        with anyio.CancelScope(shield=True), suppress(OSError):
+        with anyio.CancelScope(shield=True), suppress(OSError, ValueError):
             await unfinished.unlink(missing_ok=True)
     return path
 
@@ -72,8 +72,13 @@ async def _opened(path: Path) -> tuple[BinaryIO, int]:
 
     try:
         return await anyio.to_thread.run_sync(opened)
-    except OSError as error:
-        raise NotReadable(f"{str(path)!r} cannot be read: {error.strerror}.", hint="Give a path of a file.") from error
+    except (OSError, ValueError) as error:
+        raise NotReadable(f"{str(path)!r} cannot be read: {_why(error)}.", hint="Give the path of a file.") from error
+
+
+def _why(error: OSError | ValueError) -> str:
+    # A path with a zero in it is a ValueError.
+    return (error.strerror if isinstance(error, OSError) else None) or "it is no path"
 
 
 async def _nobody(sent: int, size: int) -> None:
