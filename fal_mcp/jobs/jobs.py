@@ -58,6 +58,7 @@ class Jobs:
         self._on_disconnect: Policy = on_disconnect
         self._followers: dict[str, Follower] = {}
         self._answering: dict[str, str] = {}
+        self._answered_at: dict[str, float] = {}
         """Jobs whose answers are on their way out, each with the call that asked for it."""
 
     async def start(self, order: Order) -> Started:
@@ -242,11 +243,13 @@ class Jobs:
                 if job.job_id not in self._followers:
                     tasks.start_soon(self._resume, job, limiter, records)
 
-    def answering(self, job_ids: Iterable[str], call_id: str = "") -> None:
-        """The answer to the call that asked for these jobs is on its way to its client."""
+    def answering(self, job_ids: Iterable[str], call_id: str = "", *, is_open: bool = False) -> None:
+        """The answer to the call that asked for these jobs is on its way to its client; an open one says only that
+        they go on."""
         now = dict.fromkeys(job_ids, call_id)
         if now:
             self._answering |= now
+            self._answered_at |= dict.fromkeys(now, 0.0 if is_open else self.ledger.now())
             self._tasks.start_soon(self._arrive, now)
 
     async def left(self, job_ids: Iterable[str], call_id: str = "") -> None:
@@ -381,10 +384,11 @@ class Jobs:
         # A call that joined since is owed an answer of its own.
         current = {job_id: call_id for job_id, call_id in jobs.items() if self._answering.get(job_id) == call_id}
         try:
-            for call_id in set(current.values()):
-                await self.ledger.answered([one for one in current if current[one] == call_id], call_id)
+            for job_id, call_id in current.items():
+                await self.ledger.answered([job_id], call_id, self._answered_at.get(job_id))
         except NotRecorded as error:
             logger.error("%s", error.message)
             return
         for job_id in current:
             self._answering.pop(job_id, None)
+            self._answered_at.pop(job_id, None)
