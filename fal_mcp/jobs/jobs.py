@@ -58,6 +58,7 @@ class Jobs:
         self._on_disconnect: Policy = on_disconnect
         self._followers: dict[str, Follower] = {}
         self._answering: dict[str, str] = {}
+        self._answered_at: dict[str, float] = {}
         """Jobs whose answers are on their way out, each with the call that asked for it."""
 
     async def start(self, order: Order) -> Started:
@@ -242,11 +243,13 @@ class Jobs:
                 if job.job_id not in self._followers:
                     tasks.start_soon(self._resume, job, limiter, records)
 
-    def answering(self, job_ids: Iterable[str], call_id: str = "") -> None:
-        """The answer to the call that asked for these jobs is on its way to its client."""
+    def answering(self, job_ids: Iterable[str], call_id: str = "", *, is_open: bool = False) -> None:
+        """The answer to the call that asked for these jobs is on its way to its client; an open one says only that
+        they go on."""
         now = dict.fromkeys(job_ids, call_id)
         if now:
             self._answering |= now
+            self._answered_at |= dict.fromkeys(now, 0.0 if is_open else self.ledger.now())
             self._tasks.start_soon(self._arrive, now)
 
     async def left(self, job_ids: Iterable[str], call_id: str = "") -> None:
@@ -278,12 +281,17 @@ class Jobs:
 
     async def _live(self, followed: Follower, order: Order | None) -> None:
         """Never raises: it hangs in the server's own group."""
-        await (followed.follow() if order is None else followed.submit(order))
-        while True:
-            if await followed.write():
-                break
-            await anyio.sleep(_WRITE_AGAIN_AFTER)
-        self._forget(followed)
+        try:
+            await (followed.follow() if order is None else followed.submit(order))
+            while True:
+                if await followed.write():
+                    break
+                await anyio.sleep(_WRITE_AGAIN_AFTER)
+        except Exception:
+            logger.exception("%s could not be written down.", followed.job.job_id)
+            followed.unwritten.clear()
+        finally:
+            self._forget(followed)
 
     def _forget(self, followed: Follower) -> None:
         is_current = self._followers.get(followed.job.job_id) is followed
@@ -367,16 +375,20 @@ class Jobs:
     async def _arrive(self, jobs: dict[str, str]) -> None:
         """Never raises: it hangs in the server's own group."""
         await anyio.sleep(_ON_ITS_WAY)
-        await self._arrived(jobs)
+        try:
+            await self._arrived(jobs)
+        except Exception:
+            logger.exception("That answers arrived could not be written down.")
 
     async def _arrived(self, jobs: dict[str, str]) -> None:
         # A call that joined since is owed an answer of its own.
         current = {job_id: call_id for job_id, call_id in jobs.items() if self._answering.get(job_id) == call_id}
         try:
-            for call_id in set(current.values()):
-                await self.ledger.answered([one for one in current if current[one] == call_id], call_id)
+            for job_id, call_id in current.items():
+                await self.ledger.answered([job_id], call_id, self._answered_at.get(job_id))
         except NotRecorded as error:
             logger.error("%s", error.message)
             return
         for job_id in current:
             self._answering.pop(job_id, None)
+            self._answered_at.pop(job_id, None)

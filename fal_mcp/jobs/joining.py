@@ -36,8 +36,8 @@ def joins(job: Job, order: Order, now: float, alive: Container[str], answering: 
 
 def _is_unseen(job: Job, order: Order, answering: Container[str]) -> bool:
     """Whether all that was answered is that it went on: the same result is there to be had, and nobody has it."""
-    is_answered_before = job.answered is not None and job.answered < job.updated
-    return order.is_repeatable and is_answered_before and job.job_id not in answering
+    is_open = job.answered is not None and job.answered < job.updated
+    return order.is_repeatable and is_open and job.job_id not in answering
 
 
 def _is_owed(job: Job, order: Order, now: float, alive: Container[str], answering: Container[str]) -> bool:

@@ -145,9 +145,14 @@ class Ledger:
 
         return await self._store.run(write)
 
-    async def answered(self, job_ids: Iterable[str], call_id: str = "") -> None:
-        """A client has the answer to the call that asked for these jobs; without a call, whoever asked last."""
-        await self._mark(job_ids, call_id, "answered = ?, detached = NULL")
+    def now(self) -> float:
+        """This moment, by the ledger's clock."""
+        return self._clock()
+
+    async def answered(self, job_ids: Iterable[str], call_id: str = "", at: float | None = None) -> None:
+        """A client has the answer to the call that asked for these jobs; without a call, whoever asked last. `at` is
+        when that was given, 0 for one that says only that they go on: what became of them since is unseen."""
+        await self._mark(job_ids, call_id, "answered = ?, detached = NULL", at)
 
     async def left(self, job_ids: Iterable[str], call_id: str = "") -> None:
         """The call that asked for these jobs ended, and nobody got its answer."""
@@ -361,8 +366,9 @@ class Ledger:
             sessions[job.session] = max(job.updated, sessions.get(job.session, 0.0))
         return self._leases.are_alive(sessions, self._clock)
 
-    async def _mark(self, job_ids: Iterable[str], call_id: str, what: str) -> None:
-        values = [(self._clock(), job_id, call_id, call_id) for job_id in job_ids]
+    async def _mark(self, job_ids: Iterable[str], call_id: str, what: str, at: float | None = None) -> None:
+        moment = self._clock() if at is None else at
+        values = [(moment, job_id, call_id, call_id) for job_id in job_ids]
         if not values:
             return
 

@@ -76,16 +76,23 @@ class Asked:
         """The answer, which goes to the client now. What was refused, failed or asks a question answers nothing."""
         is_answer = not answer.is_error if isinstance(answer, types.CallToolResult) else isinstance(answer, Mapping)
         if self.call is not None and is_answer:
+            is_open = _is_open(answer)
             if self.call.asked_for:
-                self.call.jobs.answering(self.call.asked_for, self.call.call_id)
+                self.call.jobs.answering(self.call.asked_for, self.call.call_id, is_open=is_open)
             if self.call.looked_at:
-                self.call.jobs.answering(self.call.looked_at)
+                self.call.jobs.answering(self.call.looked_at, is_open=is_open)
         return answer
 
     async def is_left(self) -> None:
         """The call ended, and nobody gets its answer: who asks again is owed it."""
         if self.call is not None and self.call.asked_for:
             await self.call.jobs.left(self.call.asked_for, self.call.call_id)
+
+
+def _is_open(answer: Any) -> bool:
+    """Whether an answer says only that its job goes on."""
+    data = answer.structured_content if isinstance(answer, types.CallToolResult) else None
+    return isinstance(data, dict) and cast(dict[str, Any], data).get("status") in ("in_progress", "unknown")
 
 
 async def _answer(
@@ -190,7 +197,8 @@ def _teller(ctx: Any, run: Run | None) -> Any:
         nonlocal last
         # Uploads and the job report one after the other, and what a host hears must only grow.
         last = max(report.progress, last + 0.001)
-        if run is not None:
+        # A task that waits for its user's answer goes on waiting, whatever its other work reports.
+        if run is not None and not run.asked:
             run.set("working", report.message)
         # A task that was handed out is asked about, and told nothing by itself.
         if run is None or not run.is_task:

@@ -229,7 +229,10 @@ def _proves_refusal(status: int, body: bytes) -> bool:
 def _is_sound(status: int, headers: Mapping[str, str], body: bytes) -> bool:
     try:
         json.loads(httpx.Response(status, headers=dict(headers), content=body).content)
-    except (ValueError, RecursionError, httpx.DecodingError):
+    except RecursionError:
+        # Too deep to be read, it may be sound.
+        return status < 300
+    except (ValueError, httpx.DecodingError):
         return False
     return status < 300
 

@@ -1,70 +1,27 @@
 """JSON values that nobody expects, and ways to put one at any place of a document."""
 
 import copy
-import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
+
+from tests import odd_values
 
 Path = tuple[str | int, ...]
 
 
-def _nested(depth: int, leaf: Any) -> Any:
-    for _ in range(depth):
-        leaf = [leaf]
-    return leaf
-
-
-ODD: dict[str, Any] = {
-    "null": None,
-    "true": True,
-    "false": False,
-    "zero": 0,
-    "minus one": -1,
-    "a fraction": 0.1,
-    "infinity": float("inf"),
-    "minus infinity": float("-inf"),
-    "not a number": float("nan"),
-    "a whole number of 400 digits": 10**400,
-    "the largest float": 1.7e308,
-    "the smallest float": 5e-324,
-    "2 to the 63rd": 2**63,
-    "no text": "",
-    "a blank": " ",
-    "a lone surrogate": "a\ud83d",
-    "a NUL": "a\0b",
-    "a line break": "a\r\nb",
-    "an escape sequence": "\x1b[2J\x1b]0;x\x07",
-    "a turned direction": "\u202egnp.exe",
-    "invisible tags": "a\U000e0041\u200b\ufe0f",
-    "a long text": "long " * 30_000,
-    "a number as text": "12",
-    "a number too large as text": "1e999",
-    "a broken address": "https://[x",
-    "an address with a wrong port": "https://v3.fal.media:99999/a.png",
-    "an address with a space": "https://v3.fal.media/files/a b.png",
-    "an address of this machine": "http://127.0.0.1:1/a.png",
-    "a file address": "file:///etc/passwd",
-    "an empty data address": "data:,",
-    "a data address of text": "data:image/svg+xml;utf8,<svg xmlns='http://www.w3.org/2000/svg'/>",
-    "a data address that is none": "data:image/png;base64,@@@",
-    "a data address of nothing": "data:image/png;base64,",
-    "a bare file": "https://v3.fal.media/files/a/b.mp4",
-    "a known state": "COMPLETED",
-    "an unknown state": "PAUSED",
-    "an empty list": [],
-    "an empty object": {},
-    "a list of nulls": [None, None],
-    "a file without an address": {"content_type": "image/png", "width": 10},
-    "a file with a null address": {"url": None, "content_type": None},
-    "a file of no size": {"url": "https://v3.fal.media/files/a/c.png", "width": float("inf"), "height": -1},
-    "a file of odd types": {"url": "https://v3.fal.media/files/a/d.png", "content_type": 7, "file_size": "x"},
-    "a detail": {"detail": "The bridge is still in progress."},
-    "fal's own words": {"status": "COMPLETED", "request_id": "x", "response_url": "https://[x", "error": {}},
-    "an odd key": {"": 1, "\ud83d": 2, "\0": 3},
-    "300 lists": _nested(300, 1),
-    "1,500 lists": _nested(1500, 1),
-    "ten thousand numbers": list(range(10_000)),
+ODD: Mapping[str, Any] = {
+    **odd_values.ODD,
+    "number: 2 to the 63rd": 2**63,
+    "text: a number": "12",
+    "text: a number too large": "1e999",
+    "text: a state": "COMPLETED",
+    "text: no state": "PAUSED",
+    "text: a bare file": "https://v3.fal.media/files/a/b.mp4",
+    "shape: not ready": {"detail": "The bridge is still in progress."},
+    "shape: a status": {"status": "COMPLETED", "request_id": "x", "response_url": "https://[x", "error": {}},
+    "shape: 300 deep": odd_values.nested(300),
+    "shape: 1,500 deep": odd_values.nested(1500),
 }
 """Values that JSON, or Python's reading of it, has; by name."""
 
@@ -116,6 +73,6 @@ def oddly(document: Any, chance: random.Random) -> tuple[str, Any]:
 def written(value: Any) -> bytes:
     """As the JSON that Python services write: NaN and lone surrogates as they are."""
     try:
-        return json.dumps(value).encode()
+        return odd_values.wire(value)
     except RecursionError:
         return b"[" * 100_000 + b"]" * 100_000

@@ -42,7 +42,7 @@ STATUS: dict[str, Any] = {
 }
 INTERNAL = ("failed inside this server", "this server lost the job")
 EVENTS = {"content-type": "text/event-stream"}
-PLACES = 6
+PLACES = 3
 BOUND = 3000
 
 

@@ -21,7 +21,7 @@ SAME = replace(AGAIN, connection="c")
 
 
 def is_joined(order: Order = CHANCE, *, alive: bool = True, answering: bool = False, **about: Any) -> bool:
-    return joins(replace(JOB, **about), order, NOW, {"s"} if alive else set(), {"j"} if answering else set())
+    return joins(replace(JOB, **about), order, NOW, ["s"] * alive, ["j"] * answering)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,9 @@ def is_joined(order: Order = CHANCE, *, alive: bool = True, answering: bool = Fa
         ({"order": FIXED, "answered": 950}, True),
         ({"order": FIXED, "state": "completed"}, True),
         ({"order": FIXED, "state": "completed", "answered": 950}, False),
+        # All that was answered is that it went on: the result is still to be had, where the seed is fixed.
+        ({"order": FIXED, "state": "completed", "answered": 950, "updated": 960}, True),
+        ({"order": CHANCE, "state": "completed", "answered": 950, "updated": 960}, False),
         # A client that gave up without a word asks again on its connection; parallel calls begin together.
         ({"order": SAME}, True),
         ({"order": SAME, "asked": NOW - 0.5}, False),
