@@ -20,13 +20,13 @@ MOST_TO_THE_FIRST_ANSWER, MOST_TO_THE_LIST = 0.35, 0.5
 _BUSY = 2
 Figure = tuple[str, float, float, str]
 
-_HELLO = {
+_HELLO: dict[str, object] = {
     "jsonrpc": "2.0",
     "id": 1,
     "method": "initialize",
     "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "b", "version": "1"}},
 }
-_ENVELOPE = {
+_ENVELOPE: dict[str, object] = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
 }

@@ -53,13 +53,13 @@ def _server(url: str, scratch: str) -> StdioServerParameters:
 
 async def _show(client: Client, console: Console, out: anyio.Path) -> int:
     tools = [tool async for tool in _tools(client)]
-    console.print(f"The server lists [bold]{len(tools)}[/] tools over MCP. Calling three of its models:\n")
-    await out.mkdir(parents=True, exist_ok=True)
+    console.print(f"The server lists [bold]{len(tools)}[/] tools over MCP, all its models included. Calling three:\n")
     failed = 0
     for title, name, arguments in _SHOW:
         failed += not await _call(client, console, out, title, name, arguments)
     if not failed:
-        console.print("\nWith your own key in FAL_KEY the same server talks to fal: see the README.")
+        console.print("\nWith a key of your own it talks to fal:  [bold]fal-mcp login[/], then")
+        console.print('[bold]  fal-mcp run fal-ai/flux/dev prompt="a pier at night"[/]')
     return 1 if failed else 0
 
 

@@ -230,7 +230,11 @@ class Engine:
     async def _keep_fresh(self) -> None:
         # The handshake and the first list come first.
         await anyio.sleep(_FIRST_REFRESH_AFTER)
-        wait = await self._until_due()
+        wait = 0.0
+        try:
+            wait = await self._until_due()
+        except Exception as error:
+            logger.warning("When fal's catalog was fetched cannot be told: %s", error)
         while True:
             await anyio.sleep(wait)
             wait = self.settings.refresh_hours * 3600
@@ -248,7 +252,9 @@ class Engine:
         if known is None:
             return 0.0
         known.close()
-        return max(known.fetched_at + self.settings.refresh_hours * 3600 - time.time(), 0.0)
+        # A clock that was set back makes it look as if it came from the future.
+        longest = self.settings.refresh_hours * 3600
+        return min(max(known.fetched_at + longest - time.time(), 0.0), longest)
 
     def _toolbox(self, source: "Source") -> "Toolbox":
         from fal_mcp.catalog.catalog import Catalog

@@ -61,6 +61,7 @@ async def refresh(fal: Fal, folder: Path, tell: Told = _nobody, *, prices: bool 
     gathered = await _gather(fal, old_entries, old_pages, tell)
     if prices:
         await _price(fal, gathered.entries)
+    gathered.entries = {one: _with_price(entry, old_entries.get(one)) for one, entry in gathered.entries.items()}
     if not gathered.is_whole:
         gathered.entries = {**old_entries, **gathered.entries}
     changed = {
@@ -174,6 +175,14 @@ async def _price(fal: Fal, entries: dict[str, Entry]) -> None:
         priced = await anyio.to_thread.run_sync(_priced, entries, found)
         entries.update(priced)
         await anyio.sleep(_PAUSE)
+
+
+def _with_price(entry: Entry, before: Entry | None) -> Entry:
+    """The entry with the price that was known before, where none was told now: a limit depends on it."""
+    if before is None or b'"price"' in entry.item or b'"price"' not in before.item:
+        return entry
+    price: Any = json.loads(before.item).get("price")
+    return _entry(entry.endpoint_id, canonical({**json.loads(entry.item), "price": price}), entry.document)
 
 
 def _priced(entries: Mapping[str, Entry], prices: Mapping[str, Mapping[str, Any]]) -> dict[str, Entry]:

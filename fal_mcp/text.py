@@ -65,8 +65,11 @@ def visible(text: str) -> str:
 
 def escaped(json_text: str) -> str:
     """JSON text with everything invisible in its strings written as an escape, so that it reads the same and shows."""
-    shown = _HIDDEN.sub(lambda match: _as_escape(match[0]), _without_keys(json_text))
-    return shown if shown.isascii() else _MARKS.sub(lambda match: _thinned(match[0], _as_escape), shown)
+    plain = _without_keys(json_text)
+    if plain.isascii():
+        return plain.replace("\x7f", "\\u007f")
+    shown = _HIDDEN.sub(lambda match: _as_escape(match[0]), plain)
+    return _MARKS.sub(lambda match: _thinned(match[0], _as_escape), shown)
 
 
 def one_line(text: str, limit: int) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as within
 from hypothesis import strategies as st
 
 from fal_mcp.config import MORE_TOOLSETS, TOOLSETS, Hosts, Settings
@@ -49,6 +50,7 @@ def test_so_it_is_as_an_option(setting: Setting, value: float):
         Settings.from_env({}, **{setting.name: value})
 
 
+@within(deadline=None)
 @given(st.sampled_from(NUMBERS), st.floats() | st.text(max_size=20) | st.integers())
 def test_whatever_is_given_as_a_number_is_one_in_its_bounds_or_refused(setting: Setting, value: Any):
     try:
@@ -80,6 +82,7 @@ def test_a_misspelt_variable_is_refused_with_the_nearest(name: str, means: str):
         Settings.from_env({name: "0.1"})
 
 
+@within(deadline=None)
 @given(st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ_", min_size=1, max_size=20))
 def test_no_name_of_this_server_is_ignored(name: str):
     variable = f"FAL_MCP_{name}"
@@ -107,7 +110,7 @@ def test_a_switch_takes_the_usual_words(word: str, is_on: bool):
 def test_an_empty_variable_is_none_and_one_that_was_not_filled_in_is_refused(setting: Setting):
     """Hosts hand over empty texts for what was left out, and templates for what they do not know."""
     assert Settings.from_env({setting.variable: "  "}).max_cost is None
-    with pytest.raises(ValueError, match="did not fill it in"):
+    with pytest.raises(ValueError, match=r"did not fill it in"):
         Settings.from_env({setting.variable: "${user_config.x}"})
 
 
@@ -133,7 +136,7 @@ def test_an_option_wins_over_its_variable(tmp_path: Path):
     "value", ["x", "http://", "http://[x", "ftp://a.b", "http://a:99999", "http://a?b=c", "//a.b", "http://a:x"]
 )
 def test_a_stand_ins_address_is_an_address(value: str):
-    with pytest.raises(ValueError, match="^FAL_MCP_URL is"):
+    with pytest.raises(ValueError, match=r"^FAL_MCP_URL is"):
         Settings.from_env({"FAL_MCP_URL": value})
 
 
@@ -147,7 +150,7 @@ def test_a_folder_is_named_with_what_named_it(tmp_path: Path):
         ({"FAL_MCP_OUTPUT_DIR": "~nobody-of-this-name/x"}, "cannot be found"),
         ({"FAL_MCP_OUTPUT_DIR": "x" * 5000}, "cannot be found"),
     ):
-        with pytest.raises(ValueError, match=".") as refused:
+        with pytest.raises(ValueError, match=r".") as refused:
             Settings.from_env(env)
         assert says in str(refused.value)
 
@@ -200,6 +203,7 @@ def test_what_is_wrong_with_a_key_is_one_sentence_that_names_the_variable(name: 
     assert said.startswith(name) and says in said and said.isprintable() and said.count(". ") <= 1
 
 
+@within(deadline=None)
 @given(st.text(min_size=3, max_size=60))
 def test_a_key_is_sent_as_it_is_or_refused_and_never_shown(value: str):
     try:
@@ -232,29 +236,32 @@ def test_blanks_around_a_key_are_nothing(tmp_path: Path):
 def test_a_key_file_that_is_none_is_named(tmp_path: Path, content: bytes, says: str):
     file = tmp_path / "key"
     file.write_bytes(content)
-    with pytest.raises(ValueError, match="FAL_KEY_FILE") as refused:
+    with pytest.raises(ValueError, match=r"FAL_KEY_FILE") as refused:
         Settings.from_env({"FAL_KEY_FILE": str(file)})
     assert says in str(refused.value)
 
 
 @pytest.mark.parametrize("name", ["/nowhere/key", "${HOME}/key", "~nobody-of-this-name/x", "/", "a\0b", "x" * 5000])
 def test_a_key_file_that_is_not_there_is_one_sentence(name: str):
-    with pytest.raises(ValueError, match="^FAL_KEY_FILE"):
+    with pytest.raises(ValueError, match=r"^FAL_KEY_FILE"):
         Settings.from_env({"FAL_KEY_FILE": name})
 
 
 def test_half_a_key_is_none():
-    with pytest.raises(ValueError, match="FAL_KEY_ID is set without its other half"):
+    with pytest.raises(ValueError, match=r"FAL_KEY_ID is set without its other half"):
         Settings.from_env({"FAL_KEY_ID": "a"})
 
 
 def page() -> str:
     """`docs/settings.md`, made from the table."""
     rows = [
-        f"| `{setting.option if setting.commands else 'none'}` | `{setting.variable}` | {_help(setting)} | {setting.default} |"
-        for setting in TABLE
+        f"| {_option(setting)} | `{setting.variable}` | {_help(setting)} | {setting.default} |" for setting in TABLE
     ]
     return HEAD + "\n".join(rows) + "\n"
+
+
+def _option(setting: Setting) -> str:
+    return f"`{setting.option}`" if setting.commands else ""
 
 
 def _help(setting: Setting) -> str:

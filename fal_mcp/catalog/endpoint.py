@@ -75,7 +75,7 @@ def tool_name(endpoint_id: str) -> str:
     """The endpoint's name as a tool: letters, digits, `_` and `-`, at most 54 characters, the same for ever.
 
     Longer ones keep their first 45 and end in 8 hex digits of the id's SHA-256. 54 leaves room for a host's own
-    prefix below the 64 that OpenAI and Gemini allow (facts/mcp §5.2).
+    prefix below the 64 that OpenAI and Gemini allow.
     """
     name = endpoint_id.replace("/", "_").replace(".", "_")
     if len(name) <= MOST_NAME_CHARACTERS:

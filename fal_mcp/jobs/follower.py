@@ -149,7 +149,7 @@ class Follower:
                 order.endpoint_id, order.arguments, headers=order.headers, query=order.query
             )
         except Exception as error:
-            if _is_refusal(error):
+            if isinstance(error, FalError) and _is_refusal(error):
                 await self._record(state="failed", error=said(error))
                 raise
             request = await self._found(error)
@@ -285,7 +285,7 @@ def _columns(request: Request) -> dict[str, Any]:
     return {name: getattr(request, name) for name in ("request_id", "status_url", "response_url", "cancel_url")}
 
 
-def _is_refusal(error: Exception) -> bool:
+def _is_refusal(error: FalError) -> bool:
     """Whether it is proven that fal runs nothing: it refused, or nothing reached it. `MaybeReceived` is `Unreachable`
     too, and proves nothing."""
     return isinstance(error, RequestRejected) or type(error) is Unreachable

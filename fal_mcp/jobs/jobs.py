@@ -281,12 +281,17 @@ class Jobs:
 
     async def _live(self, followed: Follower, order: Order | None) -> None:
         """Never raises: it hangs in the server's own group."""
-        await (followed.follow() if order is None else followed.submit(order))
-        while True:
-            if await followed.write():
-                break
-            await anyio.sleep(_WRITE_AGAIN_AFTER)
-        self._forget(followed)
+        try:
+            await (followed.follow() if order is None else followed.submit(order))
+            while True:
+                if await followed.write():
+                    break
+                await anyio.sleep(_WRITE_AGAIN_AFTER)
+        except Exception:
+            logger.exception("%s could not be written down.", followed.job.job_id)
+            followed.unwritten.clear()
+        finally:
+            self._forget(followed)
 
     def _forget(self, followed: Follower) -> None:
         is_current = self._followers.get(followed.job.job_id) is followed
@@ -370,7 +375,10 @@ class Jobs:
     async def _arrive(self, jobs: dict[str, str]) -> None:
         """Never raises: it hangs in the server's own group."""
         await anyio.sleep(_ON_ITS_WAY)
-        await self._arrived(jobs)
+        try:
+            await self._arrived(jobs)
+        except Exception:
+            logger.exception("That answers arrived could not be written down.")
 
     async def _arrived(self, jobs: dict[str, str]) -> None:
         # A call that joined since is owed an answer of its own.

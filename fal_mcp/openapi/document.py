@@ -1,7 +1,7 @@
 """One model's OpenAPI document: whose it is, what goes in, what comes out.
 
 The input is found by the `$ref` of `POST /{id}`, never by its name: in 71 of fal's documents two components end in
-`Input` (facts/fal-model-documents, item 6). Fact sheet §7.
+`Input`.
 """
 
 import json

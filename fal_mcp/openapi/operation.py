@@ -41,7 +41,7 @@ class Argument:
     is_required: bool
     is_whole_body: bool = False
     is_path: bool = False
-    """Whether it holds a path of its own, slashes and all. Fact sheet §8."""
+    """Whether it holds a path of its own, slashes and all."""
     most_days: int | None = None
     """How long before the end the period may begin."""
     only_with: Mapping[str, Any] = field(default_factory=dict[str, Any])

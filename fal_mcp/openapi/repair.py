@@ -1,7 +1,7 @@
 """Puts arguments right where there is only one thing they can have meant. Never a guess that changes meaning.
 
 Hosts send objects as JSON strings and numbers as text; people send one URL for a list of URLs and the reverse, and
-`imageUrl` for `image_url` (facts/demands §5.3).
+`imageUrl` for `image_url`.
 """
 
 import difflib
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, cast
 
-from fal_mcp.json_values import NotJson, number_of, parsed
+from fal_mcp.json_values import NotJson, is_list, is_object, list_of, number_of, parsed
 from fal_mcp.openapi import validate
 from fal_mcp.openapi.schema import Schema, branches
 from fal_mcp.text import one_line
@@ -78,14 +78,14 @@ def _value(part: Schema, value: Any, root: Schema, depth: int = 0) -> tuple[Any,
 
 def _inside(part: Schema, value: Any, root: Schema, depth: int) -> tuple[Any, str]:
     """`value` with what is inside it put right: the numbers of a size, the fields of each item of a list."""
-    if depth > _DEEPEST or not isinstance(value, dict | list) or len(cast(list[Any], value)) > _MOST_ITEMS:
+    if depth > _DEEPEST or len(list_of(value)) > _MOST_ITEMS or not (is_object(value) or is_list(value)):
         return value, ""
     notes: dict[str, None] = {}
-    if isinstance(value, list):
+    if is_list(value):
         items = [branch["items"] for branch in branches(part, root) if isinstance(branch.get("items"), dict)]
         pairs = [_value({"anyOf": items}, item, root, depth + 1) for item in cast(list[Any], value) if items]
         notes = dict.fromkeys(note for _, note in pairs if note)
-        return [item for item, _ in pairs] if pairs else cast(Any, value), "; ".join(list(notes)[:3])
+        return [item for item, _ in pairs] if pairs else value, "; ".join(list(notes)[:3])
     known: Schema = {}
     for branch in branches(part, root):
         for name, inner in branch.get("properties", {}).items():

@@ -170,6 +170,12 @@ def part(output: Any, number: int) -> str:
     return _text(output)[(number - 1) * PART : number * PART]
 
 
+def parted(output: Any, number: int) -> tuple[str, int]:
+    """The `number`-th part, and how many there are."""
+    text = _text(output)
+    return text[(number - 1) * PART : number * PART], max(math.ceil(len(text) / PART), 1)
+
+
 class _Cut:
     """One attempt at a size."""
 

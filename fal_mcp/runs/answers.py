@@ -124,7 +124,7 @@ async def part(job: Job, number: int, jobs: Jobs) -> tuple[str, int]:
     def cut() -> tuple[str, int]:
         there = {name for name, path in (job.saved or {}).items() if saving.is_there(path)}
         plain = shortening.without_data(output, media.find(output), job.job_id, there)
-        return shortening.part(plain, number), shortening.parts(plain)
+        return shortening.parted(plain, number)
 
     return await shortening.aside(output, cut)
 

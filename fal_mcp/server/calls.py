@@ -197,7 +197,8 @@ def _teller(ctx: Any, run: Run | None) -> Any:
         nonlocal last
         # Uploads and the job report one after the other, and what a host hears must only grow.
         last = max(report.progress, last + 0.001)
-        if run is not None:
+        # A task that waits for its user's answer goes on waiting, whatever its other work reports.
+        if run is not None and not run.asked:
             run.set("working", report.message)
         # A task that was handed out is asked about, and told nothing by itself.
         if run is None or not run.is_task:

@@ -1,73 +1,82 @@
-"""`fal-mcp doctor`: what is set, what is amiss in the catalog, and what fal changed in its Platform API."""
+"""`fal-mcp doctor`: everything that this server needs, examined; each line with what to do where something is amiss.
 
-import json
-import shutil
-import sys
+Survives everything it is there to find: each examination is alone, and what breaks one is its finding.
+"""
+
+import inspect
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 
 import anyio
-from rich.console import Console
 
-from fal_mcp import __version__, bundled
-from fal_mcp.catalog.cache import Cache
-from fal_mcp.catalog.catalog import Catalog
-from fal_mcp.client.fal import Fal
-from fal_mcp.config import Settings
-from fal_mcp.engine import source_of
-from fal_mcp.errors import FalError
-from fal_mcp.openapi.corrections import differences
+from fal_mcp.json_values import dumped
+from fal_mcp.terminal import screen, troubles
+from fal_mcp.terminal.examinations import EXAMINATIONS
+from fal_mcp.terminal.finding import Examination, Examined, Finding, State
+from fal_mcp.terminal.session import DONE, FAILED
+from fal_mcp.text import visible
 
-_PATIENCE = 15.0
-"""Seconds in which fal's document must be here."""
-_MOST_SHOWN = 30
+_MARKS: Mapping[State, tuple[str, str]] = {"good": ("✓", "green"), "note": ("·", "yellow"), "bad": ("✗", "red")}
+_PATIENCE = 3.3
+"""Seconds in which an examination must end."""
 
 
-async def run(settings: Settings) -> None:
-    """Say all of it. Nothing that is amiss makes it fail."""
-    console = Console(highlight=False, soft_wrap=True)
-    for line in _of_this_machine(settings):
-        console.print(line, markup=False)
-    for line in await _of_the_platform(settings):
-        console.print(line, markup=False)
-
-
-def _of_this_machine(settings: Settings) -> Iterator[str]:
-    source = source_of(settings)
-    catalog = Catalog(source)
-    problems = catalog.problems()
-    yield f"fal-mcp {__version__} on Python {sys.version.split()[0]}"
-    yield f"Key: {'set' if settings.key else 'not set; create one at https://fal.ai/dashboard/keys'}"
-    yield f"Admin key: {'set' if settings.admin_key else 'not set; costs, keys and machines need one in FAL_ADMIN_KEY'}"
-    yield f"ffmpeg: {'found' if shutil.which('ffmpeg') else 'not found; films are shown without a frame of them'}"
-    yield f"fal's command line: {'found' if settings.fal_cli else 'not found; apps are not deployed from here'}"
-    if isinstance(source, Cache):
-        age = (time.time() - source.fetched_at) / 3600
-        yield f"Catalog: fal's, fetched {age:.1f} hours ago, in {settings.catalog_folder}"
+async def run(examined: Examined, as_json: bool) -> int:
+    """Examine all of it. The exit code says whether anything is amiss."""
+    findings = await found(examined)
+    if as_json:
+        rows = [
+            {"about": each.about, "state": each.state, "text": each.text, "advice": each.advice} for each in findings
+        ]
+        screen.out().print(dumped(rows, indent=1))
     else:
-        yield f"Catalog: {settings.models or 'the starter catalog; fal-mcp models refresh fetches all of it'}"
-    yield f"Model documents: {len(catalog) - len(problems)} usable, {len(problems)} not"
-    yield from (f"  {endpoint_id}: {reason}" for endpoint_id, reason in problems.items())
-    oddities = catalog.oddities()
-    if oddities:
-        yield f"Model documents with a part that was mended or left open: {len(oddities)}"
-        yield from (f"  {endpoint_id}: {' '.join(parts)}" for endpoint_id, parts in oddities.items())
+        _shown(findings)
+    return FAILED if any(each.state == "bad" for each in findings) else DONE
 
 
-async def _of_the_platform(settings: Settings) -> list[str]:
-    file = anyio.Path(bundled.schemas() / "platform.json")
-    ours = json.loads(await file.read_text("utf-8"))
+async def found(examined: Examined) -> list[Finding]:
+    """What every examination finds, in order; those that ask the network at the same time."""
+    results: dict[str, list[Finding]] = {}
+
+    async def one(name: str, examination: Examination) -> None:
+        results[name] = await _of(name, examination, examined)
+
+    async with anyio.create_task_group() as tasks:
+        for name, examination in EXAMINATIONS.items():
+            tasks.start_soon(one, name, examination)
+    return [finding for name in EXAMINATIONS for finding in results[name]]
+
+
+async def _of(name: str, examination: Examination, examined: Examined) -> list[Finding]:
+    began = time.monotonic()
     try:
         with anyio.fail_after(_PATIENCE):
-            async with Fal(settings) as fal:
-                theirs = await fal.platform.document()
-    except FalError as error:
-        return [f"Platform API: not compared with fal's document. {error.message}"]
+            given = examination(examined)
+            return list(_several(await given if inspect.isawaitable(given) else given))
     except TimeoutError:
-        return [f"Platform API: not compared with fal's document, which did not come within {_PATIENCE:.0f} seconds."]
-    found = differences(ours, theirs)
-    if not found:
-        return ["Platform API: no difference from fal's document"]
-    more = [f"  and {len(found) - _MOST_SHOWN} more"] if len(found) > _MOST_SHOWN else []
-    shown = [f"  {sentence}" for sentence in found[:_MOST_SHOWN]]
-    return [f"Platform API: fal's document differs from what this version knows ({len(found)})", *shown, *more]
+        waited = time.monotonic() - began
+        return [Finding(name, "bad", f"no answer within {waited:.0f} seconds", "Check the network and its proxy.")]
+    except Exception as error:
+        # Whatever it is, it is what was looked for.
+        text, *more = troubles.sentences(error, examined.env)
+        return [Finding(name, "bad", text, " ".join(more))]
+
+
+def _several(given: "Finding | Iterable[Finding] | None") -> Iterable[Finding]:
+    if given is None:
+        return ()
+    return (given,) if isinstance(given, Finding) else given
+
+
+def _shown(findings: list[Finding]) -> None:
+    console = screen.out()
+    for finding in findings:
+        mark, color = _MARKS[finding.state]
+        style = color if finding.state != "good" else ""
+        screen.say(console, visible(f"{mark} {finding.about}: {finding.text}"), style)
+        if finding.advice:
+            screen.say(console, visible(f"    {finding.advice}"), "dim" if console.is_terminal else "")
+    bad = sum(each.state == "bad" for each in findings)
+    screen.say(
+        console, "Nothing is amiss." if not bad else f"{bad} to put right.", "bold" if console.is_terminal else ""
+    )

@@ -1,126 +1,199 @@
-"""`fal-mcp run`: a model at the command line, the same way as a tool call: checked, written down, saved."""
+"""`fal-mcp run`: a model at the command line, the same way as a tool call: checked, written down, saved.
 
-import json
+A run is begun first and waited for afterwards, so that Ctrl-C ends the waiting and never the run.
+"""
+
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import anyio.to_thread
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.prompt import Confirm
+import anyio
 
 from fal_mcp.config import Settings
-from fal_mcp.engine import Engine
-from fal_mcp.errors import FalError
-from fal_mcp.jobs.progress import Report
+from fal_mcp.errors import FalError, InvalidInput
+from fal_mcp.json_values import dumped, list_of, object_of, text_of
 from fal_mcp.outputs.outcome import Outcome
-from fal_mcp.text import one_line
-from fal_mcp.tools.tool import Tool
+from fal_mcp.terminal import screen, session
+from fal_mcp.terminal.arguments import arguments_of, batch_of
+from fal_mcp.terminal.session import DONE, FAILED, UNFINISHED, WRONG, Session
+from fal_mcp.terminal.words import for_people, money
 
-FAILED, WRONG = 1, 2
+__all__ = ["arguments_of", "batch_of"]
+
+_LONG_SECONDS = 50.0
 _AS_LONG_AS_IT_TAKES = 24 * 3600.0
-_LONGEST_LINE = 60
 
 
-def arguments_of(pairs: list[str]) -> dict[str, Any]:
-    """`key=value` pairs as arguments; `key:=JSON` where text would not do. What is certain is put right later.
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was typed."""
+
+    endpoint_id: str
+    pairs: list[str]
+    batch: Path | None = None
+    mode: str = "queue"
+    as_json: bool = False
+    is_detached: bool = False
+    is_fresh: bool = False
+    says_yes: bool = False
+
+
+async def run(settings: Settings, wish: Wish, began: list[str]) -> int:
+    """Run the model once or several times and show what comes out. `began` is told the ids of the jobs. Returns the
+    exit code."""
+    try:
+        async with session.opened(settings, says_yes=wish.says_yes, title=wish.endpoint_id) as opened:
+            opened.began = began
+            outcomes = await _outcomes(opened, wish)
+    except FalError as error:
+        screen.trouble(error.message, *(f"  {fault}" for fault in error.faults if str(fault) not in error.message))
+        screen.trouble("", error.hint)
+        return WRONG if isinstance(error, InvalidInput) and error.faults else FAILED
+    except (ValueError, OSError) as error:
+        screen.trouble(f"The arguments cannot be read: {error}")
+        return WRONG
+    return report(outcomes, wish, settings)
+
+
+async def _outcomes(opened: Session, wish: Wish) -> list[Outcome | FalError]:
+    endpoint = opened.engine.tools.catalog.get(wish.endpoint_id)
+    given = arguments_of(wish.pairs, endpoint.input_schema if endpoint else None)
+    if wish.batch:
+        return await _batch(opened, wish, batch_of(wish.batch, given))
+    arguments = {"endpoint_id": wish.endpoint_id, "arguments": given, "mode": wish.mode, "fresh": wish.is_fresh}
+    if wish.mode != "queue":
+        return [await opened.use("run_model", arguments, wait=_AS_LONG_AS_IT_TAKES)]
+    outcome = await opened.use("run_model", arguments, wait=0.0)
+    return [outcome if wish.is_detached else await waited(opened, outcome)]
+
+
+async def _batch(opened: Session, wish: Wish, sets: list[dict[str, Any]]) -> list[Outcome | FalError]:
+    outcome = await opened.use("run_batch", {"endpoint_id": wish.endpoint_id, "arguments": sets}, wait=0.0)
+    items = [object_of(item) for item in list_of(outcome.data.get("items"))]
+    outcomes: list[Outcome | FalError] = [Outcome(data=item) for item in items]
+
+    async def one(place: int, item: Mapping[str, Any]) -> None:
+        outcomes[place] = await _waited_or_failed(opened, item)
+
+    async with anyio.create_task_group() as tasks:
+        for place, item in enumerate(items):
+            if not wish.is_detached:
+                tasks.start_soon(one, place, item)
+    return outcomes
+
+
+async def _waited_or_failed(opened: Session, item: Mapping[str, Any]) -> Outcome | FalError:
+    if not item.get("job_id"):
+        return FalError(text_of(item.get("error")) or "It was not begun.")
+    try:
+        return await waited(opened, Outcome(data={**item, "status": "in_progress"}))
+    except FalError as error:
+        return error
+
+
+async def waited(opened: Session, outcome: Outcome) -> Outcome:
+    """The outcome once its job is over, with the whole of its output.
 
     Raises:
-        ValueError: a pair is none, or its JSON is none.
+        FalError: the job failed, or cannot be followed.
     """
-    arguments: dict[str, Any] = {}
-    for pair in pairs:
-        name, is_pair, value = pair.partition("=")
-        if not is_pair or not name.rstrip(":"):
-            raise ValueError(f"{pair!r} is not of the form key=value.")
-        arguments[name.rstrip(":")] = json.loads(value) if name.endswith(":") else value
-    return arguments
+    job_id = text_of(outcome.data.get("job_id"))
+    while job_id and outcome.data.get("status") == "in_progress":
+        outcome = await opened.use("wait_for_job", {"job_id": job_id, "seconds": _LONG_SECONDS})
+    if job_id and outcome.data.get("output_parts"):
+        # Nobody's context is at stake here: the whole of it.
+        job = await opened.engine.jobs.get(job_id, opened.engine.owner)
+        outcome = replace(outcome, data={**outcome.data, "output": await opened.engine.jobs.output(job)})
+    return outcome
 
 
-def batch_of(file: Path, common: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One set of arguments a line of `file`, over the common ones.
+def report(outcomes: list[Outcome | FalError], wish: Wish, settings: Settings) -> int:
+    """Show what came of the runs, for people or for scripts. Returns the exit code."""
+    if wish.as_json:
+        data = [_data(outcome) for outcome in outcomes]
+        screen.out().print(dumped({"items": data} if wish.batch else data[0], indent=1))
+        return max(code_of(outcome, wish.is_detached) for outcome in outcomes)
+    for number, outcome in enumerate(outcomes, 1):
+        show(outcome, f"{number}: " if wish.batch else "")
+    if wish.batch:
+        _sum(outcomes)
+    if settings.output_dir and any(paths(outcome) for outcome in outcomes) and screen.errors().is_terminal:
+        screen.say(screen.errors(), "Beside each file, a note (.json) says how to make it again.", "dim")
+    return max(code_of(outcome, wish.is_detached) for outcome in outcomes)
 
-    Raises:
-        ValueError: a line is no JSON object.
-    """
-    found = [json.loads(line) for line in file.read_text("utf-8").splitlines() if line.strip()]
-    if not found or not all(isinstance(one, dict) for one in found):
-        raise ValueError(f"{str(file)!r} has lines that are no JSON objects.")
-    return [{**common, **one} for one in found]
 
-
-async def run(settings: Settings, endpoint_id: str, runs: list[dict[str, Any]], *, mode: str, as_json: bool) -> int:
-    """Run the model once or several times and show what comes out. Returns the exit code."""
-    console = Console(highlight=False, stderr=True, soft_wrap=True)
-
-    async def nobody() -> None:
+def show(outcome: Outcome | FalError, before: str = "", *, is_saved: bool = True) -> None:
+    """Say what came out: where it is, and what it cost."""
+    if isinstance(outcome, FalError):
+        screen.trouble(f"{before}{outcome.message}", outcome.hint)
         return
-
-    async with Engine(settings, None, nobody) as engine:
-        name = "run_model" if len(runs) == 1 else "run_batch"
-        tool = engine.tools.get(name)
-        assert tool is not None
-        given: dict[str, Any] = {"endpoint_id": endpoint_id}
-        given |= {"arguments": runs[0], "mode": mode} if len(runs) == 1 else {"arguments": runs}
-        try:
-            outcome = await _watched(engine, tool, given, console, endpoint_id)
-        except FalError as error:
-            faults = [f"  {fault}" for fault in error.faults if str(fault) not in error.message]
-            console.print("\n".join([error.message, *faults, error.hint]), style="red", markup=False)
-            return WRONG if error.faults else FAILED
-        if outcome.data.get("output_parts"):
-            # Nobody's context is at stake here: the whole of it.
-            job = await engine.jobs.get(str(outcome.data["job_id"]), engine.owner)
-            outcome = replace(outcome, data={**outcome.data, "output": await engine.jobs.output(job)})
-    _show(outcome, as_json)
-    return FAILED if outcome.data.get("status") not in ("completed", "in_progress") else 0
-
-
-async def _watched(engine: Engine, tool: Tool, given: dict[str, Any], console: Console, title: str) -> Outcome:
-    bar = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[said]}"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task(title, total=None, said="")
-
-        async def tell(report: Report) -> None:
-            bar.update(
-                task, completed=report.progress, total=report.total, said=one_line(report.message, _LONGEST_LINE)
-            )
-
-        async def ask(question: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
-            bar.stop()
-            said = await anyio.to_thread.run_sync(lambda: Confirm.ask(question, console=console, default=False))
-            bar.start()
-            return dict.fromkeys(schema["properties"], True) if said else None
-
-        call = engine.call(tell=tell, ask=ask, wait=_AS_LONG_AS_IT_TAKES, shows_previews=False)
-        prepared = tool.prepare(given)
-        if prepared.faults:
-            raise FalError("The arguments were refused here, before anything was sent or paid:", faults=prepared.faults)
-        outcome = await tool.run(prepared.arguments, call)
-        # It is on its way to the screen: the same command again is a wish for another.
-        engine.jobs.answering(call.asked_for, call.call_id)
-        return outcome
-
-
-def _show(outcome: Outcome, as_json: bool) -> None:
-    console = Console(highlight=False, soft_wrap=True)
-    if as_json:
-        console.print(json.dumps(outcome.data, ensure_ascii=False, indent=1), markup=False)
-        return
-    console.print(outcome.note, markup=False)
+    console = screen.out()
+    if outcome.note:
+        screen.say(console, before + for_people(outcome.note))
+    elif before:
+        screen.say(console, f"{before}{outcome.data.get('status')}  {outcome.data.get('job_id') or ''}")
     for item in outcome.media:
-        console.print(item.url, markup=False)
-    output: Any = outcome.data.get("output")
-    for name in ("output", "text"):
-        if isinstance(output, dict) and isinstance(text := cast(dict[str, Any], output).get(name), str):
-            console.print(text, markup=False)
+        console.print(item.url, style="cyan" if console.is_terminal else "")
+    for text in texts(outcome):
+        console.print(text)
+    for url in unsaved(outcome) if is_saved else ():
+        screen.trouble(f"Not saved: {url}")
+
+
+def code_of(outcome: Outcome | FalError, is_detached: bool = False, *, is_saved: bool = True) -> int:
+    """The exit code: whether what was asked for is there."""
+    if isinstance(outcome, FalError):
+        return FAILED
+    status = outcome.data.get("status")
+    if status in ("in_progress", "unknown"):
+        return DONE if is_detached else UNFINISHED
+    return DONE if status == "completed" and not (is_saved and unsaved(outcome)) else FAILED
+
+
+def paths(outcome: Outcome | FalError) -> list[str]:
+    """Where its files are on this disk."""
+    files = [] if isinstance(outcome, FalError) else [object_of(file) for file in list_of(outcome.data.get("files"))]
+    return [path for file in files if (path := text_of(file.get("path")))]
+
+
+def unsaved(outcome: Outcome) -> list[str]:
+    """The addresses of files that should have been saved and were not."""
+    files = [object_of(file) for file in list_of(outcome.data.get("files"))]
+    return [str(file.get("url"))[:200] for file in files if not file.get("path")]
+
+
+def texts(outcome: Outcome) -> list[str]:
+    """Text that the model wrote."""
+    output = object_of(outcome.data.get("output"))
+    return [text for name in ("output", "text") if (text := text_of(output.get(name)))]
+
+
+def _data(outcome: Outcome | FalError) -> dict[str, Any]:
+    if isinstance(outcome, FalError):
+        return {"status": "failed", "error": outcome.message, "request_id": outcome.request_id}
+    return dict(outcome.data)
+
+
+def _sum(outcomes: list[Outcome | FalError]) -> None:
+    costs = [object_of(outcome.data.get("cost")).get("usd") for outcome in outcomes if isinstance(outcome, Outcome)]
+    known = [cost for cost in costs if isinstance(cost, int | float)]
+    failed = sum(isinstance(outcome, FalError) for outcome in outcomes)
+    parts = [
+        f"{len(outcomes)} runs",
+        f"{failed} failed" if failed else "",
+        f"about {money(sum(known))}" if known else "",
+    ]
+    unknown = len(costs) - len(known)
+    parts.append(f"{unknown} whose price is not known" if unknown else "")
+    screen.say(screen.out(), f"{', '.join(filter(None, parts))}.")
+
+
+def interrupted(began: list[str]) -> None:
+    """Say after Ctrl-C what goes on, and how to get at it."""
+    console = screen.errors()
+    if not began:
+        screen.say(console, "Stopped. No job had been begun.")
+    for job_id in began:
+        screen.say(console, f"No longer waiting. The job {job_id} goes on at fal and is billed.")
+        screen.say(console, f"  its result:  fal-mcp jobs wait {job_id}\n  stop it:     fal-mcp jobs cancel {job_id}")

@@ -1,8 +1,6 @@
 """`fal-mcp webhook verify`: whether a saved delivery is fal's."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import anyio
 from rich.console import Console
@@ -10,6 +8,7 @@ from rich.console import Console
 from fal_mcp.client.fal import Fal
 from fal_mcp.config import Settings
 from fal_mcp.errors import FalError
+from fal_mcp.json_values import NotJson, object_of, parsed
 
 
 async def verify(settings: Settings, headers: Path, body: Path) -> int:
@@ -17,10 +16,15 @@ async def verify(settings: Settings, headers: Path, body: Path) -> int:
     console = Console(highlight=False, soft_wrap=True)
     errors = Console(highlight=False, soft_wrap=True, stderr=True)
     try:
-        given: dict[str, Any] = json.loads(await anyio.Path(headers).read_text("utf-8"))
+        given = object_of(parsed(await anyio.Path(headers).read_text("utf-8")))
+        if not given:
+            raise ValueError(f"{str(headers)!r} holds no JSON object of headers.")
         content = await anyio.Path(body).read_bytes()
         async with Fal(settings) as fal:
             delivery = await fal.webhooks.verified({name.lower(): str(one) for name, one in given.items()}, content)
+    except NotJson as error:
+        errors.print(f"{str(headers)!r} holds no JSON: {error}", markup=False)
+        return 2
     except (OSError, ValueError, AttributeError) as error:
         errors.print(f"The delivery cannot be read: {error}", markup=False)
         return 2

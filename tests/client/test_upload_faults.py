@@ -81,11 +81,14 @@ async def put(cdn: Cdn, parts: Parts | None = None) -> tuple[str, list[Parts]]:
     async def tell(sent: int, size: int) -> None:
         return
 
+    async def keep(parts: Parts) -> None:
+        kept.append(parts)
+
     upload = Upload(io.BytesIO(bytes(SIZE)), SIZE, "a.bin", "application/octet-stream")
     with anyio.fail_after(BOUND):
         async with Fal(Settings(key=KEY), httpx.MockTransport(cdn), FreeClock().clock()) as fal:
             begun = parts or await fal.storage.begin_parts(upload)
-            return await fal.storage.put_parts(upload, begun, tell, kept.append), kept
+            return await fal.storage.put_parts(upload, begun, tell, keep), kept
 
 
 MOMENTARY = [
@@ -129,7 +132,7 @@ async def test_an_upload_that_is_refused_again_and_again_says_so():
 
 
 async def test_a_ledger_that_cannot_keep_a_part_says_so_in_one_error():
-    def refuse(parts: Parts) -> None:
+    async def refuse(parts: Parts) -> None:
         raise FalError("the disk is full")
 
     async def tell(sent: int, size: int) -> None:

@@ -91,7 +91,7 @@ async def test_a_callback_completes_the_job_and_a_replay_is_refused(fal: Emulato
             hook = found[0].decode().replace("/mcp", "/webhooks/fal")
             try:
                 async with httpx.AsyncClient() as client:
-                    job = await _written_down(settings, tmp_path)
+                    other, job = await _written_down(settings, tmp_path)
                     body = json.dumps({"request_id": job, "status": "OK", "payload": {"seed": 7}}).encode()
                     headers = fal.signer.headers(job, body, time.time() - 1)
                     answers = [(await client.post(hook, content=body, headers=headers)).status_code for _ in range(2)]
@@ -100,21 +100,19 @@ async def test_a_callback_completes_the_job_and_a_replay_is_refused(fal: Emulato
                 process.terminate()
                 await process.wait()
     assert answers == [200, 409] and forged.status_code == 401
-    ledger = Ledger(replace(settings, data=tmp_path).ledger_file)
-    found_job = await ledger.by_request(job, owner_of(settings.key))
-    await ledger.aclose()
+    found_job = await other.by_request(job, owner_of(settings.key))
+    await other.aclose()
     assert found_job is not None and found_job.state == "completed" and found_job.output == {"seed": 7}
     assert not any("/status" in call.path for call in fal.calls), "nothing was polled"
 
 
-async def _written_down(settings: Settings, data: Path) -> str:
-    """A job that another server of this ledger began with a webhook."""
+async def _written_down(settings: Settings, data: Path) -> tuple[Ledger, str]:
+    """A job that another server of this ledger, which lives, began with a webhook."""
     ledger = Ledger(replace(settings, data=data).ledger_file)
     job = await ledger.begin(Order(ENDPOINT, {"prompt": "x"}, owner_of(settings.key)), Limits())
     here = f"{settings.hosts.queue}/fal-ai/flux/requests/R-1"
     await ledger.accepted(job.job_id, Request(ENDPOINT, "R-1", f"{here}/status", here, f"{here}/cancel"))
-    await ledger.aclose()
-    return "R-1"
+    return ledger, "R-1"
 
 
 async def test_the_emulator_calls_back_as_fal_does(fal: Emulator, settings: Settings):

@@ -129,7 +129,7 @@ class Server:
             block: dict[str, Any] = {"type": "tool_use", "id": self._id().replace("call", "toolu"), "name": name}
             content, reason = {**block, "input": step.arguments}, "tool_use"
             start, delta = (
-                {**block, "input": {}},
+                {**block, "input": dict[str, Any]()},
                 {"type": "input_json_delta", "partial_json": json.dumps(step.arguments)},
             )
         else:

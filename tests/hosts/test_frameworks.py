@@ -60,7 +60,7 @@ async def told(framework: str, prepared: Path, start: Start, steps: list[Step]) 
     done = await anyio.run_process([*runs, json.dumps(given)], check=False, env=home, stderr=-2)
     printed = done.stdout.decode("utf-8", "replace")
     said: list[dict[str, Any]] = [json.loads(line[2:]) for line in printed.splitlines() if line.startswith("@@")]
-    tools: list[str] = next((each["tools"] for each in said if "tools" in each), [])
+    tools: list[str] = next((each["tools"] for each in said if "tools" in each), list[str]())
     return tools, [each["handed"] for each in said if "handed" in each], printed[-4000:]
 
 

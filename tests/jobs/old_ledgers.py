@@ -3,7 +3,7 @@
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
@@ -43,7 +43,7 @@ def write_old(file: Path, version: int, now: float | None = None) -> None:
 
 
 @contextmanager
-def openers(count: int, files: list[Path]) -> Iterator[list[Any]]:
+def openers(count: int, files: list[Path]) -> Generator[list[Any]]:
     """So many processes that open each of these ledgers in the same moment and begin a job; what went wrong."""
     context = get_context("spawn")
     barrier = context.Barrier(count)

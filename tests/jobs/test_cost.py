@@ -23,7 +23,7 @@ def test_a_price_is_a_whole_number_of_millionths_rounded_up_or_none(price: Any):
     amount = cost.micro(price)
     is_money = price is not None and math.isfinite(price) and price >= 0
     assert (amount is not None) is is_money
-    if amount is not None:
+    if amount is not None and price is not None:
         assert amount >= 0 and (amount > 0) is (price > 0)
         assert amount >= min(price, 1e9) * 1e6 * (1 - 1e-12)
 

@@ -21,7 +21,7 @@ SAME = replace(AGAIN, connection="c")
 
 
 def is_joined(order: Order = CHANCE, *, alive: bool = True, answering: bool = False, **about: Any) -> bool:
-    return joins(replace(JOB, **about), order, NOW, {"s"} if alive else set(), {"j"} if answering else set())
+    return joins(replace(JOB, **about), order, NOW, ["s"] * alive, ["j"] * answering)
 
 
 @pytest.mark.parametrize(

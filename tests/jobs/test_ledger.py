@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fal_mcp.client.queue import Request
 from fal_mcp.client.storage import Parts
 from fal_mcp.errors import BudgetExceeded
-from fal_mcp.jobs.job import Order
+from fal_mcp.jobs.job import Job, Order
 from fal_mcp.jobs.ledger import Ledger, Limits
 
 REQUEST = Request("a/b", "R", "https://q/s", "https://q/r", "https://q/c")
@@ -23,7 +23,8 @@ DAY = 86_400.0
 
 
 def order(price: float | None = 0.1, **options: Any) -> Order:
-    return Order("a/b", {"prompt": "x"}, **{"owner": ME, "price": price, **options})
+    about: dict[str, Any] = {"owner": ME, "price": price, **options}
+    return Order("a/b", {"prompt": "x"}, **about)
 
 
 async def test_a_row_is_there_before_and_after_and_in_another_process(tmp_path: Path):
@@ -193,7 +194,7 @@ async def test_a_list_does_not_load_what_came_out():
     for _ in range(2000):
         job = await ledger.begin(order(), NONE)
         await ledger.record(job.job_id, state="completed", output=large)
-    took: list[float] = []
+    took, listed = list[float](), list[Job]()
     for _ in range(5):
         began = time.perf_counter()
         listed = await ledger.listed(ME)

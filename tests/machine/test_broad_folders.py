@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as within
 from hypothesis import strategies as st
 
 from fal_mcp.errors import NotReadable
@@ -128,6 +129,7 @@ def test_the_folder_one_stands_in_is_the_default():
     assert default_folders() in ((Path.cwd(),), ())
 
 
+@within(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_a_folder_or_none_and_never_an_error(text: str):
     assert is_broad(Path(text)) in (True, False) and is_forbidden(Path(text)) in (True, False)
@@ -182,6 +184,7 @@ def test_a_malformed_address_or_path_is_refused_in_a_sentence(tmp_path: Path, va
         readable.folder_of(path)
 
 
+@within(deadline=None)
 @given(st.text(max_size=60), st.sampled_from(["", "file:", "file://", "file:///", "/", "~/", "C:\\", "../"]))
 def test_whatever_is_given_is_a_path_an_address_or_a_refusal(text: str, before: str):
     path = path_in(before + text)
@@ -192,6 +195,7 @@ def test_whatever_is_given_is_a_path_an_address_or_a_refusal(text: str, before: 
         readable.folder_of(path)
 
 
+@within(deadline=None)
 @given(st.text(min_size=1))
 def test_a_folder_in_a_question_is_one_line_that_hides_nothing(text: str):
     assert escaped(Path(text)).isprintable()

@@ -2,6 +2,7 @@
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as within
 from hypothesis import strategies as st
 
 from fal_mcp.machine.secret_names import BACKUPS, MEDIA, holds_a_key, is_secret_name
@@ -101,6 +102,7 @@ def test_there_are_enough_of_both():
     assert len({*SECRET, *SPACED}) >= 200 and len({*INNOCENT, *INNOCENT_SPACED}) >= 150
 
 
+@within(deadline=None)
 @given(
     st.sampled_from(SECRET),
     st.lists(st.sampled_from(sorted(BACKUPS - {"enc", "sample", "example"})), max_size=3),
@@ -112,6 +114,7 @@ def test_a_backup_of_a_key_is_a_key_in_any_capitals(name: str, endings: list[str
         assert is_secret_name(whole.upper() if is_shouted and name == name.casefold() else whole)
 
 
+@within(deadline=None)
 @given(st.text(max_size=300))
 def test_any_name_has_an_answer(name: str):
     assert is_secret_name(name) in (True, False)

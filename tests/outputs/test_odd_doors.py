@@ -65,6 +65,7 @@ async def test_a_task_ends_with_the_result(fal: Emulator, settings: Settings, tm
         async with served(settings, tmp_path) as (host, _):
             made = (await host.ask("tools/call", name=TOOL, arguments={"prompt": "x", "seed": 7}))["result"]
             await host.until(made["taskId"], "working")
+            await fal.until(lambda: bool(fal.jobs))
             (job,) = fal.jobs.values()
             job.release()
             done = await host.until(made["taskId"], "completed")

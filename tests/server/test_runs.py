@@ -174,7 +174,7 @@ async def test_a_garbage_answer_to_a_submit_may_have_been_received(fal: Emulator
 
 async def test_a_garbage_result_is_believed_when_it_comes_again_and_is_kept_as_it_is(fal: Emulator, connect: Connect):
     fal.script(ENDPOINT, Script(result=Reply(status=200, body=b"\xff\xfe not json")))
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         result = await call(connect)
     assert not result.is_error and "this is what it gave" in result.model_dump_json()
 

@@ -14,7 +14,7 @@ TOOL, ENDPOINT = "fal-ai_flux_dev", "fal-ai/flux/dev"
 async def test_a_long_run_is_a_task_that_outlives_the_server(fal: Emulator, settings: Settings, tmp_path: Path):
     fal.script(ENDPOINT, Script(hold_running=True))
     with anyio.fail_after(BOUND):
-        async with served(settings, tmp_path) as (host, process):
+        async with served(settings, tmp_path, grace="2") as (host, process):
             made = (await host.ask("tools/call", name=TOOL, arguments={"prompt": "x", "seed": 7}))["result"]
             working = await host.until(made["taskId"], "working")
             process.kill()

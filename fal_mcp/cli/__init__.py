@@ -1,0 +1,169 @@
+"""The command line. The one place that reads the environment; what a command does is in `terminal`."""
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fal_mcp import __version__, bundled
+from fal_mcp.cli.jobs import jobs_app, ledger_app, usage
+from fal_mcp.cli.models import models_app, webhook_app
+from fal_mcp.cli.options import AsJson, takes
+from fal_mcp.cli.run import RunCommand, run_model
+from fal_mcp.cli.start import check_folders, check_selection, ran, settings_of, source_of_key, with_stored_key, wrong
+from fal_mcp.config import Settings
+from fal_mcp.machine.broad_folders import default_folders
+
+app = typer.Typer(
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Every model on fal as a typed MCP tool. Without a command, serves on standard input and output.",
+)
+app.command(name="run", cls=RunCommand)(run_model)
+app.add_typer(jobs_app, name="jobs")
+app.add_typer(ledger_app, name="ledger")
+app.add_typer(models_app, name="models")
+app.add_typer(webhook_app, name="webhook")
+app.command()(usage)
+
+
+@app.callback(invoke_without_command=True)
+@takes("serve")
+def main_command(
+    chosen: dict[str, Any],
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Say the version and stop.")] = False,
+) -> None:
+    """Serve on standard input and output, unless a command is given."""
+    if version:
+        typer.echo(__version__)
+    elif context.invoked_subcommand is None:
+        _serve(None, chosen)
+
+
+@app.command()
+@takes("serve")
+def serve(
+    chosen: dict[str, Any],
+    http: Annotated[
+        int | None,
+        typer.Option(metavar="PORT", min=0, max=65535, help="Serve HTTP on 127.0.0.1 instead; 0 takes any port."),
+    ] = None,
+) -> None:
+    """Serve MCP: on standard input and output, or over HTTP on this machine with --http PORT."""
+    _serve(http, chosen)
+
+
+def _serve(http: int | None, chosen: dict[str, Any]) -> None:
+    settings = settings_of(chosen)
+    if http is None:
+        allowed = settings.allow_dirs or default_folders()
+        names = settings.secret_env or None
+        settings = replace(settings, allow_dirs=allowed, may_ask_for_folders=True, secret_env=names)
+    check_folders(settings, chosen)
+    check_selection(settings)
+    if http is None:
+        from fal_mcp.server import stdio
+
+        if sys.stdin.isatty():
+            typer.echo("An MCP server waits here for a host's messages; Ctrl-C ends it. Try: fal-mcp demo", err=True)
+        ran(stdio.serve, settings)
+    else:
+        from fal_mcp.server import http as over_http
+
+        ran(over_http.serve, settings, http, _say_where)
+
+
+def _say_where(url: str) -> None:
+    typer.echo(f"Serving MCP on {url}", err=True)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path | None, typer.Option(help="Where the files go. Default: ./fal-mcp-demo.")] = None,
+) -> None:
+    """Show the whole thing without a key: a local fal, this server, and three models called over MCP."""
+    from fal_mcp import demo as show
+
+    raise typer.Exit(ran(show.run, out or Path("fal-mcp-demo")))
+
+
+@app.command()
+@takes("emulate")
+def emulate(
+    chosen: dict[str, Any],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port on 127.0.0.1; 0 takes any that is free.")] = 0,
+    speed: Annotated[str, typer.Option(help="How fast its jobs are: instant, quick or real.")] = "instant",
+) -> None:
+    """Run a local stand-in for fal: queue, results, storage and catalog. Its key is 'emulator:emulator'."""
+    from fal_mcp.terminal import emulate as terminal
+
+    if speed not in terminal.SPEEDS:
+        wrong(f"--speed is {speed!r} and should be one of {', '.join(terminal.SPEEDS)}.")
+    ran(terminal.run, settings_of(chosen).models or bundled.schemas() / "models", port, speed)
+
+
+@app.command()
+@takes("fal")
+def login(
+    chosen: dict[str, Any],
+    force: Annotated[bool, typer.Option("--force", help="Store it even where fal cannot be asked.")] = False,
+) -> None:
+    """Ask for fal's key without showing it, try it, and store it in the system's keychain or a file of yours."""
+    from fal_mcp.terminal import login as terminal
+
+    raise typer.Exit(ran(terminal.login, settings_of(chosen, needs_key=False), force))
+
+
+@app.command()
+def logout() -> None:
+    """Forget the stored key."""
+    from fal_mcp.terminal import login as terminal
+
+    raise typer.Exit(terminal.logout(settings_of({}, needs_key=False)))
+
+
+@app.command()
+@takes("fal")
+def whoami(chosen: dict[str, Any], as_json: AsJson = False) -> None:
+    """Say whose key is in use, what it may, and where it comes from."""
+    from fal_mcp.terminal import login as terminal
+
+    settings = settings_of(chosen)
+    raise typer.Exit(ran(terminal.whoami, settings, source_of_key(settings), as_json))
+
+
+@app.command()
+@takes("look")
+def doctor(chosen: dict[str, Any], as_json: AsJson = False) -> None:
+    """Examine what this server needs: key, network, folders, catalog, hosts. Exit code 1: something is amiss."""
+    from fal_mcp.terminal import doctor as terminal
+
+    settings, problems = Settings.surveyed(os.environ, **chosen)
+    try:
+        settings = with_stored_key(settings)
+    except Exception as error:
+        problems.append(str(error))
+    work = terminal.Examined(settings, dict(os.environ), tuple(problems), source_of_key(settings))
+    raise typer.Exit(ran(terminal.run, work, as_json))
+
+
+def main() -> None:
+    """The console script: whatever ends a command is said in sentences."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output has gone; the interpreter would say so again when it closes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        from fal_mcp.terminal import troubles
+
+        typer.echo("\n".join(filter(None, troubles.sentences(error, os.environ))), err=True)
+        sys.exit(1)

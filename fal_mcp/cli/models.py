@@ -1,0 +1,67 @@
+"""`fal-mcp models` and `fal-mcp webhook`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fal_mcp.cli.completion import ids_that_begin
+from fal_mcp.cli.options import AsJson, takes
+from fal_mcp.cli.start import ran, settings_of
+
+models_app = typer.Typer(help="fal's models: search, show, refresh.", no_args_is_help=True)
+webhook_app = typer.Typer(help="fal's callbacks.", no_args_is_help=True)
+
+
+@models_app.command("refresh")
+@takes("fal")
+def refresh_models(chosen: dict[str, Any]) -> None:
+    """Fetch fal's catalog now."""
+    from fal_mcp.terminal import refresh
+
+    raise typer.Exit(ran(refresh.run, settings_of(chosen)))
+
+
+@models_app.command("search")
+@takes("models")
+def search_models(
+    chosen: dict[str, Any],
+    query: str,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many, the best first.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Find models for a task in plain words."""
+    from fal_mcp.terminal import models
+
+    raise typer.Exit(models.search(settings_of(chosen), query, limit, as_json))
+
+
+@models_app.command("show")
+@takes("models")
+def show_model(
+    chosen: dict[str, Any],
+    endpoint_id: Annotated[str, typer.Argument(metavar="MODEL", autocompletion=ids_that_begin)],
+    as_json: AsJson = False,
+) -> None:
+    """Say what a model does, costs and takes."""
+    from fal_mcp.terminal import models
+
+    raise typer.Exit(models.show(settings_of(chosen), endpoint_id, as_json))
+
+
+@webhook_app.callback()
+def webhook_commands() -> None:
+    """fal's callbacks."""
+
+
+@webhook_app.command("verify")
+@takes("fal")
+def verify_webhook(
+    chosen: dict[str, Any],
+    headers: Annotated[Path, typer.Argument(help="A JSON object of the delivery's headers.")],
+    body: Annotated[Path, typer.Argument(help="The delivery's body, byte for byte.")],
+) -> None:
+    """Check with fal's published keys that a saved delivery is fal's; within five minutes of it."""
+    from fal_mcp.terminal import webhook
+
+    raise typer.Exit(ran(webhook.verify, settings_of(chosen), headers, body))

@@ -1,0 +1,51 @@
+"""The settings as options of the command line, each declared where it is declared: in the table of settings."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fal_mcp.settings_table import Setting, taken_by
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Say yes to every question beforehand.")]
+_TYPES: dict[str, Any] = {
+    **{"switch": bool | None, "number": float | None, "money": float | None, "folder": Path | None},
+    **{"folders": list[Path] | None, "names": list[str] | None},
+}
+
+
+def takes(command: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command function the options of `command`; what was chosen comes to it as one mapping, `chosen`."""
+
+    def wrap(function: Callable[..., None]) -> Callable[..., None]:
+        own = [each for each in inspect.signature(function).parameters.values() if each.name != "chosen"]
+        settings = taken_by(command)
+        parameters = [*own, *map(_parameter, settings)]
+
+        @functools.wraps(function)
+        def run(**given: Any) -> None:
+            function(chosen={setting.name: given.pop(setting.name) for setting in settings}, **given)
+
+        # typer reads a function by these two.
+        run.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        return run
+
+    return wrap
+
+
+def _parameter(setting: Setting) -> inspect.Parameter:
+    flag = f"{setting.option}/--no-{setting.option[2:]}" if setting.kind == "switch" else setting.option
+    option: Any = typer.Option(flag, help=_help(setting), show_default=False)
+    kind = _TYPES.get(setting.kind, str | None)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(setting.name, keyword, default=None, annotation=Annotated[kind, option])
+
+
+def _help(setting: Setting) -> str:
+    choices = f" One of: {', '.join(setting.choices)}." if setting.choices else ""
+    return f"{setting.help}{choices} Default: {setting.default}. [{setting.variable}]"

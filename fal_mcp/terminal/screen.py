@@ -1,0 +1,32 @@
+"""The two screens: what was asked for on standard output, everything else on standard error."""
+
+from rich.console import Console
+from rich.text import Text
+
+from fal_mcp.terminal.words import for_people
+from fal_mcp.text import visible
+
+
+def out() -> Console:
+    """What was asked for. Lines are left whole: they are copied, and piped on."""
+    return Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+def errors() -> Console:
+    """Progress, trouble and questions."""
+    return Console(highlight=False, soft_wrap=False, markup=False, emoji=False, stderr=True)
+
+
+def trouble(*lines: str) -> None:
+    """Say what went wrong: the first line in red, what to do plainly."""
+    console = errors()
+    for number, line in enumerate(filter(None, lines)):
+        say(console, for_people(line), "red" if number == 0 else "")
+
+
+def say(console: Console, text: str, style: str = "") -> None:
+    """Print lines with no address or path broken: at a terminal words wrap, in a pipe nothing does."""
+    for line in text.split("\n"):
+        longest = max(map(len, line.split(" ")), default=0)
+        is_whole = not console.is_terminal or longest >= console.width
+        console.print(Text(visible(line), style=style), soft_wrap=is_whole)
