@@ -197,7 +197,9 @@ class Stage:
             case "a wait that is given up" if job_id:
                 before = {job.request_id for job in self.fal.jobs.values() if job.cancelled}
                 with anyio.move_on_after(answer.asking.after):
-                    await client.call_tool("wait_for_job", {"job_id": job_id})
+                    heard = await client.call_tool("wait_for_job", {"job_id": job_id})
+                    # It was not given up, then: whoever asks again wants another.
+                    self._allowed += data_of(heard).get("status") == "completed"
                 await anyio.sleep(30)
                 if {job.request_id for job in self.fal.jobs.values() if job.cancelled} - before:
                     self.problems.append("a wait that was given up cancelled the job")
