@@ -33,6 +33,12 @@ _LONGEST_RUN = 120.0
 async def run(out: Path) -> int:
     """Show it, leave the files in `out`, and say where. Returns the exit code."""
     console = Console(highlight=False, soft_wrap=True)
+    try:
+        await anyio.Path(out).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        about = f"Nothing can be written to {str(out)!r}: {error.strerror}. --out names another."
+        Console(highlight=False, soft_wrap=True, stderr=True).print(about, markup=False)
+        return 1
     fal = Emulator(models_dirs=[bundled.schemas() / "models"])
     fal.script(None, Script(queue_position=2, queue_seconds=0.5, steps=14, step_seconds=0.12))
     # What is only shown belongs in nobody's ledger.

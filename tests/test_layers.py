@@ -83,6 +83,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {
         *(
             "settings_table",
+            "install",
             "terminal",
             "machine",
             "engine",

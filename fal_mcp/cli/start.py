@@ -28,6 +28,11 @@ def quiet(chosen: dict[str, Any]) -> Settings:
     return replace(settings_of(chosen), refresh_hours=0.0)
 
 
+def is_key_stored() -> bool:
+    """Whether `login` stored a key, which the server then finds by itself wherever it is started."""
+    return KeyStore(Settings().config).key() is not None
+
+
 def with_stored_key(settings: Settings) -> Settings:
     """With the key that `login` stored, unless one is set. A stand-in for fal is never sent it."""
     if settings.key is not None or settings.hosts != type(settings.hosts)():

@@ -407,7 +407,7 @@ class Http:
 
 
 def _is_good(response: httpx.Response) -> bool:
-    return response.is_success or (response.status_code == 304 and response.request.method == "GET")
+    return response.is_success or (response.status_code == 304 and "if-none-match" in response.request.headers)
 
 
 def _lost(error: Unreachable, is_open: bool) -> FalError:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, cast
 
-from fal_mcp.json_values import NotJson, is_list, is_object, list_of, parsed
+from fal_mcp.json_values import NotJson, is_list, is_object, list_of, number_of, parsed
 from fal_mcp.openapi import validate
 from fal_mcp.openapi.schema import Schema, branches
 from fal_mcp.text import one_line
@@ -110,9 +110,9 @@ def _readings(part: Schema, value: Any, root: Schema) -> Iterator[tuple[Any, str
                 yield allowed, f"{one_line(value, 40)!r} was read as {allowed!r}"
             elif not isinstance(allowed, str) and _plain(allowed) == value.strip():
                 yield allowed, f"{one_line(value, 40)!r} was read as {_plain(allowed)}"
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+    elif (number := number_of(value)) is not None:
         for allowed in _enums(part, root):
-            if isinstance(allowed, str) and re.fullmatch(rf"{re.escape(f'{value:g}')}s?", allowed):
+            if isinstance(allowed, str) and re.fullmatch(rf"{re.escape(f'{number:g}')}s?", allowed):
                 yield allowed, f"{value!r} was read as {allowed!r}"
     elif isinstance(value, list):
         items = cast(list[Any], value)

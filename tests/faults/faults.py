@@ -122,6 +122,10 @@ _BEFORE: tuple[Callable[[httpx.Request], BaseException], ...] = (
     lambda request: httpx.ConnectError("Connection refused", request=request),
     lambda request: httpx.ConnectTimeout("too late", request=request),
     lambda request: httpx.PoolTimeout("no room", request=request),
+    lambda request: httpx.LocalProtocolError("Illegal header value", request=request),
+    lambda request: httpx.ProxyError("403 Forbidden", request=request),
+    lambda request: httpx.UnsupportedProtocol("no such protocol", request=request),
+    lambda request: httpx.InvalidURL("Invalid port"),
 )
 _AFTER: tuple[Callable[[httpx.Request], BaseException], ...] = (
     lambda request: httpx.ReadError("Connection reset", request=request),
@@ -130,12 +134,8 @@ _AFTER: tuple[Callable[[httpx.Request], BaseException], ...] = (
     lambda request: httpx.WriteTimeout("too late", request=request),
     lambda request: httpx.CloseError("closed", request=request),
     lambda request: httpx.RemoteProtocolError("Server disconnected", request=request),
-    lambda request: httpx.LocalProtocolError("Illegal header value", request=request),
-    lambda request: httpx.ProxyError("403 Forbidden", request=request),
-    lambda request: httpx.UnsupportedProtocol("no such protocol", request=request),
     lambda request: httpx.DecodingError("Error -3 while decompressing data", request=request),
     lambda request: httpx.TooManyRedirects("Exceeded", request=request),
-    lambda request: httpx.InvalidURL("Invalid port"),
     lambda request: httpx.StreamError("The stream"),
     lambda request: httpx.CookieConflict("Multiple cookies"),
     lambda request: ssl.SSLError("WRONG_VERSION_NUMBER"),

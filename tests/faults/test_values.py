@@ -106,8 +106,10 @@ def test_an_odd_status_costs_no_result(name: str, tmp_path: Path):
     clock.run(play)
 
 
-@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("name", [name for name in ODD if "deep" not in name])
 def test_an_odd_argument_is_refused_or_run_and_nothing_else(name: str, tmp_path: Path):
+    """What is too deep, its own client refuses to write."""
+
     async def play() -> None:
         async with server(tmp_path) as (_, client):
             for place in list(places(WISH))[1:]:

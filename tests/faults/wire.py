@@ -1,6 +1,7 @@
 """The way to the emulator in this process: httpx on one side, its ASGI application on the other, and each chunk of an
 answer handed over as it comes."""
 
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -40,14 +41,25 @@ class _Visit:
         self.is_broken = False
         self.scope = anyio.CancelScope()
         self._request, self._body = request, body
-        self._give, self.chunks = anyio.create_memory_object_stream[bytes](float("inf"))
+        self._chunks: deque[bytes] = deque()
+        self._is_done = False
+        self._news = anyio.Event()
         self._left = anyio.Event()
 
     def leave(self) -> None:
         """Nobody listens any more."""
         self._left.set()
         self.scope.cancel()
-        self.chunks.close()
+
+    async def chunk(self) -> bytes | None:
+        """The next piece of the answer, as soon as there is one; None at its end."""
+        while not self._chunks and not self._is_done:
+            await self._news.wait()
+        return self._chunks.popleft() if self._chunks else None
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = anyio.Event()
 
     async def run(self, app: App) -> None:
         url = self._request.url
@@ -72,8 +84,9 @@ class _Visit:
             # A server would break the connection off here.
             self.is_broken = True
         finally:
+            self._is_done = True
             self.started.set()
-            self._give.close()
+            self._tell()
 
     async def _receive(self) -> dict[str, Any]:
         if self._body is not None:
@@ -87,7 +100,8 @@ class _Visit:
             self.status, self.headers = message["status"], message["headers"]
             self.started.set()
         elif message.get("body"):
-            self._give.send_nowait(message["body"])
+            self._chunks.append(message["body"])
+            self._tell()
 
 
 class _Stream(httpx.AsyncByteStream):
@@ -97,10 +111,9 @@ class _Stream(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while True:
             with _within(self._request, "read"):
-                try:
-                    chunk = await self._visit.chunks.receive()
-                except anyio.EndOfStream:
-                    break
+                chunk = await self._visit.chunk()
+            if chunk is None:
+                break
             yield chunk
         if self._visit.is_broken:
             raise httpx.RemoteProtocolError("peer closed connection without sending complete message body")

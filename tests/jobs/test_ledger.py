@@ -219,11 +219,18 @@ async def test_where_a_file_is_and_how_far_it_came_is_remembered(tmp_path: Path)
     assert await other.address_of(ME, "short") is None, "what is about to expire is uploaded anew"
 
 
-@pytest.mark.parametrize(
-    "odd",
-    [{"x": float("nan")}, {"x": float("inf")}, {"x": "\ud800"}, {"\ud800": 1}, {"x": 10**400}, {}, {"x": [[[]]] * 50}],
-    ids=["nan", "inf", "half", "half key", "large", "empty", "nested"],
-)
+ODD: dict[str, dict[str, Any]] = {
+    "nan": {"x": float("nan")},
+    "inf": {"x": float("inf")},
+    "half": {"x": "\ud800"},
+    "half key": {"\ud800": 1},
+    "large": {"x": 10**400},
+    "empty": {},
+    "nested": {"x": [[[]]] * 50},
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
 async def test_any_output_is_written_and_read(odd: dict[str, Any]):
     ledger = Ledger(None)
     job = await ledger.begin(Order("a/\ud800b", odd, ME), NONE)

@@ -13,7 +13,7 @@ import pytest
 
 from fal_mcp.errors import BudgetExceeded, NotRecorded
 from fal_mcp.jobs import schema, trouble
-from fal_mcp.jobs.job import Order
+from fal_mcp.jobs.job import Job, Order
 from fal_mcp.jobs.ledger import Ledger, Limits
 from tests.jobs.old_ledgers import JOBS, PRICE, TODAY, openers, write_old
 
@@ -121,7 +121,7 @@ async def test_what_can_be_read_of_a_damaged_ledger_is_carried_over(tmp_path: Pa
         database.commit()
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     await anyio.to_thread.run_sync(page_lost, file)
-    ledger = Ledger(file, first_owner="me")
+    ledger, listed = Ledger(file, first_owner="me"), list[Job]()
     for _ in range(2):
         # Damage may come to light when it is opened or only with the first row that lies in it.
         listed = await ledger.listed("me", limit=5000)

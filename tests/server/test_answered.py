@@ -237,7 +237,7 @@ async def test_one_yes_is_for_one_run(fal: Emulator, host: Host):
 async def test_an_approval_that_is_sent_three_times_runs_once(fal: Emulator, settings: Settings, tmp_path: Path):
     from tests.server.http_host import served
 
-    forms = {"elicitation": {"form": {}}}
+    forms: dict[str, Any] = {"elicitation": {"form": {}}}
     call = {"name": TOOL, "arguments": CHANCE}
     with anyio.fail_after(BOUND):
         async with served(settings, tmp_path, "--approve-over", "0") as (http, _):

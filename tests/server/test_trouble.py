@@ -128,7 +128,7 @@ async def test_giving_up_on_waiting_cancels_nothing(fal: Emulator, host: Host, s
             job_id = (await client.call_tool(TOOL, CHANCE)).structured_content["job_id"]
             heard = anyio.Event()
 
-            async def hear(*_: Any) -> None:
+            async def hear(progress: float, total: float | None, message: str | None) -> None:
                 heard.set()
 
             with anyio.move_on_after(BOUND) as scope:
@@ -196,13 +196,12 @@ async def test_a_locked_ledger_holds_up_nobody_but_who_needs_it(
 ):
     file = replace(settings, data=tmp_path / "data").ledger_file
     assert file is not None
-    took: list[float] = []
+    took, results = list[float](), list[types.CallToolResult]()
     with anyio.fail_after(BOUND):
         async with host() as client:
             await client.call_tool(TOOL, FIXED)
             await client.call_tool("search_models", {"query": "video"})
             async with locked(file), anyio.create_task_group() as tasks:
-                results: list[types.CallToolResult] = []
 
                 async def paid() -> None:
                     results.append(await client.call_tool(TOOL, {**FIXED, "seed": 8}))
