@@ -168,8 +168,6 @@ class Queue:
                     yield status
             finally:
                 await found.aclose()
-            if following.is_over:
-                return
 
     async def result(self, request: Request) -> dict[str, Any]:
         """The model's output: as it is where it is an object, else wrapped as `outputs` says.

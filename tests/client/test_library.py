@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from fal_mcp import Completed, Fal, FalError, InProgress, MaybeReceived, Queued, Request, ServiceFailed, errors
+from fal_mcp.client.status import Status
 from fal_mcp.client.storage import LARGE
 from fal_mcp.config import Settings
 from fal_mcp.emulator import Emulator, Failure, Reply, Script
@@ -73,6 +74,21 @@ async def test_who_stops_looking_leaves_the_job_as_it_is(way: str, fal: Emulator
         last = await client.follow(client.request(FLUX, request.request_id))
         assert isinstance(last, Completed) and (await client.result(request))["images"]
     assert submits(fal) == 1
+
+
+async def test_polled_lines_come_once_however_often_they_are_shown(fal: Emulator, settings: Settings):
+    """What is polled is a window of the lines so far; the same ones are in it each time."""
+    fal.script(FLUX, replace(SCRIPTS["no stream"], hold_running=True))
+    statuses: list[Status] = []
+    async with Fal(KEY, hosts=settings.hosts, clock=FreeClock().clock()) as client:
+        with anyio.fail_after(BOUND):
+            request = await client.submit(FLUX, PIER)
+            async for status in client.statuses(request):
+                statuses.append(status)
+                if len(statuses) > 5 and isinstance(status, InProgress):
+                    fal.jobs[request.request_id].release()
+    lines = [line.message for status in statuses if not isinstance(status, Queued) for line in status.logs]
+    assert lines == ["warm", "step 1/4", "step 2/4", "step 3/4", "step 4/4"]
 
 
 async def test_subscribe_tells_the_request_then_each_status(fal: Emulator, client: Fal):
