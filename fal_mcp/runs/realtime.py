@@ -110,7 +110,10 @@ async def sent(
     price = f"about {order.price:.4g} USD" if order.price is not None else f"cost not known ({order.price_note})"
     data |= {"cost": {"usd": order.price, "is_estimate": True, "note": order.price_note}}
     outcome, is_cut = await _outcome(
-        f"{endpoint.endpoint_id} answered; {price}; session_id {session.session_id}.", {"status": "completed", **data}, came, call
+        f"{endpoint.endpoint_id} answered; {price}; session_id {session.session_id}.",
+        {"status": "completed", **data},
+        came,
+        call,
     )
     if not is_cut:
         return outcome
