@@ -73,15 +73,20 @@ def check_folders(settings: Settings, chosen: dict[str, Any]) -> None:
 
 def check_selection(settings: Settings) -> None:
     """Name what in --list, --pin and --only means nothing. Words that always mean something cost no look."""
-    if set(settings.listed) <= {"search", "pinned", "all"} and settings.only == ("*",):
+    from fal_mcp.config import DEFAULT_PINS
+
+    is_plain = set(settings.listed) <= {"search", "pinned", "all"} and settings.only == ("*",)
+    if is_plain and set(settings.pins) <= set(DEFAULT_PINS):
         return
     from fal_mcp.catalog.catalog import Catalog
     from fal_mcp.engine import source_of
     from fal_mcp.toolsets.selection import Selection
 
-    selection = Selection(settings.listed, settings.pins, settings.only)
-    if problems := selection.problems(Catalog(source_of(settings))):
+    selection, catalog = Selection(settings.listed, settings.pins, settings.only), Catalog(source_of(settings))
+    if problems := selection.problems(catalog):
         wrong(f"fal-mcp cannot start: {' '.join(problems)}")
+    for doubt in selection.doubts(catalog):
+        typer.echo(f"Of --pin: {doubt}", err=True)
 
 
 def wrong(message: str) -> None:
