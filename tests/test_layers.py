@@ -27,7 +27,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runs": {"outputs", "machine", "jobs", "catalog", "client", "openapi", "errors", "text"},
     "tools": {"runs", "outputs", "catalog", "client", "openapi", "errors", "text"},
     "toolsets": {
-        *("tools", "runs", "outputs", "machine", "jobs", "catalog", "client", "openapi", "bundled", "errors", "text"),
+        *(
+            "tools",
+            "runs",
+            "outputs",
+            "machine",
+            "jobs",
+            "catalog",
+            "client",
+            "openapi",
+            "bundled",
+            "config",
+            "errors",
+            "text",
+        ),
     },
     "refresh": {"catalog", "client", "errors"},
     "engine": {
