@@ -43,6 +43,9 @@ class Order:
     """The call that wants it: what one call wants twice is two."""
     connection: str = ""
     """The client's connection; empty where there is no telling."""
+    came: float | None = None
+    """When its call reached this server, by `time.monotonic`: whether two were made at once is not told by when their
+    prices, files or questions were done with. None for now."""
 
     @property
     def digest(self) -> str:

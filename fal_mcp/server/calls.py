@@ -36,8 +36,9 @@ _AS_LONG_AS_IT_TAKES = 24 * 3600.0
 logger = logging.getLogger("fal_mcp")
 
 
-async def call_tool(ctx: Any, params: types.CallToolRequestParams) -> Any:
-    """One call, from its name to its answer; a task where it takes long and the client takes tasks.
+async def call_tool(ctx: Any, params: types.CallToolRequestParams, came: float) -> Any:
+    """One call, from its name to its answer; a task where it takes long and the client takes tasks. `came` is when it
+    came, by `time.monotonic`.
 
     Raises:
         MCPError: there is no tool of that name, or it needs what the client lacks.
@@ -49,7 +50,7 @@ async def call_tool(ctx: Any, params: types.CallToolRequestParams) -> Any:
         raise MCPError(_INVALID_PARAMS, _unknown(params.name, box.catalog))
     if tool.needs_task:
         tasks.need_declared(ctx)
-    asked = Asked()
+    asked = Asked(came)
     if not tasks.declared(ctx):
         return asked.on_its_way(await _answer(ctx, params, tool, None, asked))
 
@@ -63,7 +64,8 @@ async def call_tool(ctx: Any, params: types.CallToolRequestParams) -> Any:
 class Asked:
     """What a call asked for, and whether anybody gets its answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, came: float) -> None:
+        self.came = came
         self.call: Call | None = None
 
     @property
@@ -130,6 +132,7 @@ async def _result(
             ask_secret=secret_asker(ctx, params, run, lambda: shared.secret_pages),
             wait=shared.settings.wait if run is None else _AS_LONG_AS_IT_TAKES,
             connection=_connection(ctx, shared),
+            came=asked.came,
             began=began,
         )
         outcome = await tool.run(prepared.arguments, call)
