@@ -11,6 +11,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, cast
 
+import anyio.to_thread
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
@@ -19,7 +20,7 @@ from fal_mcp.client.http import ADMIN_HINT, NO_ADMIN_KEY
 from fal_mcp.config import Settings
 from fal_mcp.errors import FalError, Fault, NotAuthorised, RequestRejected, ServiceFailed
 from fal_mcp.jobs.progress import Report
-from fal_mcp.json_values import dumped
+from fal_mcp.json_values import dumped, list_of, object_of
 from fal_mcp.runs.call import Call
 from fal_mcp.server import gallery, results, tasks
 from fal_mcp.server.elicitation import InputNeeded, asker, secret_asker
@@ -31,6 +32,10 @@ from fal_mcp.toolsets.selection import Selection
 from fal_mcp.toolsets.toolbox import Toolbox
 
 _INVALID_PARAMS = -32602
+_MOST_VALUES = 20_000
+"""No model takes nearly as many, and each is looked at several times."""
+_MOST_AT_ONCE = 1000
+_TOO_MANY = f"holds more than {_MOST_VALUES:,} values; give what is large as a file, or in several calls"
 _AS_LONG_AS_IT_TAKES = 24 * 3600.0
 
 logger = logging.getLogger("fal_mcp")
@@ -121,9 +126,15 @@ async def _result(
 
     try:
         _check_allowed(tool, shared.settings)
-        if halves := _half_characters(params.arguments or {}, "$"):
+        given = params.arguments or {}
+        size = _size(given)
+        if size > _MOST_VALUES:
+            return results.refuse(tool.name, (Fault("$", _TOO_MANY),))
+        if halves := _half_characters(given, "$"):
             return results.refuse(tool.name, tuple(halves))
-        prepared = tool.prepare(params.arguments or {})
+        # Checking so many takes as long as other calls would stand still.
+        is_small = size <= _MOST_AT_ONCE
+        prepared = tool.prepare(given) if is_small else await anyio.to_thread.run_sync(tool.prepare, given)
         if prepared.faults:
             return results.refuse(tool.name, prepared.faults)
         call = asked.call = shared.call(
@@ -176,6 +187,17 @@ def _check_allowed(tool: Tool, settings: Settings) -> None:
         raise RequestRejected(f"This server was started with --read-only, and {tool.name!r} does more.", hint=hint)
     if tool.key == "admin" and settings.admin_key is None:
         raise NotAuthorised(NO_ADMIN_KEY, hint=ADMIN_HINT)
+
+
+def _size(arguments: Mapping[str, Any]) -> int:
+    """How many values there are at any depth, counted until they are too many."""
+    count, left = 0, [cast(object, arguments)]
+    while left and count <= _MOST_VALUES:
+        value = left.pop()
+        inner = list(object_of(value).values()) or list_of(value)
+        count += len(inner)
+        left += inner
+    return count
 
 
 def _half_characters(value: Any, path: str) -> list[Fault]:

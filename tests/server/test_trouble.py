@@ -305,3 +305,22 @@ async def test_what_a_model_refused_after_it_had_begun_may_be_billed(
             listed = await client.call_tool("list_jobs", {})
     assert failed.is_error and listed.structured_content["jobs"][0]["state"] == "failed"
     assert (listed.structured_content["spent_today_usd"] > 0) is counts
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        (TOOL, {**CHANCE, "loras": [{"path": "https://a/b", "scale": 1}] * 50_000}),
+        ("run_model", {"endpoint_id": ENDPOINT, "arguments": {**CHANCE, "x": [[[1] * 100] * 100] * 100}}),
+        ("run_batch", {"endpoint_id": ENDPOINT, "arguments": [{**CHANCE, "x": list(range(30_000))}]}),
+        ("estimate_cost", {"endpoint_id": ENDPOINT, "arguments": {str(name): None for name in range(30_000)}}),
+        ("search_models", {"query": "a", "x": [""] * 30_000}),
+    ],
+)
+async def test_more_values_than_anybody_reads_are_refused_before_they_are_gone_through(
+    fal: Emulator, host: Host, tool: str, arguments: dict[str, Any]
+):
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            refused = await client.call_tool(tool, arguments)
+    assert refused.is_error and "more than 20,000 values" in text(refused) and not fal.jobs
