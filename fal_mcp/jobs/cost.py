@@ -58,15 +58,20 @@ def dollars(amount: int | None) -> float | None:
 def booked(state: State, price: int | None, billed: int | None, has_run: bool) -> int:
     """What a job counts for, in millionths.
 
-    fal's bill decides where it is known. fal bills neither what it refused nor what failed on its side, nor what was
+    What fal's bill says, where it is known. fal bills neither what it refused nor what failed on its side, nor what was
     cancelled in the queue. Everything else may have been billed, and counts as estimated: what was cancelled while it
-    ran, what broke off, what fal does not know any more.
+    ran, what the model refused after it had begun, what broke off, what fal does not know any more.
     """
     if billed is not None:
         return billed
-    if state == "failed" or (state == "cancelled" and not has_run):
+    if state in ("failed", "cancelled") and not has_run:
         return 0
     return price or 0
+
+
+def is_on_fals_side(status: int | None) -> bool:
+    """Whether a job that failed with this status of the model's failed on fal's side, as one without any did."""
+    return status is None or status >= 500
 
 
 def midnight(now: float) -> float:

@@ -23,6 +23,7 @@ from fal_mcp.errors import (
     ResultNotReady,
     Unreachable,
 )
+from fal_mcp.jobs.cost import is_on_fals_side
 from fal_mcp.jobs.job import Job, Order
 from fal_mcp.jobs.kept_errors import said
 from fal_mcp.jobs.ledger import Ledger
@@ -256,13 +257,16 @@ class Follower:
         assert self.request is not None
         error.request_id = error.request_id or self.request.request_id
         state = "cancelled" if error.error_type in _CANCELLED else "failed"
-        await self._end(last, state=state, error=said(error))
+        has_begun = self.job.has_run or self._began is not None or (last.seconds or 0) > 0
+        # That a result was waited for is no sign of a run; how fal speaks of a failure is.
+        has_run = has_begun and not (state == "failed" and is_on_fals_side(error.status))
+        await self._end(last, state=state, error=said(error), has_run=has_run)
 
     async def _end(self, last: Completed, **columns: Any) -> None:
         began = self._began or time.monotonic()
         ran = last.seconds if last.seconds is not None else time.monotonic() - began
         if self._began is not None or (last.seconds or 0) > 0:
-            columns["has_run"] = True
+            columns.setdefault("has_run", True)
         elif columns["state"] == "completed":
             columns["queue_seconds"] = round(time.monotonic() - self._started, 3)
         await self._record(run_seconds=round(ran, 3), position=None, **columns)

@@ -43,6 +43,9 @@ class Order:
     """The call that wants it: what one call wants twice is two."""
     connection: str = ""
     """The client's connection; empty where there is no telling."""
+    came: float | None = None
+    """When its call reached this server, by `time.monotonic`: whether two were made at once is not told by when their
+    prices, files or questions were done with. None for now."""
 
     @property
     def digest(self) -> str:
@@ -83,7 +86,8 @@ class Job:
 
     way: Way = "queue"
     has_run: bool = False
-    """Whether the model began, as far as was seen: from there on a cancel may cost."""
+    """Whether the model began, as far as was seen: from there on a cancel may cost, and so may a refusal of the
+    model's. Taken back where it failed on fal's side, which costs nothing."""
     answered: float | None = None
     """When a client was last handed its result, or that it goes on; None where nobody got an answer yet."""
     asked: float = 0.0

@@ -16,7 +16,7 @@ from fal_mcp.client.fal import Fal
 from fal_mcp.client.queue import Status
 from fal_mcp.client.webhooks import Delivery
 from fal_mcp.errors import FalError, GenerationFailed, NotFound, NotRecorded
-from fal_mcp.jobs import kept_errors, lost_submits
+from fal_mcp.jobs import cost, kept_errors, lost_submits
 from fal_mcp.jobs.follower import Follower
 from fal_mcp.jobs.job import NOBODY, Job, Order
 from fal_mcp.jobs.ledger import Ledger, Limits, Started
@@ -28,6 +28,7 @@ _MOST_RESUMED_AT_ONCE = 32
 _LONGEST_GOODBYE = 10.0
 _LONGEST_SUBMIT = 5.0
 _WRITE_AGAIN_AFTER = 5.0
+_A_REFUSAL = "status code: 4"
 _ON_ITS_WAY = 0.25
 """Seconds from an answer's being handed to the SDK until it counts as arrived. A server that is killed before has
 answered nobody: the call again gets the same job."""
@@ -227,7 +228,10 @@ class Jobs:
                 await self.ledger.record(job.job_id, state="completed", output=delivery.payload, position=None)
         elif not delivery.is_ok and not job.is_over:
             error = GenerationFailed(delivery.error or "The job failed.", request_id=delivery.request_id)
-            await self.ledger.record(job.job_id, state="failed", error=kept_errors.said(error), position=None)
+            columns: dict[str, Any] = {"error": kept_errors.said(error), "position": None}
+            # All that a callback tells of the status is in its words.
+            has_run = job.has_run and _A_REFUSAL in (delivery.error or "").casefold()
+            await self.ledger.record(job.job_id, state="failed", has_run=has_run, **columns)
         return True
 
     async def resume(self) -> None:
@@ -330,7 +334,8 @@ class Jobs:
         try:
             output = await self._fal().queue.result(job.request)
         except GenerationFailed as error:
-            await self.note(job, state="failed", error=kept_errors.said(error))
+            has_run = job.run_seconds > 0 and not cost.is_on_fals_side(error.status)
+            await self.note(job, state="failed", error=kept_errors.said(error), has_run=has_run)
             raise
         await self.note(job, output=output)
         return output

@@ -15,9 +15,9 @@ _A_MOMENT = 1.0
 parallel; one that begins later while the first has no answer is a client that gave up without a word."""
 
 
-def joins(job: Job, order: Order, now: float, alive: Container[str], answering: Container[str]) -> bool:
-    """Whether `order` is the call again that `job` was begun for, rather than a wish for another. `alive` are the
-    servers that live, `answering` the jobs whose answers are on their way out."""
+def joins(job: Job, order: Order, came: float, alive: Container[str], answering: Container[str]) -> bool:
+    """Whether `order` is the call again that `job` was begun for, rather than a wish for another. `came` is when that
+    call reached its server, `alive` are the servers that live, `answering` the jobs whose answers are on their way."""
     if job.call_id and job.call_id == order.call_id:
         return False
     match job.state:
@@ -28,10 +28,10 @@ def joins(job: Job, order: Order, now: float, alive: Container[str], answering: 
             # It may be paid for, whatever was answered; only `fresh` pays again.
             return job.way == "queue"
         case "completed":
-            return _is_owed(job, order, now, alive, answering) or _is_unseen(job, order, answering)
+            return _is_owed(job, order, came, alive, answering) or _is_unseen(job, order, answering)
         case _:
             # Without the queue there is nothing that a second call could wait for.
-            return job.way == "queue" and (order.is_repeatable or _is_owed(job, order, now, alive, answering))
+            return job.way == "queue" and (order.is_repeatable or _is_owed(job, order, came, alive, answering))
 
 
 def _is_unseen(job: Job, order: Order, answering: Container[str]) -> bool:
@@ -40,11 +40,11 @@ def _is_unseen(job: Job, order: Order, answering: Container[str]) -> bool:
     return order.is_repeatable and is_open and job.job_id not in answering
 
 
-def _is_owed(job: Job, order: Order, now: float, alive: Container[str], answering: Container[str]) -> bool:
+def _is_owed(job: Job, order: Order, came: float, alive: Container[str], answering: Container[str]) -> bool:
     if job.answered is not None or job.job_id in answering:
         return False
     if job.detached is not None or job.session not in alive:
         return True
-    is_at_once = 0 <= now - job.asked < _A_MOMENT
-    # A clock that was set back makes it look as if it were asked for later: rather joined than paid twice.
+    # Either may have got this far first: the other was held up by an import, a price, a file or a question.
+    is_at_once = abs(came - job.asked) < _A_MOMENT
     return order.is_repeatable or (bool(order.connection) and job.connection == order.connection and not is_at_once)

@@ -301,18 +301,25 @@ class Ledger:
 
     def _repeated(self, database: sqlite3.Connection, order: Order, answering: frozenset[str]) -> Job | None:
         now = self._clock()
-        where = f"owner = ? AND digest = ? AND asked >= ? ORDER BY created DESC, rowid DESC LIMIT {_MOST_COMPARED}"
+        came = self._came(order)
+        where = (
+            "owner = ? AND digest = ? AND max(asked, coalesce(detached, 0)) >= ? "
+            f"ORDER BY created DESC, rowid DESC LIMIT {_MOST_COMPARED}"
+        )
         found = list(records.jobs(database, where, order.owner, order.digest, now - joining.MOMENTS_AGO))
         alive = self._alive(found)
-        return next((job for job in found if joining.joins(job, order, now, alive, answering)), None)
+        return next((job for job in found if joining.joins(job, order, came, alive, answering)), None)
+
+    def _came(self, order: Order) -> float:
+        """When the order's call reached this server, by the ledger's clock."""
+        return self._clock() - (0.0 if order.came is None else max(time.monotonic() - order.came, 0.0))
 
     def _asked_again(self, database: sqlite3.Connection, job: Job, order: Order) -> Job:
-        now = self._clock()
         # Its answer is this call's now: where that does not arrive, the next call is owed it.
         statement = (
             "UPDATE job SET asked = ?, call_id = ?, connection = ?, detached = NULL, answered = NULL WHERE job_id = ?"
         )
-        database.execute(statement, (now, order.call_id, order.connection, job.job_id))
+        database.execute(statement, (self._came(order), order.call_id, order.connection, job.job_id))
         return records.whole(database, "job_id = ?", job.job_id) or job
 
     def _begun(self, database: sqlite3.Connection, order: Order, limits: Limits) -> Job:
@@ -331,7 +338,7 @@ class Ledger:
             price=price,
             price_note=order.price_note,
             way=order.way,
-            asked=now,
+            asked=self._came(order),
             call_id=order.call_id,
             connection=order.connection,
             session=self.session,

@@ -70,6 +70,8 @@ class Call:
     """Whose jobs and money these are: fal's id of the server's key."""
     connection: str = ""
     """The client's connection; empty where one cannot be told from another."""
+    came: float = field(default_factory=time.monotonic)
+    """When it reached this server, by `time.monotonic`."""
     call_id: str = field(default_factory=lambda: secrets.token_hex(8))
     prices: Prices = field(default_factory=Prices)
     readable: Readable = field(default_factory=Readable)

@@ -82,6 +82,7 @@ def order_of(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call, quote
         price_note=quoted.note,
         call_id=call.call_id,
         connection=call.connection,
+        came=call.came,
         **known,
     )
 

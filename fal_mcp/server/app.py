@@ -128,9 +128,10 @@ async def _list_tools(ctx: Any, params: types.PaginatedRequestParams | None) -> 
 
 
 async def _call_tool(ctx: Any, params: types.CallToolRequestParams) -> Any:
+    came = ctx.lifespan_context.came(ctx.request_id)
     from fal_mcp.server import calls
 
-    return await calls.call_tool(ctx, params)
+    return await calls.call_tool(ctx, params, came)
 
 
 async def _list_resources(ctx: Any, params: Any) -> types.ListResourcesResult:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, cast
 
+import anyio.to_thread
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
@@ -19,7 +20,7 @@ from fal_mcp.client.http import ADMIN_HINT, NO_ADMIN_KEY
 from fal_mcp.config import Settings
 from fal_mcp.errors import FalError, Fault, NotAuthorised, RequestRejected, ServiceFailed
 from fal_mcp.jobs.progress import Report
-from fal_mcp.json_values import dumped
+from fal_mcp.json_values import dumped, list_of, object_of
 from fal_mcp.runs.call import Call
 from fal_mcp.server import gallery, results, tasks
 from fal_mcp.server.elicitation import InputNeeded, asker, secret_asker
@@ -31,13 +32,18 @@ from fal_mcp.toolsets.selection import Selection
 from fal_mcp.toolsets.toolbox import Toolbox
 
 _INVALID_PARAMS = -32602
+_MOST_VALUES = 20_000
+"""No model takes nearly as many, and each is looked at several times."""
+_MOST_AT_ONCE = 1000
+_TOO_MANY = f"holds more than {_MOST_VALUES:,} values; give what is large as a file, or in several calls"
 _AS_LONG_AS_IT_TAKES = 24 * 3600.0
 
 logger = logging.getLogger("fal_mcp")
 
 
-async def call_tool(ctx: Any, params: types.CallToolRequestParams) -> Any:
-    """One call, from its name to its answer; a task where it takes long and the client takes tasks.
+async def call_tool(ctx: Any, params: types.CallToolRequestParams, came: float) -> Any:
+    """One call, from its name to its answer; a task where it takes long and the client takes tasks. `came` is when it
+    came, by `time.monotonic`.
 
     Raises:
         MCPError: there is no tool of that name, or it needs what the client lacks.
@@ -49,7 +55,7 @@ async def call_tool(ctx: Any, params: types.CallToolRequestParams) -> Any:
         raise MCPError(_INVALID_PARAMS, _unknown(params.name, box.catalog))
     if tool.needs_task:
         tasks.need_declared(ctx)
-    asked = Asked()
+    asked = Asked(came)
     if not tasks.declared(ctx):
         return asked.on_its_way(await _answer(ctx, params, tool, None, asked))
 
@@ -63,7 +69,8 @@ async def call_tool(ctx: Any, params: types.CallToolRequestParams) -> Any:
 class Asked:
     """What a call asked for, and whether anybody gets its answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, came: float) -> None:
+        self.came = came
         self.call: Call | None = None
 
     @property
@@ -119,9 +126,15 @@ async def _result(
 
     try:
         _check_allowed(tool, shared.settings)
-        if halves := _half_characters(params.arguments or {}, "$"):
+        given = params.arguments or {}
+        size = _size(given)
+        if size > _MOST_VALUES:
+            return results.refuse(tool.name, (Fault("$", _TOO_MANY),))
+        if halves := _half_characters(given, "$"):
             return results.refuse(tool.name, tuple(halves))
-        prepared = tool.prepare(params.arguments or {})
+        # Checking so many takes as long as other calls would stand still.
+        is_small = size <= _MOST_AT_ONCE
+        prepared = tool.prepare(given) if is_small else await anyio.to_thread.run_sync(tool.prepare, given)
         if prepared.faults:
             return results.refuse(tool.name, prepared.faults)
         call = asked.call = shared.call(
@@ -130,6 +143,7 @@ async def _result(
             ask_secret=secret_asker(ctx, params, run, lambda: shared.secret_pages),
             wait=shared.settings.wait if run is None else _AS_LONG_AS_IT_TAKES,
             connection=_connection(ctx, shared),
+            came=asked.came,
             began=began,
         )
         outcome = await tool.run(prepared.arguments, call)
@@ -173,6 +187,17 @@ def _check_allowed(tool: Tool, settings: Settings) -> None:
         raise RequestRejected(f"This server was started with --read-only, and {tool.name!r} does more.", hint=hint)
     if tool.key == "admin" and settings.admin_key is None:
         raise NotAuthorised(NO_ADMIN_KEY, hint=ADMIN_HINT)
+
+
+def _size(arguments: Mapping[str, Any]) -> int:
+    """How many values there are at any depth, counted until they are too many."""
+    count, left = 0, [cast(object, arguments)]
+    while left and count <= _MOST_VALUES:
+        value = left.pop()
+        inner = list(object_of(value).values()) or list_of(value)
+        count += len(inner)
+        left += inner
+    return count
 
 
 def _half_characters(value: Any, path: str) -> list[Fault]:

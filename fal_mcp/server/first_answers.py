@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -46,7 +47,9 @@ class Door:
         self.has_moved = threading.Event()
         """Set at each line, and once there is no reason to wait for more."""
         self._answers: Mapping[str, bytes] = kept.answers if kept else {}
-        self._waiting: Queue[bytes | TooLong | None] = Queue(_MOST_WAITING)
+        self.came = 0.0
+        """When the line that was last taken had come, by `time.monotonic`: it may have waited for an import since."""
+        self._waiting: Queue[tuple[bytes | TooLong | None, float]] = Queue(_MOST_WAITING)
         self._is_served = is_served
         self._version = ""
         self._takes_a_handshake = True
@@ -63,7 +66,8 @@ class Door:
 
     def next(self) -> bytes | TooLong | None:
         """The next line for the server; blocks; None at the end of the input."""
-        return self._waiting.get()
+        line, self.came = self._waiting.get()
+        return line
 
     def hand_over(self) -> None:
         """The server is there: everything is its own from here."""
@@ -73,7 +77,7 @@ class Door:
         """Write nothing more, and let go whoever waits for a line."""
         self.wire.has_ended = True
         with suppress(Full):
-            self._waiting.put_nowait(None)
+            self._waiting.put_nowait((None, 0.0))
 
     def let_the_first_questions_pass(self) -> None:
         """Wait while the host is asking what is answered here: an import beside it would take its time."""
@@ -84,13 +88,14 @@ class Door:
 
     def _read(self) -> None:
         for line in self.wire.lines():
+            came = time.monotonic()
             if isinstance(line, TooLong) or not self._answers or not self.take(line):
-                self._waiting.put(line)
+                self._waiting.put((line, came))
             self.has_moved.set()
         if not self._is_served:
             # The host has gone, and nothing was begun yet: there is no sense in loading the rest of it.
             os._exit(0)
-        self._waiting.put(None)
+        self._waiting.put((None, 0.0))
         self.has_moved.set()
 
     def take(self, line: bytes) -> bool:

@@ -7,6 +7,7 @@ business.
 import base64
 import hashlib
 import html
+import logging
 import secrets
 import socket
 from collections.abc import AsyncGenerator, Generator
@@ -27,6 +28,7 @@ LARGEST = 64 * 1024
 """Bytes of what is posted."""
 _MOST_OPEN = 8
 _GOODBYE_SECONDS = 1
+logger = logging.getLogger("fal_mcp")
 _STYLE = (
     ":root{color-scheme:light dark;font:1rem/1.5 system-ui,sans-serif}body{max-width:32rem;margin:4rem auto;"
     "padding:0 1rem}code{overflow-wrap:anywhere}input,button{font:inherit;padding:.5rem;box-sizing:border-box}"
@@ -168,6 +170,12 @@ class SecretPages:
                     await page.settled.wait()
                 # The page is gone; its value waits for the call that asked, or for the repeated one.
                 await anyio.sleep_forever()
+        except Exception:
+            if page.port == 0:
+                # Nothing was opened, and whoever asked is told why.
+                raise
+            # It hangs in the server's own group: a page that ends badly takes nothing with it.
+            logger.exception("The page for a secret ended.")
         finally:
             page.settled.set()
             del self._open[page.id]

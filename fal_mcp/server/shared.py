@@ -1,5 +1,6 @@
 """What every call of one running MCP server shares: the engine, and what only MCP knows of."""
 
+import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,26 @@ if TYPE_CHECKING:
     from fal_mcp.toolsets.toolbox import Toolbox
 
 _MOST_COMPARED = 100
+_MOST_CALLS = 1000
 LIST_HEADER = "x-fal-mcp-list"
 
 
 class Shared(Engine):
     """Use as an async context manager; what it opened is closed, and its background work ended, on exit."""
+
+    def has_come(self, request_id: int | str, moment: float) -> None:
+        """A call has come over standard input, at this moment by `time.monotonic`."""
+        while len(self._came) >= _MOST_CALLS:
+            del self._came[next(iter(self._came))]
+        self._came[request_id] = moment
+
+    def came(self, request_id: int | str) -> float:
+        """When this call had come, by `time.monotonic`; now, where nobody looked at the clock."""
+        return self._came.pop(request_id, time.monotonic())
+
+    @cached_property
+    def _came(self) -> dict[int | str, float]:
+        return {}
 
     @cached_property
     def long_calls(self) -> "Tasks":

@@ -23,6 +23,7 @@ from fal_mcp.server.messages import Batch, Refusal
 _KEEP_AFTER = 0.5
 """The host's own questions come first."""
 _LOOK_EVERY = 60.0
+CALL = "tools/call"
 
 
 async def serve(settings: Settings) -> None:
@@ -98,6 +99,8 @@ class _Host:
                 # A client that asks which eras there are has not chosen one: it may go on with `initialize`.
                 (answer,) = await rehearsal.asked(self._server, self._state, [request])
                 return await self._pass_out(answer)
+            if request.method == CALL:
+                self._state.has_come(request.id, self._door.came)
             self._is_decided = True
             if request.method == INITIALIZE:
                 asked = (request.params or {}).get("protocolVersion")

@@ -8,7 +8,7 @@ import anyio
 import anyio.to_thread
 from pydantic import Field
 
-from fal_mcp.errors import MaybeReceived, NotWritable, ServiceFailed
+from fal_mcp.errors import FalError, MaybeReceived, NotWritable, ServiceFailed
 from fal_mcp.machine.output_folder import slug
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs.call import Call
@@ -44,7 +44,7 @@ def tools() -> list[Tool]:
 
 
 async def _create(arguments: CreateArguments, call: Call) -> Outcome:
-    made: tuple[str, Path] | None = None
+    made: tuple[str, Path] | FalError | None = None
     # A key that fal has made is written down, whoever hangs up; but a silent fal holds nobody up for long then.
     scope = anyio.CancelScope(shield=True)
 
@@ -57,14 +57,24 @@ async def _create(arguments: CreateArguments, call: Call) -> Outcome:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(hurry)
         with scope:
-            made = await _made(arguments.alias, call)
+            made = await _made_or_why_not(arguments.alias, call)
         tasks.cancel_scope.cancel()
     if made is None:
         raise MaybeReceived("fal did not answer in time: a key may have been made that nobody has.", hint=_LOOK)
+    if isinstance(made, FalError):
+        raise made
     key_id, target = made
     name = one_line(arguments.alias, 80)
     note = f"The key {name!r} ({one_line(key_id, 60)}) is in {target}, which only its owner can read."
     return Outcome(data={"key_id": key_id, "alias": arguments.alias, "path": str(target)}, note=note, is_plain=True)
+
+
+async def _made_or_why_not(alias: str, call: Call) -> tuple[str, Path] | FalError:
+    """What is raised in a group of tasks leaves it in a group of exceptions, where nobody looks for it."""
+    try:
+        return await _made(alias, call)
+    except FalError as error:
+        return error
 
 
 async def _made(alias: str, call: Call) -> tuple[str, Path]:

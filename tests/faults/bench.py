@@ -300,7 +300,10 @@ class Stage:
         if booked < billed - slack:
             self.problems.append(f"{booked:g} USD on the books, {billed:g} on the bill")
         is_queued = self.scenario.door not in ("sync", "stream")
-        is_known = all(row["state"] in ("completed", "failed", "cancelled") for row in listed["jobs"])
+        # What a model refuses after it has begun is billed or not, and fal does not say which.
+        is_known = self.scenario.script != "with a refusal" and all(
+            row["state"] in ("completed", "failed", "cancelled") for row in listed["jobs"]
+        )
         if is_queued and is_known and booked > billed + slack:
             self.problems.append(f"all is known, and {booked:g} USD are on the books, {billed:g} on the bill")
 

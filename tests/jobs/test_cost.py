@@ -14,7 +14,7 @@ from fal_mcp.jobs.job import Job, Order
 from fal_mcp.jobs.ledger import Ledger
 
 STATES = get_args(State)
-FREE = {("failed", False), ("failed", True), ("cancelled", False)}
+FREE = {("failed", False), ("cancelled", False)}
 prices = st.none() | st.floats() | st.integers(-10, 10**30)
 
 
@@ -36,7 +36,7 @@ def test_what_costs_is_not_free(price: float, amount: int):
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("has_run", [True, False])
 def test_what_a_job_is_booked_at_in_every_state(state: State, has_run: bool):
-    """fal bills neither what it refused, nor its own failures, nor what was cancelled in the queue; all else may be."""
+    """fal bills neither what had not begun nor its own failures, which count as that; all else may be."""
     expected = 0 if (state, has_run) in FREE else 5
     assert cost.booked(state, 5, None, has_run) == expected
     assert cost.booked(state, None, None, has_run) == 0
@@ -80,7 +80,9 @@ def test_sums_are_exact(amounts: list[float]):
         (("unknown",), True),
         (("unknown", "lost"), True),
         (("running", "lost"), True),
-        (("running", "failed"), False),
+        # What the model refused after it had begun.
+        (("running", "failed"), True),
+        (("queued", "failed"), False),
         (("completed",), True),
     ],
 )

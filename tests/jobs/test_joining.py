@@ -50,6 +50,9 @@ def is_joined(order: Order = CHANCE, *, alive: bool = True, answering: bool = Fa
         ({"order": SAME}, True),
         ({"order": SAME, "asked": NOW - 0.5}, False),
         ({"order": SAME, "asked": NOW + 500}, True),
+        # The one that came first may be the second to get so far.
+        ({"order": SAME, "asked": NOW + 3}, True),
+        ({"order": SAME, "asked": NOW + 0.5}, False),
         ({"order": SAME, "answered": 950}, False),
         ({"order": replace(SAME, connection=""), "connection": ""}, False),
         # One call that wants it twice.

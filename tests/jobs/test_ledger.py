@@ -139,6 +139,18 @@ async def test_calls_at_once_in_two_servers_join_or_begin_once(tmp_path: Path):
     assert sorted(joined) == [False] + [True] * 19
 
 
+@pytest.mark.parametrize("apart", [-400.0, -3.0, -1.2, -0.5, 0.0, 0.5, 1.2, 3.0, 400.0])
+async def test_two_calls_were_made_at_once_if_they_came_at_once(apart: float):
+    """A call may be held up on its way to the ledger for as long as its client waits, and be overtaken by the same
+    call again; `apart` is how long after the first to be written down the other came."""
+    ledger, now = Ledger(None), time.monotonic()
+    about: dict[str, Any] = {"is_repeatable": False, "connection": "c"}
+    first, other = min(now, now - apart), min(now, now + apart)
+    await ledger.join_or_begin(order(call_id="first", came=first, **about), NONE)
+    started = await ledger.join_or_begin(order(call_id="again", came=other, **about), NONE)
+    assert started.is_joined is (abs(apart) > 1)
+
+
 async def test_what_another_server_took_over_is_not_written_by_the_one_before(tmp_path: Path):
     first, second = Ledger(tmp_path / "l.sqlite3"), Ledger(tmp_path / "l.sqlite3")
     job = await first.begin(order(), NONE)

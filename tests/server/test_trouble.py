@@ -15,7 +15,7 @@ import pytest
 from mcp.client import Client
 
 from fal_mcp.config import Settings
-from fal_mcp.emulator import Emulator, Script
+from fal_mcp.emulator import Emulator, Failure, Script
 from fal_mcp.emulator.script import Reply
 from fal_mcp.server import app
 
@@ -277,3 +277,50 @@ async def test_files_stay_here_where_the_user_says_no(fal: Emulator, host: Host,
                 ]
             assert all(result.structured_content["error"]["kind"] == "BudgetExceeded" for result in results)
     assert fal.files == {} and fal.jobs == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "counts"),
+    [
+        (422, {"detail": [{"loc": ["body", "prompt"], "msg": "no", "type": "content_policy_violation"}]}, True),
+        (422, {"detail": "The picture has no face."}, True),
+        (400, {"detail": [{"loc": ["body", "image_url"], "msg": "no", "type": "image_too_small"}]}, True),
+        (500, {"detail": "CUDA out of memory"}, False),
+        (500, {"detail": [{"loc": ["body"], "msg": "oops", "type": "internal_server_error"}]}, False),
+        (504, {"detail": [{"loc": ["body"], "msg": "too slow", "type": "generation_timeout"}]}, False),
+    ],
+)
+async def test_what_a_model_refused_after_it_had_begun_may_be_billed(
+    fal: Emulator, host: Host, status: int, body: Any, counts: bool
+):
+    """fal bills no failure of its own; a refusal that cost time may be on its bill, and counts as estimated."""
+    fal.script(ENDPOINT, Script(hold_running=True, failure=Failure(status, body)))
+    with anyio.fail_after(BOUND):
+        async with host(wait=0.5) as client:
+            pending = await client.call_tool(TOOL, FIXED)
+            while (await client.call_tool("list_jobs", {})).structured_content["jobs"][0]["state"] != "running":
+                continue
+            next(iter(fal.jobs.values())).release()
+            failed = await client.call_tool("wait_for_job", {"job_id": pending.structured_content["job_id"]})
+            listed = await client.call_tool("list_jobs", {})
+    assert failed.is_error and listed.structured_content["jobs"][0]["state"] == "failed"
+    assert (listed.structured_content["spent_today_usd"] > 0) is counts
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        (TOOL, {**CHANCE, "loras": [{"path": "https://a/b", "scale": 1}] * 50_000}),
+        ("run_model", {"endpoint_id": ENDPOINT, "arguments": {**CHANCE, "x": [[[1] * 100] * 100] * 100}}),
+        ("run_batch", {"endpoint_id": ENDPOINT, "arguments": [{**CHANCE, "x": list(range(30_000))}]}),
+        ("estimate_cost", {"endpoint_id": ENDPOINT, "arguments": {str(name): None for name in range(30_000)}}),
+        ("search_models", {"query": "a", "x": [""] * 30_000}),
+    ],
+)
+async def test_more_values_than_anybody_reads_are_refused_before_they_are_gone_through(
+    fal: Emulator, host: Host, tool: str, arguments: dict[str, Any]
+):
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            refused = await client.call_tool(tool, arguments)
+    assert refused.is_error and "more than 20,000 values" in text(refused) and not fal.jobs
