@@ -17,7 +17,8 @@ import platformdirs
 
 from fal_mcp import key, setting_values
 from fal_mcp.addresses import parts_of
-from fal_mcp.settings_table import BY_NAME, MORE_TOOLSETS, TOOLSETS
+from fal_mcp.settings_table import BY_NAME
+from fal_mcp.toolset_table import MORE_TOOLSETS, TOOLSETS
 
 __all__ = ["DEFAULT_PINS", "MORE_TOOLSETS", "TOOLSETS", "Hosts", "Settings"]
 

@@ -112,6 +112,14 @@ class Emulator:
         self.access: dict[str, dict[str, Any]] = {}
         self.storage_settings: dict[str, Any] = {"expiration_duration_seconds": None, "initial_acl": None}
         self.tasks: anyio.abc.TaskGroup | None = None
+        self._scripts: dict[str | None, Script] = {}
+        self._changed = anyio.Event()
+        self._go = anyio.Event()
+        self._open_platform()
+        self._open_apps()
+
+    def _open_platform(self) -> None:
+        """The account as the Platform API shows it, as it is before anybody changes it."""
         self.platform_replies: dict[str, Reply] = {}
         """Answers to give instead of the usual ones, by operation id."""
         self.endless: set[str] = set()
@@ -131,6 +139,9 @@ class Emulator:
         self.instances: dict[str, Instance] = {}
         self.instance_reads = 2
         """The read of a new compute instance that finds it ready."""
+
+    def _open_apps(self) -> None:
+        """The account's serverless apps, and what they log."""
         self.apps, self.app_files = seeds.apps(), seeds.app_files()
         self.queues = dict.fromkeys(self.apps, 3)
         """How many requests wait for each app."""
@@ -141,9 +152,6 @@ class Emulator:
         self.are_logs_over = False
         self.log_watchers = 0
         """How many log streams are open."""
-        self._scripts: dict[str | None, Script] = {}
-        self._changed = anyio.Event()
-        self._go = anyio.Event()
 
     def release(self) -> None:
         """Let every held submit, and every job's result, go on."""

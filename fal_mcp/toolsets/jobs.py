@@ -53,10 +53,11 @@ class EstimateArguments(Arguments):
 
 def tools(models: Models) -> list[Tool]:
     """The job tools."""
+    return [*_lookers(), *_changers(models)]
 
-    async def estimate(arguments: EstimateArguments, call: Call) -> Outcome:
-        return await _estimate(models, arguments, call)
 
+def _lookers() -> list[Tool]:
+    """What waits for a job or looks at it."""
     return [
         from_function.tool(
             WaitArguments,
@@ -89,6 +90,16 @@ def tools(models: Models) -> list[Tool]:
             "a broken connection interrupted.",
             effect="reads",
         ),
+    ]
+
+
+def _changers(models: Models) -> list[Tool]:
+    """What ends a job, and what tells its cost before there is one."""
+
+    async def estimate(arguments: EstimateArguments, call: Call) -> Outcome:
+        return await _estimate(models, arguments, call)
+
+    return [
         from_function.tool(
             GetArguments,
             _cancel,

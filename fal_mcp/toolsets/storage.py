@@ -86,6 +86,11 @@ class SettingsArguments(Arguments):
 
 def tools() -> list[Tool]:
     """The storage tools."""
+    return [*_carriers(), *_keepers()]
+
+
+def _carriers() -> list[Tool]:
+    """What brings a file to fal or from it."""
     return [
         from_function.tool(
             UploadArguments,
@@ -116,6 +121,12 @@ def tools() -> list[Tool]:
             "another file.",
             effect="writes",
         ),
+    ]
+
+
+def _keepers() -> list[Tool]:
+    """Who may see a file that is on fal, and how long it is there."""
+    return [
         from_function.tool(
             AccessArguments,
             _access,
