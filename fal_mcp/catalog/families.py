@@ -24,6 +24,7 @@ def family_of(endpoint_id: str) -> Family:
     rest: list[str] = []
     for part in re.split(r"[/-]", endpoint_id):
         match = _VERSION.fullmatch(part) or _AFTER_A_NAME.fullmatch(part)
+        # The first number only: those after it are sizes and variants.
         if match and not version:
             version = tuple(map(int, match[1].split(".")))
             part = part[: match.start(1)].removesuffix("v")

@@ -40,6 +40,7 @@ class Index:
     def __init__(self, models: Iterable[Fields], weights: Weights, stems: Stems) -> None:
         self.stems = stems
         texts = [{name: words(spelled_out(plain(getattr(model, name)))) for name in _LENGTH} for model in models]
+        # All at once: each visit to the stemmer's table costs more than a word does.
         stems.learn(word for fields in texts for text in fields.values() for word in text)
         self._counts = [
             {name: Counter(map(stems.of, text)) for name, text in fields.items() if text} for fields in texts
@@ -62,6 +63,8 @@ class Index:
             sums: dict[str, float] = {}
             for name, counts in fields.items():
                 length = 1 - _LENGTH[name] + _LENGTH[name] * counts.total() / means[name]
+                # BM25F: fields are summed before the saturation, so that a word in title and tags is not counted as
+                # two finds.
                 weight = getattr(weights, name) / length
                 for stem, count in counts.items():
                     sums[stem] = sums.get(stem, 0.0) + weight * count
@@ -117,4 +120,5 @@ def _said(task: Task) -> list[str]:
 
 
 def _rarity(count: int, size: int) -> float:
+    # With the one inside, a word that more than half have counts little and never against a model.
     return math.log(1 + (size - count + 0.5) / (count + 0.5))

@@ -65,8 +65,10 @@ def _of_latin_letters(text: str, is_english: IsEnglish) -> languages.Language | 
     english = sum(all(map(is_english, words(piece))) for piece in pieces)
     if not pieces or english == len(pieces):
         return None
+    # Languages of other letters cannot be meant by Latin ones.
     counts = {name: found.count(pieces) for name, found in languages.languages().items() if name not in _OTHER_LETTERS}
     best = max(counts, key=lambda name: counts[name])
+    # More than English, not as many: names of models are the same in every language.
     return languages.languages()[best] if counts[best] > english else None
 
 
@@ -75,6 +77,8 @@ _OTHER_LETTERS = {"ja", "zh", "ko", "hi", "ar", "ru"}
 
 def _made(said: tuple[str, ...]) -> set[str]:
     known = vocabulary()
+    # From the surest sign to the weakest: "into", a verb at the end, a question, and only then the medium that stands
+    # alone.
     if made := {kind for at in _turns(said) if (kind := _next_kind(said, at))}:
         return made
     if turned := _turned(said):

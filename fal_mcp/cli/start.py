@@ -37,6 +37,7 @@ def with_stored_key(settings: Settings) -> Settings:
 
 def source_of_key(settings: Settings) -> str:
     names = ("FAL_KEY", "FAL_KEY_ID", "FAL_KEY_FILE")
+    # In the order in which they win over one another.
     return next((name for name in names if os.environ.get(name, "").strip()), "fal-mcp login")
 
 
@@ -68,6 +69,7 @@ def check_folders(settings: Settings, chosen: dict[str, Any]) -> None:
 
 def check_selection(settings: Settings) -> None:
     """Name what in --list, --pin and --only means nothing. Words that always mean something cost no look."""
+    # A look means reading every category of the catalog, and most starts need none.
     if set(settings.listed) <= {"search", "pinned", "all"} and settings.only == ("*",):
         return
     from fal_mcp.catalog.catalog import Catalog

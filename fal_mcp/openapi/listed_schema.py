@@ -19,6 +19,7 @@ _SHOWN = 6
 
 def lean(schema: Schema) -> Schema:
     """The short form of `schema`, which it never changes."""
+    # Plain first: shortening counts what is listed, and writing references out makes more of it.
     return cast(Schema, _short(plain(schema, _about)))
 
 

@@ -92,6 +92,8 @@ class Operation:
         path = self.path
         for one, value in given:
             if one.place == "path":
+                # Quoted with no character safe, so that an id with a slash in it cannot reach another operation; only
+                # what the corrections mark as a path keeps its slashes.
                 path = path.replace(f"{{{one.name}}}", quote(str(value), safe="/" if one.is_path else ""))
         query = tuple((one.name, text) for one, value in given if one.place == "query" for text in _texts(value))
         return Request(self.method, path, query, self._body(arguments))
@@ -145,6 +147,7 @@ def _operation(document: Mapping[str, Any], path: str, method: str, about: Schem
 def _of_parameters(document: Mapping[str, Any], parameters: list[Schema]) -> Iterator[Argument]:
     for one in parameters:
         schema: Schema = _whole(document, one["schema"])
+        # Headers are the client's business, and two names for the same thing are listed once.
         if one["in"] in ("path", "query") and "x-instead" not in schema:
             about = {**schema, "description": one.get("description", "")}
             yield _argument(one["name"], cast(Place, one["in"]), about, one.get("required") is True)
@@ -183,6 +186,8 @@ def _rows(answer: Schema, arguments: tuple[Argument, ...]) -> str | None:
     if not {"cursor", "offset"} & {argument.name for argument in arguments}:
         return None
     properties: Schema = answer.get("properties", {})
+    # fal names the list after what is in it, a different name in each answer; there is one list in an answer with
+    # pages.
     return next((name for name, part in properties.items() if part.get("type") == "array"), None)
 
 
@@ -191,6 +196,7 @@ def _plain(schema: Schema) -> Schema:
     options: list[Schema] = schema.get("anyOf", [])
     lists = [one for one in options if one.get("type") == "array"]
     rest = {key: value for key, value in schema.items() if key != "anyOf"}
+    # The list says both: one value is a list of one.
     if lists:
         bounds = {key: rest.pop(key) for key in ("minItems", "maxItems") if key in rest}
         schema = {**rest, **lists[0], "minItems": 1, **bounds}
@@ -202,6 +208,7 @@ def _plain(schema: Schema) -> Schema:
 def _texts(value: Any) -> list[str]:
     if isinstance(value, list):
         return [text for item in cast(list[Any], value) for text in _texts(item)]
+    # `true` and not Python's `True`.
     return [json.dumps(value) if isinstance(value, bool) else str(value)]
 
 

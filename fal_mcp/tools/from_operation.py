@@ -31,6 +31,7 @@ def tool(operation: Operation, name: str, effect: Effect) -> Tool:
     """The tool of one operation."""
 
     async def run(arguments: Mapping[str, Any], call: Call) -> Outcome:
+        # Before the user is asked: nobody should agree to what is then refused.
         rules.check(operation, arguments)
         if effect == "destroys":
             await confirmed(operation.summary, _target(operation, arguments), arguments, call)
@@ -84,6 +85,8 @@ async def confirmed(what: str, name: str, arguments: Mapping[str, Any], call: Ca
         InvalidInput: nobody agreed; nothing was sent.
     """
     agreed = await call.agree(f"{what}: {name}? This cannot be undone.")
+    # A yes of the user always; the repeated name only where nobody can be asked, or a model could confirm what its
+    # user would not.
     if agreed or (agreed is None and arguments.get("confirm") == name):
         return
     if agreed is None:
@@ -100,6 +103,7 @@ def said(operation: Operation, answer: Any) -> Outcome:
         return Outcome(data={"done": True}, note=f"Done: {operation.summary}.", is_plain=True)
     told: dict[str, Any] = cast(dict[str, Any], answer) if isinstance(answer, dict) else {"answer": answer}
     data, is_cut = shortening.shortened(told, _LARGEST_ANSWER, pages.MOST_ROWS)
+    # From the whole and not from `data`: the head counts what came, even where not all of it is told.
     rows: Any = told.get(operation.rows) if operation.rows else told.get("answer")
     cuts = " Not all of it is told." if is_cut else ""
     if not isinstance(rows, list):

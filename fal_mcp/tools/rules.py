@@ -31,6 +31,7 @@ def _period_faults(operation: Operation, arguments: Mapping[str, Any]) -> list[F
         if isinstance(value := arguments.get(name), str):
             try:
                 found = datetime.fromisoformat(value)
+                # Without an offset fal reads a time in the zone that is asked for, and in UTC where none is.
                 times[name] = found if found.tzinfo else found.replace(tzinfo=_zone(arguments) or UTC)
             except ValueError:
                 faults.append(

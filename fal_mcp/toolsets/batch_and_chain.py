@@ -107,6 +107,7 @@ async def _batch(models: Models, arguments: BatchArguments, call: Call) -> Outco
     # One after the other: a file that several runs take goes up once.
     for item in items:
         await item.put_up(endpoint, call)
+    # All at once, as fal queues what is too many; the waiting is bounded by the call's own.
     async with anyio.create_task_group() as tasks:
         for item in items:
             tasks.start_soon(item.run, call, deadline)

@@ -138,6 +138,7 @@ async def _get(arguments: LookArguments, call: Call) -> Outcome:
         return await _part(arguments.job_id, arguments.part, call)
     job = await call.jobs.billed(await call.jobs.get(arguments.job_id, call.owner))
     answer = await _answered(job, call)
+    # A few only: each is a request of its own.
     gone = [item.url for item in answer.media[:_MOST_LOOKED_FOR] if await call.fal().media.is_gone(item.url)]
     if not gone:
         return answer

@@ -54,6 +54,7 @@ def search(models: Models, arguments: SearchArguments) -> Outcome:
     start = _start(arguments.cursor)
     matches = models.search.match(arguments.query, _category(arguments.category))
     tests = _tests(models, arguments)
+    # Filters read documents, so they come after the ranking and only where one is given.
     hits = [hit for hit in matches.hits if _passes(models, hit, tests)] if tests else matches.hits
     if not matches.is_sure or not hits:
         return _nothing(models, arguments, matches, list(tests))
@@ -86,6 +87,7 @@ def _row(models: Models, endpoint: Endpoint) -> dict[str, Any]:
     if is_deprecated(endpoint):
         row["deprecated"] = f"gone soon{instead(models, endpoint.endpoint_id)}"
     room = _LONGEST_ROW - len(json.dumps(row, ensure_ascii=False))
+    # Last, in the room that is left: the id, the price and what is required are what a run cannot do without.
     row["about"] = cut(_about(endpoint), max(room, _LEAST_ABOUT))
     return row
 
@@ -191,6 +193,7 @@ def _passes(models: Models, hit: Hit, tests: Mapping[str, Test]) -> bool:
 
 
 def _costs_at_most(endpoint: Endpoint, amount: float) -> bool:
+    # 0 is a price that fal does not tell: a model of unknown price is not a cheap one.
     return endpoint.price is not None and 0 < endpoint.price.amount <= amount
 
 
@@ -227,6 +230,7 @@ def _has_sound(endpoint: Endpoint) -> bool:
 
 def _start(cursor: str | None) -> int:
     try:
+        # Encoded only so that nobody reckons with it: it is a place in the list.
         return max(int(base64.urlsafe_b64decode(cursor)), 0) if cursor else 0
     except (ValueError, binascii.Error) as error:
         raise InvalidInput("The cursor is not one that search_models gave.", hint="Leave it out to start.") from error

@@ -32,6 +32,7 @@ class Toolbox:
     ) -> None:
         self.models = Models(catalog, selection)
         self._is_read_only = is_read_only
+        # Whatever order the settings have them in: what a host cuts off a long list must not be what runs a model.
         first = [tool for name in toolsets if name in _FIRST for tool in _made(name, self.models)]
         rest = [tool for name in toolsets if name not in _FIRST for tool in _made(name, self.models)]
         self._first = len(first)
@@ -55,6 +56,7 @@ class Toolbox:
         """
         wanted = selection or self.models.selection
         if wanted not in self._names:
+            # All of them: a list is quickly made anew, and callers over HTTP come and go.
             if len(self._names) >= _MOST_SELECTIONS:
                 self._names.clear()
             self._names[wanted] = self._listed(wanted)
@@ -70,6 +72,7 @@ class Toolbox:
 
     def _listed(self, wanted: Selection) -> list[str]:
         if self._is_read_only:
+            # Running a model spends, so no model is among them.
             return [name for name, tool in self._fixed.items() if tool.effect == "reads"]
         models = wanted.listed_ids(self.catalog)
         fixed, pins = list(self._fixed), len(wanted.pinned_ids(self.catalog))

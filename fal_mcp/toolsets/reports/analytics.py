@@ -52,6 +52,7 @@ async def _told(operation: Operation, arguments: Mapping[str, Any], call: Call) 
     # What was asked for comes first, so that a fault's path is the caller's.
     asked = dict.fromkeys([*arguments.get("expand", ()), "summary", "time_series", *performance.METRICS])
     more = [name for name in asked if name not in ("summary", "time_series", *performance.METRICS)]
+    # fal answers with the columns that are asked for by name and with no others.
     given = {**arguments, "expand": list(asked)}
     period_report.check(operation, given)
     found = await period_report.fetch(operation, given, call)

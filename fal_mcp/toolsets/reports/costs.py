@@ -34,7 +34,9 @@ def cost(row: Row) -> Decimal:
         ServiceFailed: it names no amount that can be one.
     """
     found = row.get("cost_total", row.get("cost"))
+    # By way of text: 0.1 as a float is a little more, and a sum over a thousand rows would show it.
     amount = Decimal(str(found)) if isinstance(found, int | float) and not isinstance(found, bool) else Decimal("nan")
+    # A report that adds up nonsense is worse than none: somebody budgets by it.
     if not amount.is_finite() or amount.adjusted() > MOST_DIGITS:
         raise ServiceFailed(f"A row of fal's report costs {one_line(str(found), 40)!r}, which is no amount.")
     return amount

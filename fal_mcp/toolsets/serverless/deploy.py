@@ -74,6 +74,7 @@ async def _deploy(arguments: DeployArguments, call: Call) -> Outcome:
     file = await _file(arguments.path, call)
     what = f"{file}::{arguments.app}" if arguments.app else str(file)
     given = _options({"app-name": arguments.name, "auth": arguments.auth, "env": arguments.environment})
+    # The user reads what will be run, word for word.
     asked = " ".join([one_line(what, 300), *given])
     await call.approve(
         f"Deploy {asked}? Its code runs on this server's machine now, and then on runners that cost money.", _NOBODY

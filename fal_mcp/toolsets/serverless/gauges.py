@@ -82,6 +82,7 @@ def gathered(samples: Sequence[Sample]) -> tuple[list[App], int]:
     apps: dict[str, App] = {}
     left_out = 0
     for sample in samples:
+        # The page is fal's for Prometheus, and may have gauges of other kinds.
         if not sample.name.startswith("fal_app_") or "application" not in sample.labels:
             continue
         if not 0 <= sample.value < _LARGEST:
@@ -99,6 +100,7 @@ def _add(app: App, sample: Sample) -> None:
             _count(app.runners, (_said(label, "state"), _said(label, "machine_type")), sample.value)
         case "requests_completed":
             _count(app.completed, _said(label, "status"), sample.value)
+        # A histogram: each bucket counts all that took at most so long, and machines' buckets are added up.
         case "request_latency":
             if (bound := _bound(label.get("le", ""))) is not None:
                 _count(app.buckets, bound, sample.value)
