@@ -9,6 +9,7 @@ from typing import TypeVar
 from fal_mcp.catalog import request as requests
 from fal_mcp.catalog.catalog import CATEGORIES, Catalog
 from fal_mcp.catalog.families import Family, Spellings, family_of
+from fal_mcp.catalog.fields import fields_of, kinds_of
 from fal_mcp.catalog.index import Fields, Index, Scores, TaskIndex
 from fal_mcp.catalog.request import Request
 from fal_mcp.catalog.stems import Stems
@@ -16,10 +17,8 @@ from fal_mcp.catalog.tasks import tasks
 from fal_mcp.catalog.vocabulary import kind_of, vocabulary
 from fal_mcp.catalog.weights import BOUNDS, NORMAL, Bounds, Weights
 from fal_mcp.catalog.words import plain, words
-from fal_mcp.json_values import object_of, text_of
 
 K = TypeVar("K", bound=Hashable)
-_LONGEST_DESCRIPTION = 1000
 _NEAR_ENOUGH = 0.6
 """A second task is named where it is asked for at least so much as the first."""
 _SHORTEST_PART = 3
@@ -77,7 +76,7 @@ class Search:
         self._stems = Stems()
         self._tasks = TaskIndex(self._stems)
         ids = list(allowed)
-        fields = [_fields(catalog, endpoint_id) for endpoint_id in ids]
+        fields = [fields_of(catalog, endpoint_id) for endpoint_id in ids]
         self._index = Index(fields, weights, self._stems)
         # After the index: it has taught the stemmer every word at once, which is much cheaper than word by word.
         self._rows = [self._row(catalog, one, model) for one, model in zip(ids, fields, strict=True)]
@@ -160,7 +159,7 @@ class Search:
         about = catalog.metadata(endpoint_id)
         category = catalog.category(endpoint_id)
         name = {*words(plain(fields.name)), *words(plain(fields.title))}
-        given, made = _kinds(category)
+        given, made = kinds_of(category)
         return _Row(
             endpoint_id=endpoint_id,
             category=category,
@@ -327,38 +326,6 @@ class Search:
     def _meant(self, asked: Scores) -> tuple[str, ...]:
         order = sorted(asked, key=lambda number: -asked[number])
         return tuple(tasks()[number].name for number in order if asked[number] >= _NEAR_ENOUGH * asked[order[0]])
-
-
-def _fields(catalog: Catalog, endpoint_id: str) -> Fields:
-    about = catalog.metadata(endpoint_id)
-    # Reading a thousand documents would be the largest part of building the index, so one is read only where fal's
-    # list has no description.
-    endpoint = None if about.get("description") else catalog.get(endpoint_id)
-    label = text_of(object_of(about.get("group")).get("label")) or ""
-    title = str(about.get("display_name") or (endpoint.title if endpoint else endpoint_id))
-    owner, _, name = endpoint_id.partition("/")
-    return Fields(
-        title=f"{title} {label}",
-        # Most ids begin with `fal-ai`, which tells nothing; another owner is part of the name that people know.
-        name=name if owner == "fal-ai" else endpoint_id,
-        category=catalog.category(endpoint_id).replace("-", " "),
-        tags=" ".join(map(str, about.get("tags") or ())),
-        description=str(about.get("description") or (endpoint.description if endpoint else ""))[:_LONGEST_DESCRIPTION],
-        owner=owner.removeprefix("fal-ai"),
-    )
-
-
-_AS_KIND = {"speech": "audio", "music": "audio"}
-_READERS = {"vision": ("image", "text"), "llm": ("text", "text"), "training": ("archive", "model")}
-
-
-def _kinds(category: str) -> tuple[frozenset[str], str]:
-    """What goes in and what comes out, as the category says."""
-    if category in _READERS:
-        given, made = _READERS[category]
-        return frozenset({given}), made
-    given, _, made = category.partition("-to-")
-    return frozenset({_AS_KIND.get(given, given)}), _AS_KIND.get(made, made)
 
 
 def _newest(rows: Iterable[_Row]) -> dict[tuple[str, tuple[str, ...]], tuple[int, ...]]:

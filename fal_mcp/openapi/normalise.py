@@ -5,11 +5,12 @@ left of 3.0 is translated. Whatever stands in a document, the answer is a valid 
 part costs that part, and a note says which.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fal_mcp.json_values import is_list, is_object, list_of, object_of, text_of
 from fal_mcp.openapi.all_of import ANNOTATIONS, NOTHING, both
+from fal_mcp.openapi.circles import end_circles, references_in
 from fal_mcp.openapi.keywords import ODD, READERS, SCHEMA_LISTS, SCHEMAS
 from fal_mcp.openapi.sayable import is_whole
 from fal_mcp.openapi.schema import DEFINITION, MAX_DEPTH, Schema, UnusableSchema, definition_of
@@ -27,8 +28,6 @@ _CONTRADICTIONS = (
     ("minItems", "maxItems"),
     ("minProperties", "maxProperties"),
 )
-_IN_PLACE = ("anyOf", "oneOf", "allOf", "not", "if", "then", "else")
-"""Keywords whose schemas are held against the same value, and not against something inside it."""
 
 
 def bundle(root: Any, components: Mapping[str, Any], notes: list[str] | None = None) -> Schema:
@@ -42,15 +41,15 @@ def bundle(root: Any, components: Mapping[str, Any], notes: list[str] | None = N
     reading = _Reading(components, [] if notes is None else notes)
     schema = reading.whole(object_of(root))
     definitions: Schema = {}
-    waiting = sorted(set(_references(schema)))
+    waiting = sorted(set(references_in(schema)))
     # Only what is referred to is read: the output's components and the queue's stand in the same list, and are of no
     # use to an input.
     while waiting:
         name = waiting.pop()
         if name not in definitions:
             definitions[name] = reading.component(name)
-            waiting.extend(set(_references(definitions[name])) - definitions.keys())
-    _end_circles(schema, definitions)
+            waiting.extend(set(references_in(definitions[name])) - definitions.keys())
+    end_circles(schema, definitions)
     if definitions:
         # Sorted, because fal changes the order of keys from one day to the next, and a list of tools that differs in
         # nothing else would be told to every host as changed.
@@ -226,62 +225,6 @@ _INNER: dict[str, _Inner] = {
 def _component_name(reference: Any) -> str | None:
     text = text_of(reference)
     return text.removeprefix(_COMPONENT) if text and text.startswith(_COMPONENT) else None
-
-
-def _references(schema: Any) -> Iterator[str]:
-    for part in _parts(schema):
-        if (name := definition_of(part)) is not None:
-            yield name
-
-
-def _parts(schema: Any) -> Iterator[Schema]:
-    """`schema` and every schema inside it."""
-    if not is_object(schema):
-        return
-    here = object_of(schema)
-    yield here
-    for name, value in here.items():
-        if name in ("properties", "$defs"):
-            yield from (part for inner in object_of(value).values() for part in _parts(inner))
-        elif name in SCHEMA_LISTS:
-            yield from (part for inner in list_of(value) for part in _parts(inner))
-        elif name in SCHEMAS:
-            yield from _parts(value)
-
-
-def _end_circles(root: Schema, definitions: Schema) -> None:
-    """Take out each reference that leads back to where it stands without going into the value.
-
-    A schema that is itself, or itself or something else, says nothing more by that, and holding a value against it
-    would never end.
-    """
-    finished: set[str] = set()
-
-    def visit(schema: Schema, above: tuple[str, ...]) -> None:
-        for part in _in_place(schema):
-            name = definition_of(part)
-            if name is None or name in finished:
-                continue
-            if name in above:
-                del part["$ref"]
-                continue
-            visit(definitions[name], (*above, name))
-            finished.add(name)
-
-    # Sorted, so that of two references in a circle it is always the same one that goes.
-    for name in sorted(definitions):
-        if name not in finished:
-            visit(definitions[name], (name,))
-            finished.add(name)
-    visit(root, ())
-
-
-def _in_place(schema: Schema) -> Iterator[Schema]:
-    yield schema
-    for keyword in _IN_PLACE:
-        value = schema.get(keyword)
-        for inner in list_of(value) or ([value] if is_object(value) else []):
-            yield from _in_place(object_of(inner))
 
 
 def _ordered(properties: Schema, schema: Schema) -> list[str]:
