@@ -158,8 +158,8 @@ def _packed(models: Iterable[Listed], fetched: Mapping[str, Any], old: Mapping[s
         before = old.get(one.endpoint_id)
         # What is there from before stays where fal has none today: a model does not go because its document could not
         # be made.
-        kept = canonical(document) if document else before.document if before else b""
-        packed[one.endpoint_id] = _entry(one.endpoint_id, canonical(one.item), kept)
+        content = canonical(document) if document else before.document if before else b""
+        packed[one.endpoint_id] = _entry(one.endpoint_id, canonical(one.item), content)
     return packed
 
 
@@ -178,11 +178,11 @@ async def _price(fal: Fal, entries: dict[str, Entry]) -> None:
     ids = sorted(entries)
     for start in range(0, len(ids), MOST_IDS):
         try:
-            found = await fal.models.prices(ids[start : start + MOST_IDS])
+            prices = await fal.models.prices(ids[start : start + MOST_IDS])
         except FalError as error:
             logger.warning("fal's prices could not be had: %s", error.message)
             return
-        priced = await anyio.to_thread.run_sync(_priced, entries, found)
+        priced = await anyio.to_thread.run_sync(_priced, entries, prices)
         entries.update(priced)
         await anyio.sleep(_PAUSE)
 

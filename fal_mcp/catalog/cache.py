@@ -158,9 +158,9 @@ def newest(folder: Path) -> Cache | None:
     return None
 
 
-def _fetched_at(said: Any) -> float:
+def _fetched_at(value: Any) -> float:
     """Seconds since 1970; 0, and so long ago, where it is no time or one to come."""
-    known = number_of(said)
+    known = number_of(value)
     return known if known is not None and 0 <= known <= time.time() + _CLOCKS_APART else 0.0
 
 
@@ -209,8 +209,8 @@ def _fill(file: Path, entries: Iterable[Entry], pages: Mapping[str, Page]) -> No
         # Each document is compressed by itself, so that one can be opened without the others.
         rows = ((e.endpoint_id, e.item, zlib.compress(e.document) if e.document else b"", e.digest) for e in entries)
         database.executemany("INSERT INTO model VALUES (?, ?, ?, ?)", rows)
-        kept = [(cursor, page.etag, json.dumps(page.ids), page.next_cursor) for cursor, page in pages.items()]
-        database.executemany("INSERT INTO page VALUES (?, ?, ?, ?)", kept)
+        rows_of_pages = [(cursor, page.etag, json.dumps(page.ids), page.next_cursor) for cursor, page in pages.items()]
+        database.executemany("INSERT INTO page VALUES (?, ?, ?, ?)", rows_of_pages)
 
 
 @contextmanager

@@ -129,11 +129,11 @@ class Catalog:
             content = self._source.document(endpoint_id)
         except ValueError as error:
             raise UnusableDocument(str(error)) from error
-        found = reader.endpoint(parsed(content), self._source.items.get(endpoint_id))
-        if found.endpoint_id != endpoint_id:
+        endpoint = reader.endpoint(parsed(content), self._source.items.get(endpoint_id))
+        if endpoint.endpoint_id != endpoint_id:
             # Run under the wrong id, another model would be paid for.
-            raise UnusableDocument(f"The document kept as {endpoint_id!r} describes {found.endpoint_id!r}.")
-        return found
+            raise UnusableDocument(f"The document kept as {endpoint_id!r} describes {endpoint.endpoint_id!r}.")
+        return endpoint
 
     @cached_property
     def _ranked(self) -> list[str]:

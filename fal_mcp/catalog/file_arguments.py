@@ -47,8 +47,8 @@ def find(
     is what the document shows for a place.
     """
     known = shown or {}
-    found = dict.fromkeys(_in_object(schema, schema, markers, (), 0))
-    return tuple(_with_evidence(argument, markers, known.get(argument.path, ())) for argument in found)
+    arguments = dict.fromkeys(_in_object(schema, schema, markers, (), 0))
+    return tuple(_with_evidence(argument, markers, known.get(argument.path, ())) for argument in arguments)
 
 
 def _with_evidence(argument: FileArgument, markers: Schema, shown: tuple[str, ...]) -> FileArgument:

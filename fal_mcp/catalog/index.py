@@ -58,7 +58,7 @@ class Index:
 
     def _weighed(self, weights: Weights) -> dict[str, list[tuple[int, float]]]:
         means = {name: self._mean(name) for name in _LENGTH}
-        found: dict[str, list[tuple[int, float]]] = {}
+        postings: dict[str, list[tuple[int, float]]] = {}
         for model, fields in enumerate(self._counts):
             sums: dict[str, float] = {}
             for name, counts in fields.items():
@@ -69,11 +69,11 @@ class Index:
                 for stem, count in counts.items():
                     sums[stem] = sums.get(stem, 0.0) + weight * count
             for stem, value in sums.items():
-                found.setdefault(stem, []).append((model, value / (_SATURATION + value)))
+                postings.setdefault(stem, []).append((model, value / (_SATURATION + value)))
         size = len(self._counts)
         return {
             stem: [(model, value * _rarity(len(models), size)) for model, value in models]
-            for stem, models in found.items()
+            for stem, models in postings.items()
         }
 
     def _mean(self, name: str) -> float:

@@ -107,9 +107,9 @@ def languages() -> dict[str, Language]:
 
 def language_of(text: str) -> Language | None:
     """The language that the text's script alone tells; None where it is written in Latin letters."""
-    found = {name for start, end, name in _SCRIPTS for character in text if start <= character <= end}
+    names = {name for start, end, name in _SCRIPTS for character in text if start <= character <= end}
     # Japanese first: it is written in Chinese characters too, and only its own letters tell it from Chinese.
-    first = next((name for name in ("ja", "zh", "ko", "hi", "ar", "ru") if name in found), None)
+    first = next((name for name in ("ja", "zh", "ko", "hi", "ar", "ru") if name in names), None)
     return languages()[first] if first else None
 
 

@@ -62,8 +62,8 @@ def _with_names_hosts_take(schema: Schema) -> tuple[Schema, list[str]]:
             # Without it every call would be refused; under another name fal would not know it.
             raise UnusableDocument(f"The argument name {one_line(name[:200], 80)!r} is one that hosts refuse.")
     if odd:
-        kept = {name: part for name, part in schema["properties"].items() if name not in odd}
-        schema = {**schema, "properties": kept}
+        known = {name: part for name, part in schema["properties"].items() if name not in odd}
+        schema = {**schema, "properties": known}
     return schema, [f"$ leaves out {one_line(name[:200], 80)!r}, a name that hosts refuse." for name in odd]
 
 

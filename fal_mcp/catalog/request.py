@@ -38,12 +38,12 @@ class Request:
 
 def read(query: str, is_english: IsEnglish) -> Request:
     """The request that `query` makes, in whatever language; `is_english` says of a word whether search knows it."""
-    said = tuple(_english(spelled_out(plain(query[:LONGEST])), is_english)[:_MOST_WORDS])
-    made = _made(said)
-    given = _given(said)
+    spoken = tuple(_english(spelled_out(plain(query[:LONGEST])), is_english)[:_MOST_WORDS])
+    made = _made(spoken)
+    given = _given(spoken)
     if not made and given in ({"video"}, {"audio"}):
         made = given  # what is done to a video mostly gives a video, and to a song a song
-    return Request(said, frozenset(given - made or given or ({"text"} if made else ())), frozenset(made))
+    return Request(spoken, frozenset(given - made or given or ({"text"} if made else ())), frozenset(made))
 
 
 def _english(text: str, is_english: IsEnglish) -> list[str]:

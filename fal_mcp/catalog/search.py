@@ -288,10 +288,10 @@ class Search:
         least = _LEAST_OF_BEST * max(scores.values(), default=0.0)
         # Merit reorders what fits, it must not lift what hardly does: only models within reach of the best get any.
         likely = sorted((model for model, score in scores.items() if score >= least), key=scores.__getitem__)
-        found = {model: scores[model] + self._merit(model, terms) for model in likely[-_MOST_RANKED:]}
+        merits = {model: scores[model] + self._merit(model, terms) for model in likely[-_MOST_RANKED:]}
         # Deprecated ones last whatever they score, as fal takes them away. The number ends ties, so that the order is
         # the same in every process.
-        return dict(sorted(found.items(), key=lambda pair: (self._rows[pair[0]].is_deprecated, -pair[1], pair[0])))
+        return dict(sorted(merits.items(), key=lambda pair: (self._rows[pair[0]].is_deprecated, -pair[1], pair[0])))
 
     def _merit(self, model: int, terms: Mapping[str, float]) -> float:
         stems = self._rows[model].stems

@@ -206,6 +206,7 @@ class Emulator:
         failure, output = script.failure or self._refusal(document, arguments), {}
         if failure is None:
             output = script.output or self.output(document, arguments, cdn)
+        # What comes of it is decided now, and shown when its time has come.
         job = Job(
             request_id=str(uuid.uuid4()),
             endpoint_id=document.endpoint_id,
@@ -265,6 +266,7 @@ class Emulator:
         endpoint_id = document.endpoint_id
         if endpoint_id in self.past_prices:
             return self.past_prices[endpoint_id]
+        # What a test has set wins over the catalog that came along.
         price = self.prices.get(endpoint_id) or self.documents.price(endpoint_id)
         units = bill.units(document, arguments, output, price[1]) if price else None
         return round(price[0] * units, 9) if price and units is not None else None
@@ -277,4 +279,5 @@ class Emulator:
 
     def _refusal(self, document: Document, arguments: dict[str, Any]) -> Failure | None:
         faults = document.faults(arguments)
+        # fal's gateway says with this header that a refused input is not billed.
         return Failure(422, {"detail": faults}, {"x-fal-billable-units": "0"}) if faults else None

@@ -58,10 +58,10 @@ def _members(first: Schema, second: Schema) -> Schema:
 
 
 def _member(name: str, first: Schema, second: Schema) -> Schema | None:
-    said: list[Any] = [s.get("properties", {}).get(name, s.get("additionalProperties", True)) for s in (first, second)]
-    if False in said:
+    parts: list[Any] = [s.get("properties", {}).get(name, s.get("additionalProperties", True)) for s in (first, second)]
+    if False in parts:
         return None
-    known: list[Schema] = [part for part in said if isinstance(part, dict)]
+    known: list[Schema] = [part for part in parts if isinstance(part, dict)]
     return both(known[0], known[1]) if len(known) == 2 else known[0]
 
 

@@ -83,13 +83,13 @@ def _at(value: Any, pointer: str) -> Facts | None:
 
 def _operations(document: Mapping[str, Any]) -> dict[str, tuple[str, Facts]]:
     """Each operation under its id, with its method and path before it."""
-    found: dict[str, tuple[str, Facts]] = {}
+    operations: dict[str, tuple[str, Facts]] = {}
     for path, item in _object(document.get("paths")).items():
         for method, operation in _object(item).items():
             if method in _METHODS and isinstance(operation, dict):
                 route, known = f"{method.upper()} {path}", cast(Facts, operation)
-                found[str(known.get("operationId", route))] = route, known
-    return found
+                operations[str(known.get("operationId", route))] = route, known
+    return operations
 
 
 def _facts_of(document: Mapping[str, Any]) -> Facts:
@@ -113,13 +113,13 @@ def _key(security: Any) -> str:
 
 
 def _parameters(document: Mapping[str, Any], operation: Facts) -> Facts:
-    found: Facts = {}
+    facts: Facts = {}
     for entry in _list(operation.get("parameters")):
         parameter = _opened(document, entry)
         rest = {key: value for key, value in parameter.items() if key not in ("name", "in")}
         label = f"parameter {parameter.get('name')!r} in {parameter.get('in')}"
-        found[label] = {"required": False, **_facts(document, rest)}
-    return found
+        facts[label] = {"required": False, **_facts(document, rest)}
+    return facts
 
 
 def _body(document: Mapping[str, Any], operation: Facts) -> Facts:

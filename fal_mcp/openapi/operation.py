@@ -109,13 +109,13 @@ class Operation:
 
 def read(document: Mapping[str, Any]) -> dict[str, Operation]:
     """Every operation of an OpenAPI document, by its id."""
-    found = (
+    operations = (
         _operation(document, path, method, item[method])
         for path, item in cast(dict[str, Schema], document["paths"]).items()
         for method in _METHODS
         if method in item
     )
-    return {one.operation_id: one for one in found}
+    return {one.operation_id: one for one in operations}
 
 
 def _operation(document: Mapping[str, Any], path: str, method: str, about: Schema) -> Operation:
@@ -216,10 +216,10 @@ def _resolved(document: Mapping[str, Any], part: Schema) -> Schema:
     reference = part.get("$ref")
     if not isinstance(reference, str):
         return part
-    found: Any = document
+    target: Any = document
     for step in reference.removeprefix("#/").split("/"):
-        found = found[step]
-    return cast(Schema, found)
+        target = target[step]
+    return cast(Schema, target)
 
 
 def _whole(document: Mapping[str, Any], part: Any) -> Any:
@@ -228,5 +228,5 @@ def _whole(document: Mapping[str, Any], part: Any) -> Any:
         return [_whole(document, item) for item in cast(list[Any], part)]
     if not isinstance(part, dict):
         return part
-    found = _resolved(document, cast(Schema, part))
-    return {key: _whole(document, value) for key, value in found.items()}
+    whole = _resolved(document, cast(Schema, part))
+    return {key: _whole(document, value) for key, value in whole.items()}

@@ -133,22 +133,22 @@ class _Plain:
         return self.part(item, above, depth + 1) or dict(_ANY)
 
     def _described(self, made: Schema, schema: Schema) -> Schema:
-        said = [self._about(str(schema["description"]))] if schema.get("description") else []
-        said += _in_words(schema)
+        sentences = [self._about(str(schema["description"]))] if schema.get("description") else []
+        sentences += _in_words(schema)
         default = schema.get("default")
         result = {key: value for key, value in made.items() if key not in ("description", "default")}
         if default is None and schema.get("anyOf"):
             default = made.get("default")
-        if not said and made.get("description"):
-            said = [made["description"]]
+        if not sentences and made.get("description"):
+            sentences = [made["description"]]
         elif made.get("description") and schema.get("anyOf"):
-            said += _in_words(made)
+            sentences += _in_words(made)
         # A few of fal's documents have a default of another type than the argument; some converters check that, and
         # the argument is as good without.
         if default is not None and _is_default_of(default, result):
             result["default"] = default
-        if said:
-            result["description"] = " ".join(said)
+        if sentences:
+            result["description"] = " ".join(sentences)
         return result
 
 

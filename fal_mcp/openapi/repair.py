@@ -72,14 +72,14 @@ def _value(part: Schema, value: Any, root: Schema, depth: int = 0) -> tuple[Any,
     """The value, or the one other value it stands for, with what was done."""
     if _fits(part, value, root):
         return value, None
-    found = [
+    readings = [
         (mended, note)
         for other, first in [(value, None), *_readings(part, value, root)]
         for mended, inside in [_inside(part, other, root, depth)]
         if _fits(part, mended, root) and (note := "; ".join(filter(None, [first, inside])))
     ]
     # Two ways to the same value are one reading; two values are two, and then nobody knows which was meant.
-    distinct = {json.dumps(other, sort_keys=True, default=str): (other, note) for other, note in found}
+    distinct = {json.dumps(other, sort_keys=True, default=str): (other, note) for other, note in readings}
     return next(iter(distinct.values())) if len(distinct) == 1 else (value, None)
 
 

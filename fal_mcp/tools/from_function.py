@@ -60,8 +60,8 @@ def read(arguments: type[A], given: Mapping[str, Any]) -> A:
         return arguments.model_validate(dict(given))
     except pydantic.ValidationError as error:
         faults = tuple(Fault(_path(one["loc"]), f"{one_line(one['msg'], 300)}.") for one in error.errors())
-        said = "; ".join(map(str, faults))
-        raise InvalidInput(f"Refused here, before anything was sent: {said}", faults=faults) from error
+        sentences = "; ".join(map(str, faults))
+        raise InvalidInput(f"Refused here, before anything was sent: {sentences}", faults=faults) from error
 
 
 def _path(steps: tuple[int | str, ...]) -> str:

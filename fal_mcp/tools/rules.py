@@ -20,8 +20,8 @@ def check(operation: Operation, arguments: Mapping[str, Any]) -> None:
     faults = [*_period_faults(operation, arguments), *_zone_faults(arguments), *_path_faults(operation, arguments)]
     faults += [*_group_faults(operation, arguments), *_lone_faults(operation, arguments)]
     if faults:
-        said = "; ".join(map(str, faults))
-        raise InvalidInput(f"Refused here, before anything was sent: {said}", faults=tuple(faults))
+        sentences = "; ".join(map(str, faults))
+        raise InvalidInput(f"Refused here, before anything was sent: {sentences}", faults=tuple(faults))
 
 
 def _period_faults(operation: Operation, arguments: Mapping[str, Any]) -> list[Fault]:

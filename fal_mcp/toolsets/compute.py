@@ -122,10 +122,10 @@ async def _ready(instance: dict[str, Any], seconds: float, call: Call) -> dict[s
 
 
 async def _object(operation_id: str, arguments: Mapping[str, Any], call: Call) -> dict[str, Any]:
-    found: Any = await pages.send(platform.operations()[operation_id], arguments, call)
-    if not isinstance(found.get("id"), str):
+    answer: Any = await pages.send(platform.operations()[operation_id], arguments, call)
+    if not isinstance(answer.get("id"), str):
         raise ServiceFailed("fal's answer names no instance.", hint="list_instances shows what there is.")
-    return cast(dict[str, Any], found)
+    return cast(dict[str, Any], answer)
 
 
 def _told(instance: dict[str, Any], costs: str) -> Outcome:

@@ -67,9 +67,9 @@ def _price(endpoint: Endpoint, example: Mapping[str, Any]) -> dict[str, Any] | N
     price = endpoint.price
     if price is None or price.amount <= 0:
         return None
-    said = {"amount": price.amount, "unit": price.unit, "said": str(price)}
+    priced = {"amount": price.amount, "unit": price.unit, "said": str(price)}
     reckoned = quote(endpoint, example)
-    return said if reckoned.amount is None else {**said, "example": str(reckoned)}
+    return priced if reckoned.amount is None else {**priced, "example": str(reckoned)}
 
 
 def _text(endpoint: Endpoint, card: Mapping[str, Any]) -> str:

@@ -65,14 +65,18 @@ def _page(models: Models, arguments: SearchArguments, matches: Matches, hits: li
     end = start + arguments.limit
     endpoints = [one for hit in hits[start:end] if (one := models.catalog.get(hit.endpoint_id))]
     data: dict[str, Any] = {"total": len(hits), "models": [_row(models, one) for one in endpoints]}
-    said = f"{start + 1} to {start + len(endpoints)} of {len(hits)}."
+    summary = f"{start + 1} to {start + len(endpoints)} of {len(hits)}."
     if end < len(hits):
         data["next_cursor"] = base64.urlsafe_b64encode(str(end).encode()).decode()
-        said += f" More with cursor {data['next_cursor']}."
+        summary += f" More with cursor {data['next_cursor']}."
     if near := _near(matches) if start == 0 else []:
         data["related_tasks"] = near
-        said += f" Related tasks to ask by: {', '.join(near)}."
-    lines = ["id | tool | what it does | price | required arguments", *(_line(models, one) for one in endpoints), said]
+        summary += f" Related tasks to ask by: {', '.join(near)}."
+    lines = [
+        "id | tool | what it does | price | required arguments",
+        *(_line(models, one) for one in endpoints),
+        summary,
+    ]
     return Outcome(data=data, note="\n".join(lines), is_plain=True)
 
 
@@ -143,18 +147,18 @@ def _nothing(models: Models, arguments: SearchArguments, matches: Matches, tests
     category = _category(arguments.category)
     if category is not None and category not in counts:
         shown = ", ".join(f"{name} ({count})" for name, count in list(counts.items())[:20])
-        said = f"There is no category {one_line(arguments.category or '', 60)!r}. Categories: {shown}."
-        return Outcome(data=_none(categories=list(counts)[:20]), note=said, is_plain=True)
+        answer = f"There is no category {one_line(arguments.category or '', 60)!r}. Categories: {shown}."
+        return Outcome(data=_none(categories=list(counts)[:20]), note=answer, is_plain=True)
     if matches.is_sure and matches.hits:
-        said = f"{len(matches.hits)} models fit the words, and none of them {' and '.join(tests)}. Ask for less."
-        return Outcome(data=_none(without_limits=len(matches.hits), limits=tests), note=said, is_plain=True)
+        answer = f"{len(matches.hits)} models fit the words, and none of them {' and '.join(tests)}. Ask for less."
+        return Outcome(data=_none(without_limits=len(matches.hits), limits=tests), note=answer, is_plain=True)
     names = list(models.search.task_names)
-    said = f"Nothing matched: no model here is for {one_line(arguments.query, 100)!r}."
-    said += f" If one of these tasks is meant, ask for it by its name: {', '.join(names)}."
+    answer = f"Nothing matched: no model here is for {one_line(arguments.query, 100)!r}."
+    answer += f" If one of these tasks is meant, ask for it by its name: {', '.join(names)}."
     guesses = [hit.endpoint_id for hit in matches.hits[:_MOST_NEAR]]
     if guesses:
-        said += f" The nearest models, which may not fit: {', '.join(guesses)}."
-    return Outcome(data=_none(tasks=names, nearest=guesses), note=said, is_plain=True)
+        answer += f" The nearest models, which may not fit: {', '.join(guesses)}."
+    return Outcome(data=_none(tasks=names, nearest=guesses), note=answer, is_plain=True)
 
 
 def _none(**more: Any) -> dict[str, Any]:

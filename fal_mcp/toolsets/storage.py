@@ -171,9 +171,9 @@ async def _download(arguments: DownloadArguments, call: Call) -> Outcome:
         )
     name = "file" if item.url.startswith("data:") else unquote(item.url.split("?")[0].rsplit("/", 1)[-1])
     stem = slug(name.rsplit(".", 1)[0]) or "file"
-    path, said = await saving.save(item, call.fal(), call.output, call.output.place(arguments.save_to), stem)
+    path, oddity = await saving.save(item, call.fal(), call.output, call.output.place(arguments.save_to), stem)
     size = (await anyio.Path(path).stat()).st_size
-    odd = f" It is {said}." if said else ""
+    odd = f" It is {oddity}." if oddity else ""
     data = {"path": str(path), "size": size, **({"notes": [odd.strip()]} if odd else {})}
     return Outcome(data=data, note=f"Saved as {path} ({size:,} bytes).{odd}", is_plain=True)
 
@@ -181,11 +181,11 @@ async def _download(arguments: DownloadArguments, call: Call) -> Outcome:
 async def _access(arguments: AccessArguments, call: Call) -> Outcome:
     access = call.fal().access
     if arguments.default is None:
-        found = await access.list_of(arguments.url)
+        access_list = await access.list_of(arguments.url)
     else:
         rules = [rule.model_dump() for rule in arguments.rules]
-        found = await access.set_list(arguments.url, arguments.default, rules)
-    return _told("The file's access list", found)
+        access_list = await access.set_list(arguments.url, arguments.default, rules)
+    return _told("The file's access list", access_list)
 
 
 async def _sign(arguments: SignArguments, call: Call) -> Outcome:
@@ -254,9 +254,9 @@ async def _put(file: LocalFile, arguments: UploadArguments, call: Call, lifetime
     head = await anyio.to_thread.run_sync(input_files.head_of, file)
     kind = arguments.content_type or file_kind.sniffed(head, arguments.name or file.name)
     url = await input_files.upload(file, kind, call, lifetime=lifetime, access=arguments.access)
-    kept = f"for {arguments.lifetime}" if arguments.lifetime else "as long as the account's settings say"
+    lifetime_in_words = f"for {arguments.lifetime}" if arguments.lifetime else "as long as the account's settings say"
     data: dict[str, Any] = {"url": url, "size": file.size, "content_type": kind, "lifetime_s": lifetime}
-    note = f"{file.name} ({kind}, {file.size:,} bytes) is at {url}; fal keeps it {kept}."
+    note = f"{file.name} ({kind}, {file.size:,} bytes) is at {url}; fal keeps it {lifetime_in_words}."
     return Outcome(data=data, media=(Media(url, "file", kind, size=file.size),), note=note, is_plain=True)
 
 

@@ -56,12 +56,12 @@ async def _run(models: Models, arguments: RunArguments, call: Call) -> Outcome:
     call.fal().need_key()
     where = arguments.model_dump(include={"username", "workflow_name"})
     answer: Any = await pages.send(platform.operations()["getWorkflow"], where, call)
-    found: Any = answer.get("workflow")
-    endpoint = _endpoint(endpoint_id, cast(dict[str, Any], found) if isinstance(found, dict) else {})
+    workflow: Any = answer.get("workflow")
+    endpoint = _endpoint(endpoint_id, cast(dict[str, Any], workflow) if isinstance(workflow, dict) else {})
     prepared = prepare(endpoint.input_schema, arguments.arguments)
     if wrong := prepared.faults:
-        said = "; ".join(map(str, wrong))
-        raise InvalidInput(f"The inputs of {endpoint_id!r} were refused here: {said}", faults=wrong)
+        sentences = "; ".join(map(str, wrong))
+        raise InvalidInput(f"The inputs of {endpoint_id!r} were refused here: {sentences}", faults=wrong)
     outcome = await with_queue.run_endpoint(endpoint, prepared.arguments, call)
     return outcome.repaired(prepared.notes)
 

@@ -67,8 +67,8 @@ async def _metrics(arguments: MetricsArguments, call: Call) -> Outcome:
         samples = read(text)
     except ValueError as error:
         raise ServiceFailed(f"fal's metrics cannot be read: {error}.") from error
-    found, left_out = gathered(samples)
-    apps = [app for app in found if arguments.app_id in (None, app.name)]
+    gathered_apps, left_out = gathered(samples)
+    apps = [app for app in gathered_apps if arguments.app_id in (None, app.name)]
     rows = [_row(app) for app in apps[:_MOST_APPS]]
     head = f"{len(apps)} apps" if len(apps) != 1 else "1 app"
     more = f", of which the first {_MOST_APPS} are told" if len(apps) > _MOST_APPS else ""

@@ -133,12 +133,12 @@ async def _followed(arguments: TailArguments, tail: Tail, call: Call) -> str:
 def read(data: str) -> Line | None:
     """The line that an event carries; its level may be missing, or among its labels."""
     try:
-        found: Any = json.loads(data)
+        event: Any = json.loads(data)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(found, dict) or not isinstance(cast(dict[str, Any], found).get("message"), str):
+    if not isinstance(event, dict) or not isinstance(cast(dict[str, Any], event).get("message"), str):
         return None
-    about = cast(dict[str, Any], found)
+    about = cast(dict[str, Any], event)
     labels: Any = about.get("labels")
     level = _text(about, "level") or (_text(cast(dict[str, Any], labels), "level") if isinstance(labels, dict) else "")
     return Line(

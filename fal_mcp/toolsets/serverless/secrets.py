@@ -75,18 +75,18 @@ def tools() -> list[Tool]:
 
 
 async def _list(arguments: ListArguments, call: Call) -> Outcome:
-    found = await call.fal().secrets.list()
-    rows = [{"name": one.name, "created_at": one.created_at} for one in found]
-    lines = [f"{len(rows)} secrets.", *(f"{one.name}  {one.created_at}".strip() for one in found)]
+    secrets = await call.fal().secrets.list()
+    rows = [{"name": one.name, "created_at": one.created_at} for one in secrets]
+    lines = [f"{len(rows)} secrets.", *(f"{one.name}  {one.created_at}".strip() for one in secrets)]
     return Outcome(data={"secrets": rows}, note=cut("\n".join(lines), _LONGEST_TEXT), is_plain=True)
 
 
 async def _verify(arguments: VerifyArguments, call: Call) -> Outcome:
-    found = [one for one in await call.fal().secrets.list() if one.name == arguments.name]
-    if not found:
+    matches = [one for one in await call.fal().secrets.list() if one.name == arguments.name]
+    if not matches:
         raise NotFound(f"There is no secret {arguments.name!r}.", hint="list_secrets shows what there is.")
-    since = f", since {found[0].created_at}" if found[0].created_at else ""
-    data = {"name": arguments.name, "is_set": True, "created_at": found[0].created_at}
+    since = f", since {matches[0].created_at}" if matches[0].created_at else ""
+    data = {"name": arguments.name, "is_set": True, "created_at": matches[0].created_at}
     return Outcome(data=data, note=f"{arguments.name} is set{since}. fal shows no values.", is_plain=True)
 
 
