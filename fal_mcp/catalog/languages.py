@@ -64,6 +64,7 @@ class Language:
         return self._compound(word) or self._without_article(word)
 
     def _longest(self, words: list[str], at: int) -> tuple[int, str | None]:
+        # The longest first: a phrase means something other than its words.
         for length in range(min(_LONGEST_PHRASE, len(words) - at), 1, -1):
             if meaning := self.meanings.get(" ".join(words[at : at + length])):
                 return length, meaning

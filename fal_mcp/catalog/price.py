@@ -84,6 +84,7 @@ def quote(endpoint: Endpoint, arguments: Mapping[str, Any], price: Price | None 
 
     An amount is finite and not negative, whatever document, price and arguments say.
     """
+    # What this account pays, where it was asked, before the list price.
     price = price or endpoint.price
     if price is None or not _is_known(price):
         return Quote(None, "fal's catalog has no price for it here")
@@ -214,6 +215,7 @@ def _gives_several(endpoint: Endpoint) -> bool:
 def _seconds(endpoint: Endpoint, given: Mapping[str, Any]) -> float | None:
     lengths = list(_lengths(endpoint, given))
     known = [length for length in lengths if length is not None]
+    # One length that cannot be read may be the long one, so nothing is told.
     if not known or len(known) < len(lengths) or any(length <= 0 for length in known):
         return None
     # Several lengths are bounds or parts of one film, and which of them is billed is not said: the longest is the

@@ -214,6 +214,7 @@ class Search:
             self._add(terms, _QUESTION, self._weights.same)
         # Out of `words` and not `content`: there, words stand side by side that had another between them.
         for first, second in zip(request.words, request.words[1:], strict=False):
+            # Only where the two together are a name: any two words side by side could be read as one otherwise.
             if (joined := first + second) in self._index.names:
                 self._add(terms, joined, self._weights.joined)
         return terms
@@ -226,6 +227,7 @@ class Search:
         """What a word may be that is known nowhere: two names in one, or a name misspelt."""
         names = self._index.names
         for at in range(_SHORTEST_PART, len(word) - _SHORTEST_PART + 1):
+            # Both halves have to be names: half a name and some letters is a misspelling, which is tried next.
             if word[:at] in names and word[at:] in names:
                 return word[:at], word[at:]
         near = self._spellings.nearest(word)

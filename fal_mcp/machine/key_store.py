@@ -71,6 +71,7 @@ class KeyStore:
                 # A headless machine has a keychain that nobody can unlock; the file is next.
                 self._write({"key": key})
                 return f"the file {self.file}, which only you can read"
+            # Said in the file, so that a start knows where to look without asking a keychain that may not be there.
             self._write({"in": "keychain"})
             return "the system's keychain"
         self._write({"key": key})

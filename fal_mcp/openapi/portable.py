@@ -214,6 +214,7 @@ def _in_words(schema: Schema) -> Iterator[str]:
     if kind in ("integer", "number", "boolean", "object", "array") and values and not _is_range(values):
         shown = [json.dumps(value, ensure_ascii=False) for value in values[:MOST_VALUES]]
         yield f"{'One of' if len(shown) > 1 else 'Only'} {', '.join(shown)}."
+    # Said in words for fractions only: for whole numbers the bound itself was moved.
     if kind == "number" and (least := schema.get("exclusiveMinimum")) is not None:
         yield f"More than {least}."
     if kind == "number" and (most := schema.get("exclusiveMaximum")) is not None:

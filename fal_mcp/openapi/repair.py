@@ -128,6 +128,7 @@ def _readings(part: Schema, value: Any, root: Schema) -> Iterator[tuple[Any, str
                 yield allowed, f"{value!r} was read as {allowed!r}"
     elif isinstance(value, list):
         items = cast(list[Any], value)
+        # Several would lose all but one, so a longer list is refused.
         if len(items) == 1 and "string" in kinds:
             yield items[0], "a list of one was read as that one"
 

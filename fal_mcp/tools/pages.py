@@ -40,6 +40,7 @@ async def fetch(operation: Operation, arguments: Mapping[str, Any], call: Call) 
             given["limit"] = min(wanted - _count(operation, whole), _largest_page(operation))
         answer = await send(operation, given, call)
         given = _next(operation, given, answer, wanted - _count(operation, whole))
+        # The last answer's other fields win: its cursor is the one to go on with.
         whole = _joined(operation.rows, whole, answer)
         await call.say(f"{_count(operation, whole)} rows so far")
     return whole

@@ -109,6 +109,7 @@ def _group(name: str) -> str:
 
 
 def _operation(path: str, method: str, about: Json) -> Operation:
+    # The first one of 2xx is what an operation answers when all is well.
     status = next(int(one) for one in about["responses"] if one.startswith("2"))
     answer_type, answer = _content(about["responses"][str(status)])
     body_type, body = _content(about.get("requestBody", {}))
