@@ -85,6 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {
         *(
             "settings_table",
+            "install",
             "terminal",
             "machine",
             "engine",
@@ -98,7 +99,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "entry": {"cli", "server"},
     "__main__": {"entry"},
-    "__init__": set(),
+    # The client as a library; each name is imported when it is asked for.
+    "__init__": {"client", "config", "errors"},
 }
 EVERYWHERE = {"json_values", "addresses"}
 """What anybody may use: they know nothing of this project."""

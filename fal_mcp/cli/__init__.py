@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from fal_mcp import __version__, bundled
+from fal_mcp.cli.install import install
 from fal_mcp.cli.jobs import jobs_app, ledger_app, usage
 from fal_mcp.cli.models import models_app, webhook_app
 from fal_mcp.cli.options import AsJson, takes
@@ -29,6 +30,7 @@ app.add_typer(ledger_app, name="ledger")
 app.add_typer(models_app, name="models")
 app.add_typer(webhook_app, name="webhook")
 app.command()(usage)
+app.command()(install)
 
 
 @app.callback(invoke_without_command=True)

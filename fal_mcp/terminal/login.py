@@ -9,6 +9,7 @@ import anyio
 
 from fal_mcp.client.fal import Fal
 from fal_mcp.config import Settings
+from fal_mcp.engine import fal_of
 from fal_mcp.errors import FalError, NotAuthorised
 from fal_mcp.json_values import NotJson, dumped, object_of, parsed, text_of
 from fal_mcp.key import checked
@@ -92,7 +93,7 @@ async def account_of(settings: Settings) -> dict[str, Any]:
         FalError: fal does not know it, or cannot be asked.
     """
     with anyio.move_on_after(_PATIENCE):
-        async with Fal(replace(settings, admin_key=settings.admin_key or settings.key)) as fal:
+        async with fal_of(replace(settings, admin_key=settings.admin_key or settings.key)) as fal:
             # What a model costs is told to any key, and to nobody without one.
             await fal.models.prices(["fal-ai/flux/dev"])
             owner = await _owner(fal)
