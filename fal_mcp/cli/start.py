@@ -42,6 +42,7 @@ def with_stored_key(settings: Settings) -> Settings:
 
 def source_of_key(settings: Settings) -> str:
     names = ("FAL_KEY", "FAL_KEY_ID", "FAL_KEY_FILE")
+    # In the order in which they win over one another.
     return next((name for name in names if os.environ.get(name, "").strip()), "fal-mcp login")
 
 
@@ -75,6 +76,7 @@ def check_selection(settings: Settings) -> None:
     """Name what in --list, --pin and --only means nothing. Words that always mean something cost no look."""
     from fal_mcp.config import DEFAULT_PINS
 
+    # A look means reading every category of the catalog, and most starts need none.
     is_plain = set(settings.listed) <= {"search", "pinned", "all"} and settings.only == ("*",)
     if is_plain and set(settings.pins) <= set(DEFAULT_PINS):
         return

@@ -33,6 +33,7 @@ async def serve(
             access_log=False,
             lifespan="off",
             ws="websockets-sansio",
+            # Streams that a client holds open would keep it up for as long.
             timeout_graceful_shutdown=1,
             ssl_certfile=ssl_certfile,
             ssl_keyfile=ssl_keyfile,

@@ -162,9 +162,12 @@ _TOKEN = re.compile("|".join(TOKENS).encode(), re.ASCII)
 
 def is_secret_name(name: str) -> bool:
     """Whether a file of this name is taken for a key."""
+    # Letters that look the same are the same here, and Windows drops dots and spaces at the end: `id_rsa.` opens
+    # `id_rsa`.
     whole = unicodedata.normalize("NFKC", name).rstrip(". ")
     bare, ending = _without_backups(whole)
     plain = bare.casefold()
+    # Before the media: `id_rsa.png` is a key that somebody renamed rather than a picture.
     if plain.startswith(_PREFIXES) or _LEDGER.match(plain):
         return True
     if ending in MEDIA:
@@ -174,6 +177,8 @@ def is_secret_name(name: str) -> bool:
         ending in ENDINGS.words
         or _joined(plain) in NAMES.words
         or _joined(stem) in NAMES.words
+        # The part before the first dot too: `env.production` and `credentials.prod.json` are what their beginning
+        # says.
         or any(part in NAMES.words for part in (stem.split(".")[0], plain.split(".")[0]) if part)
         or _says_so(bare)
     )
@@ -195,6 +200,7 @@ def holds_a_key(head: bytes) -> bool:
 
 def _without_backups(name: str) -> tuple[str, str]:
     """The name without the endings of backups and copies, and the ending that is left, in small letters."""
+    # Until nothing comes off any more: `id_rsa.bak.gz`, `token (1).txt~` and the like carry several.
     while True:
         bare = _COPY.sub("", name.strip().lstrip("#").rstrip("#~")).rstrip(". ")
         stem, dot, ending = bare.rpartition(".")
@@ -216,7 +222,9 @@ def _joined(name: str) -> str:
 def _says_so(name: str) -> bool:
     if _says_so_elsewhere(name.casefold()):
         return True
+    # Words and not letters in a row: `monkey.txt` has "key" in it, and `tokenizer.json` "token".
     words = [word for word in _NOT_WORDS.split(_CAMEL.sub(" ", name).casefold()) if word]
+    # `password2` and `secret01` are numbered, and no other word.
     if any(word.rstrip("0123456789") in WORDS.words for word in words):
         return True
     return any(

@@ -141,6 +141,7 @@ async def _reached(name: str, url: str, examined: Examined) -> Finding:
             return Finding(
                 f"host {name}", "bad", f"{url} cannot be reached: {reason}", "Check the network and its proxy."
             )
+        # A clock that is wrong makes certificates invalid and callbacks too old, and neither error names it.
         skew = abs(time.time() - parsedate_to_datetime(date).timestamp()) if date else 0.0
         if skew > _MOST_CLOCK_SECONDS:
             return Finding(

@@ -24,6 +24,7 @@ _PATIENCE = 15.0
 async def login(settings: Settings, is_forced: bool) -> int:
     """Ask for a key, try it at fal, and store it. Returns the exit code."""
     try:
+        # Never an argument: those are seen in the list of processes and kept in the shell's history.
         text = _asked().strip()
         key = checked("The key", text) if text else ""
     except (ValueError, EOFError) as error:
@@ -33,6 +34,7 @@ async def login(settings: Settings, is_forced: bool) -> int:
         screen.trouble("No key was given.", f"Create one at {_PAGE}.")
         return WRONG
     try:
+        # Tried before it is stored: a slip shows now, and not in a host's log.
         screen.say(screen.out(), await _whose(replace(settings, key=key)))
     except NotAuthorised as error:
         screen.trouble(f"fal does not take this key: {error.message}", f"It was not stored. Create one at {_PAGE}.")

@@ -35,6 +35,7 @@ class Selection:
     def pinned_ids(self, catalog: Catalog) -> list[str]:
         """The pins that are listed, in the order they were given."""
         pins = _in_order(self.pins, self.allowed(catalog))
+        # A pin that a category lists too keeps its place at the front.
         return [one for one in dict.fromkeys(pins) if "pinned" in self.listed or self._is_listed(one, catalog)]
 
     def within(self, listed: Iterable[str]) -> "Selection":
@@ -72,6 +73,7 @@ class Selection:
 
 def _in_order(globs: Iterable[str], ids: list[str]) -> Iterator[str]:
     for glob in globs:
+        # An id may have what looks like a glob in it; as an id it means only itself.
         yield from [glob] if glob in ids else fnmatch.filter(ids, glob)
 
 
