@@ -1,12 +1,9 @@
-"""What happens when a host asks for the tools, or calls one.
+"""What happens when a host calls a tool.
 
 The one `except Exception` stands here: on 2025-era connections a handler's exception reaches the client with its
 text, keys and all (facts/mcp, fact 3).
 """
 
-import base64
-import binascii
-import hashlib
 import logging
 from collections.abc import Mapping
 from typing import Any, cast
@@ -21,14 +18,12 @@ from fal_mcp.errors import FalError, Fault, NotAuthorised, RequestRejected, Serv
 from fal_mcp.jobs.progress import Report
 from fal_mcp.json_values import dumped
 from fal_mcp.runs.call import Call
-from fal_mcp.server import gallery, results, tasks
+from fal_mcp.server import results, tasks
 from fal_mcp.server.elicitation import InputNeeded, asker, secret_asker
 from fal_mcp.server.shared import Shared
 from fal_mcp.server.tasks import Run
 from fal_mcp.text import one_line
 from fal_mcp.tools.tool import Tool
-from fal_mcp.toolsets.selection import Selection
-from fal_mcp.toolsets.toolbox import Toolbox
 
 _INVALID_PARAMS = -32602
 _AS_LONG_AS_IT_TAKES = 24 * 3600.0
@@ -213,56 +208,3 @@ def _unknown(name: str, catalog: Catalog) -> str:
     near = catalog.near(name)
     meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     return f"Unknown tool: {one_line(name, 100)!r}.{meant} search_models finds models by what they do."
-
-
-def list_tools(
-    tools: Toolbox, cursor: str | None, selection: Selection | None = None, page_size: int = 0
-) -> dict[str, Any]:
-    """One page of the list, in an order that only a change of the catalog changes; a size of 0 is all of it.
-
-    A hundred tools are some ten milliseconds of work, so that running jobs go on being reported.
-
-    Raises:
-        MCPError: the cursor is not one of this list's.
-    """
-    names = tools.names(selection)
-    size = page_size or len(names)
-    revision = hashlib.sha256("\n".join([tools.catalog.revision, *names]).encode()).hexdigest()[:12]
-    start = _start(cursor, revision)
-    page = tools.page(names[start : start + size], listed)
-    answer: dict[str, Any] = {"resultType": "complete", "tools": page}
-    if start + size < len(names):
-        answer["nextCursor"] = base64.urlsafe_b64encode(f"{revision}:{start + size}".encode()).decode()
-    return answer
-
-
-def _start(cursor: str | None, revision: str) -> int:
-    if not cursor:
-        return 0
-    try:
-        known, _, start = base64.urlsafe_b64decode(cursor).decode().partition(":")
-        if known == revision:
-            return max(int(start), 0)
-    except (ValueError, binascii.Error):
-        pass
-    raise MCPError(_INVALID_PARAMS, "The cursor is not one of this list's; the list may have changed. Start again.")
-
-
-def listed(tool: Tool) -> dict[str, Any]:
-    """A tool as a host reads it."""
-    meta = {**tool.metadata, **(gallery.TOOL_META if tool.shows_media else {})}
-    return {
-        "name": tool.name,
-        "title": tool.title,
-        "description": tool.description,
-        "inputSchema": tool.listed_schema,
-        "annotations": _annotations(tool),
-        **({"_meta": meta} if meta else {}),
-    }
-
-
-def _annotations(tool: Tool) -> dict[str, bool]:
-    """What is not the protocol's default; whether something destroys is asked only of what does not just read."""
-    if tool.effect == "reads":
-        return {"readOnlyHint": True}
-    return {"readOnlyHint": False, "destructiveHint": tool.effect == "destroys"}

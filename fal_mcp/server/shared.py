@@ -43,7 +43,7 @@ class Shared(Engine):
 
     def lists_differ(self, before: "Toolbox", after: "Toolbox", changed: frozenset[str]) -> bool:
         """Whether a host that listed the tools before would read something else now."""
-        from fal_mcp.server.calls import listed
+        from fal_mcp.server.tool_list import listed
 
         names = after.names()
         if names != before.names():

@@ -171,6 +171,6 @@ class _Answers:
 
 
 def _import_what_calls_need() -> None:
-    from fal_mcp.server import calls
+    from fal_mcp.server import calls, tool_list
 
-    assert calls
+    assert calls and tool_list
