@@ -4,7 +4,7 @@ import codecs
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 
-from fal_mcp.client.http import Incoming
+from fal_mcp.client.incoming import Incoming
 from fal_mcp.errors import ServiceFailed
 
 LARGEST = 32 * 1024 * 1024

@@ -4,7 +4,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 
 from fal_mcp.addresses import parts_of
-from fal_mcp.client.http import Http, Incoming
+from fal_mcp.client.http import Http
+from fal_mcp.client.incoming import Incoming
 from fal_mcp.client.retry import pause
 from fal_mcp.config import Hosts
 from fal_mcp.errors import FalError, MaybeReceived, NotFound, ServiceFailed, Unreachable

@@ -4,11 +4,9 @@ Knows nothing of MCP or of which models exist. Following is not running, and nei
 says anything about the job, so both go on, slower, until fal itself says that it is over.
 """
 
-import inspect
-import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import anyio
@@ -17,17 +15,16 @@ import httpx
 from fal_mcp.client import answers, body
 from fal_mcp.client.endpoint_id import Request, request_of
 from fal_mcp.client.events import Event, events
+from fal_mcp.client.following import SLOWEST_POLL, Following, Pace, Trouble
 from fal_mcp.client.http import Http
 from fal_mcp.client.outputs import output_of, raw_output, read_output, too_large_output
 from fal_mcp.client.retry import ALWAYS, IF_NOT_RECEIVED, NEVER, TRANSIENT, pause
 from fal_mcp.client.status import (
     Completed,
     InProgress,
-    Lines,
     Log,
     Queued,
     Status,
-    UnknownWord,
     read_status,
     status_in,
 )
@@ -58,9 +55,6 @@ __all__ = [
     "read_status",
 ]
 
-FASTEST_POLL = 0.5
-"""Seconds; fal is never asked more than twice a second about one request."""
-SLOWEST_POLL = 5.0
 _LAST_BYTES = 0.25
 _SILENCE = 120.0
 """Seconds without a change after which a stream that still sends signs of life is not believed and polled instead."""
@@ -70,21 +64,6 @@ _Odd = tuple[bytes, str] | None
 _CANCELLING = replace(ALWAYS, statuses=TRANSIENT - {409})
 
 Cancelled = Literal["requested", "already completed", "not found"]
-Trouble = Callable[[FalError], Awaitable[None] | None]
-"""Told what stands in the way of following a request, each time; the following goes on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How a request is followed where there is trouble, in seconds.
-
-    `slowest` is the longest pause between two questions, `Retry-After` included; `unknown_for` is how long fal has to
-    say that it does not know the request, and `unknown_times` how often, before it is believed.
-    """
-
-    slowest: float = 30.0
-    unknown_for: float = 60.0
-    unknown_times: int = 4
 
 
 class Queue:
@@ -147,7 +126,7 @@ class Queue:
         Raises:
             NotFound: fal says itself, again and again for a minute, that it does not know the request.
         """
-        following = _Following(self._pace, self._http.clock.now, seen, trouble)
+        following = Following(self._pace, self._http.clock.now, seen, trouble)
         return await self._by_stream(request, following) or await self._by_polls(request, following)
 
     async def result(self, request: Request) -> dict[str, Any]:
@@ -202,7 +181,7 @@ class Queue:
             return Request(endpoint_id, request_id, *urls)
         return request_of(endpoint_id, request_id, self._hosts)
 
-    async def _by_stream(self, request: Request, following: "_Following") -> Completed | None:
+    async def _by_stream(self, request: Request, following: Following) -> Completed | None:
         """None where the stream was refused, broke, fell silent, or ended before the request did.
 
         None of that is trouble yet: a poll will tell if the request itself is in any.
@@ -227,7 +206,7 @@ class Queue:
             async with aclosing(events(incoming)) as found:
                 yield found
 
-    async def _by_polls(self, request: Request, following: "_Following") -> Completed:
+    async def _by_polls(self, request: Request, following: Following) -> Completed:
         while True:
             try:
                 response = await self._http.request(
@@ -282,68 +261,6 @@ class Queue:
         except FalError:
             return None
         return status.error if isinstance(status, Completed) else None
-
-
-class _Following:
-    """What is known while one request is followed: the lines that were told, and how long there has been trouble."""
-
-    def __init__(
-        self,
-        pace: Pace,
-        now: Callable[[], float],
-        seen: Callable[[Status], Awaitable[None]],
-        trouble: Trouble | None,
-    ) -> None:
-        self._pace = pace
-        self._now = now
-        self._seen = seen
-        self._trouble = trouble
-        self._lines = Lines()
-        self._interval = FASTEST_POLL
-        self._troubles = 0
-        self._unknown: list[float] = []
-        self._puzzles = 0
-
-    @property
-    def is_puzzled(self) -> bool:
-        """Whether fal has said several times in a row what nobody knows the meaning of."""
-        return self._puzzles >= self._pace.unknown_times
-
-    async def pass_on(self, status: Status) -> Completed | None:
-        """Tell a status; the same where it is the last."""
-        self._troubles, self._puzzles = 0, 0
-        self._unknown.clear()
-        status = self._lines.only_new(status)
-        await self._seen(status)
-        return status if isinstance(status, Completed) else None
-
-    async def in_trouble(self, error: FalError) -> float:
-        """Tell a trouble; the seconds to wait.
-
-        Raises:
-            NotFound: fal has said for long enough that it does not know the request.
-        """
-        self._puzzles = self._puzzles + 1 if isinstance(error, UnknownWord) else 0
-        if self._is_unknown(error):
-            raise error
-        if self._trouble is not None and inspect.isawaitable(heard := self._trouble(error)):
-            await heard
-        self._troubles += 1
-        asked = min(error.retry_after or 0.0, self._pace.slowest)
-        return max(FASTEST_POLL, pause(self._troubles, asked, self._pace.slowest / 1.5))
-
-    def interval(self) -> float:
-        """The seconds until the next poll where all is well."""
-        seconds = self._interval * random.uniform(1.0, 1.2)
-        self._interval = min(self._interval * 1.3, SLOWEST_POLL)
-        return seconds
-
-    def _is_unknown(self, error: FalError) -> bool:
-        if not (isinstance(error, NotFound) and error.is_fals_own):
-            return False
-        self._unknown.append(self._now())
-        is_often = len(self._unknown) >= self._pace.unknown_times
-        return is_often and self._unknown[-1] - self._unknown[0] >= self._pace.unknown_for
 
 
 _EVENTS = {"accept": "text/event-stream"}

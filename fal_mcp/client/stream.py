@@ -10,7 +10,8 @@ from typing import Any
 
 from fal_mcp.client import answers, body
 from fal_mcp.client.events import events
-from fal_mcp.client.http import Http, Incoming
+from fal_mcp.client.http import Http
+from fal_mcp.client.incoming import Incoming
 from fal_mcp.client.outputs import read_output
 from fal_mcp.config import Hosts
 from fal_mcp.errors import FalError, MaybeReceived, ServiceFailed, Unreachable
