@@ -1,7 +1,8 @@
-"""One submitted piece of paid work, as it is remembered. Pure."""
+"""One submitted piece of paid work, as it is remembered. Pure, but for the id that a new one gets."""
 
 import hashlib
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -109,6 +110,28 @@ class Job:
     def is_free(self) -> bool:
         """Whether it costs nothing, whatever its price."""
         return cost.booked(self.state, 1, cost.micro(self.billed), self.has_run) == 0
+
+
+def begun(order: Order, now: float, session: str, *, keeps_arguments: bool) -> Job:
+    """A new job for this order, about to be submitted by the server of this session."""
+    return Job(
+        job_id=f"job_{secrets.token_hex(16)}",
+        endpoint_id=order.endpoint_id,
+        owner=order.owner,
+        digest=order.digest,
+        state="intent",
+        created=now,
+        updated=now,
+        arguments=dict(order.arguments) if keeps_arguments else None,
+        price=cost.dollars(cost.micro(order.price)),
+        price_note=order.price_note,
+        way=order.way,
+        asked=now,
+        call_id=order.call_id,
+        connection=order.connection,
+        session=session,
+        fence=1,
+    )
 
 
 def owner_of(key: str | None) -> str:

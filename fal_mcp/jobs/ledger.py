@@ -18,17 +18,13 @@ from fal_mcp.client.queue import Request
 from fal_mcp.errors import BudgetExceeded
 from fal_mcp.jobs import cost, joining, records, rows, schema
 from fal_mcp.jobs.cost import Limits, Spent
-from fal_mcp.jobs.job import FIRST_OWNER, UNFINISHED, Job, Order
+from fal_mcp.jobs.job import FIRST_OWNER, UNFINISHED, Job, Order, begun
 from fal_mcp.jobs.leases import Leases
 from fal_mcp.jobs.store import BUSY_SECONDS, CLOSED, Store
 from fal_mcp.jobs.uploads import Uploads
 
 __all__ = ["Ledger", "Limits", "Started"]
-KEPT_DAYS = 30
-MOST_ROWS = 20_000
 _MOST_COMPARED = 200
-_LOOKED_FOR = cost.DAY
-"""Seconds for which a submit without an answer is looked for in fal's records."""
 
 Clock = Callable[[], float]
 
@@ -117,7 +113,7 @@ class Ledger:
         def charge(database: sqlite3.Connection) -> None:
             with records.transaction(database):
                 self._check(database, order, limits)
-                self._charge(database, job_id, cost.micro(order.price) or 0)
+                records.charge(database, job_id, cost.micro(order.price) or 0, self._clock())
 
         await self._store.run(charge)
 
@@ -127,7 +123,7 @@ class Ledger:
 
         def refund(database: sqlite3.Connection) -> None:
             with records.transaction(database):
-                self._charge(database, job_id, amount)
+                records.charge(database, job_id, amount, self._clock())
 
         await self._store.run(refund)
 
@@ -249,11 +245,8 @@ class Ledger:
         of the ledger."""
 
         def show(database: sqlite3.Connection) -> bool:
-            now = self._clock()
             with records.transaction(database):
-                database.execute("DELETE FROM mark WHERE until < ?", (now,))
-                statement = "INSERT OR IGNORE INTO mark (key, until) VALUES (?, ?)"
-                return database.execute(statement, (key, now + seconds)).rowcount == 1
+                return records.is_first(database, key, self._clock(), seconds)
 
         return await self._store.run(show)
 
@@ -276,16 +269,7 @@ class Ledger:
         def forget(database: sqlite3.Connection) -> None:
             with records.transaction(database):
                 schema.settle(database)
-                database.execute(
-                    "UPDATE job SET state = 'lost' WHERE state = 'unknown' AND request_id IS NULL AND created < ?",
-                    (now - _LOOKED_FOR,),
-                )
-                over = f"state NOT IN {UNFINISHED}"
-                database.execute(f"DELETE FROM job WHERE {over} AND created < ?", (now - KEPT_DAYS * cost.DAY,))
-                newest = "SELECT job_id FROM job ORDER BY created DESC LIMIT ?"
-                database.execute(f"DELETE FROM job WHERE {over} AND job_id NOT IN ({newest})", (MOST_ROWS,))
-                database.execute("DELETE FROM output WHERE job_id NOT IN (SELECT job_id FROM job)")
-                database.execute("DELETE FROM mark WHERE until < ?", (now,))
+                records.forget_old(database, now)
 
         await self._store.run(forget)
         await self.uploads.prune()
@@ -317,29 +301,8 @@ class Ledger:
 
     def _begun(self, database: sqlite3.Connection, order: Order, limits: Limits) -> Job:
         self._check(database, order, limits)
-        now = self._clock()
-        price = cost.dollars(cost.micro(order.price))
-        job = Job(
-            job_id=f"job_{secrets.token_hex(16)}",
-            endpoint_id=order.endpoint_id,
-            owner=order.owner,
-            digest=order.digest,
-            state="intent",
-            created=now,
-            updated=now,
-            arguments=dict(order.arguments) if self._records_arguments else None,
-            price=price,
-            price_note=order.price_note,
-            way=order.way,
-            asked=now,
-            call_id=order.call_id,
-            connection=order.connection,
-            session=self.session,
-            fence=1,
-        )
-        columns = rows.changed(rows.written(job))
-        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
-        database.execute(f"INSERT INTO job ({names}) VALUES ({marks})", (*columns.values(),))
+        job = begun(order, self._clock(), self.session, keeps_arguments=self._records_arguments)
+        records.insert(database, job)
         return job
 
     def _check(self, database: sqlite3.Connection, order: Order, limits: Limits) -> None:
@@ -354,11 +317,6 @@ class Ledger:
             session=records.spent(database, owner, 0, self.session),
             day=records.spent(database, owner, cost.midnight(self._clock()), None),
         )
-
-    def _charge(self, database: sqlite3.Connection, job_id: str, amount: int) -> None:
-        row = database.execute("SELECT price_micro FROM job WHERE job_id = ?", (job_id,)).fetchone()
-        if row is not None:
-            records.write(database, job_id, None, {"price_micro": max((row[0] or 0) + amount, 0)}, self._clock())
 
     def _alive(self, jobs: list[Job]) -> set[str]:
         sessions: dict[str, float] = {}

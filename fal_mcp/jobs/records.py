@@ -11,7 +11,11 @@ from fal_mcp.jobs import cost, rows
 from fal_mcp.jobs.job import UNFINISHED, Job
 from fal_mcp.jobs.store import CLOSED
 
+KEPT_DAYS = 30
+MOST_ROWS = 20_000
 _LARGEST_OUTPUT = 512 * 1024
+_LOOKED_FOR = cost.DAY
+"""Seconds for which a submit without an answer is looked for in fal's records."""
 
 
 def jobs(database: sqlite3.Connection, where: str, *values: Any) -> Iterator[Job]:
@@ -97,6 +101,41 @@ def write(database: sqlite3.Connection, job_id: str, fence: int | None, columns:
     if output is not None and not (is_at_fal and len(output) > _LARGEST_OUTPUT):
         database.execute("INSERT OR REPLACE INTO output (job_id, content) VALUES (?, ?)", (job_id, output))
     return True
+
+
+def insert(database: sqlite3.Connection, job: Job) -> None:
+    """Write the row of a job that is about to be submitted."""
+    columns = rows.changed(rows.written(job))
+    names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+    database.execute(f"INSERT INTO job ({names}) VALUES ({marks})", (*columns.values(),))
+
+
+def charge(database: sqlite3.Connection, job_id: str, amount: int, now: float) -> None:
+    """Add so many millionths to what a job is thought to cost; less than nothing gives them back."""
+    row = database.execute("SELECT price_micro FROM job WHERE job_id = ?", (job_id,)).fetchone()
+    if row is not None:
+        write(database, job_id, None, {"price_micro": max((row[0] or 0) + amount, 0)}, now)
+
+
+def is_first(database: sqlite3.Connection, key: str, now: float, seconds: float) -> bool:
+    """Whether this key is shown for the first time in so many seconds; shown again, it is not."""
+    database.execute("DELETE FROM mark WHERE until < ?", (now,))
+    statement = "INSERT OR IGNORE INTO mark (key, until) VALUES (?, ?)"
+    return database.execute(statement, (key, now + seconds)).rowcount == 1
+
+
+def forget_old(database: sqlite3.Connection, now: float) -> None:
+    """Delete what is old, and what is too much; unfinished work never."""
+    database.execute(
+        "UPDATE job SET state = 'lost' WHERE state = 'unknown' AND request_id IS NULL AND created < ?",
+        (now - _LOOKED_FOR,),
+    )
+    over = f"state NOT IN {UNFINISHED}"
+    database.execute(f"DELETE FROM job WHERE {over} AND created < ?", (now - KEPT_DAYS * cost.DAY,))
+    newest = "SELECT job_id FROM job ORDER BY created DESC LIMIT ?"
+    database.execute(f"DELETE FROM job WHERE {over} AND job_id NOT IN ({newest})", (MOST_ROWS,))
+    database.execute("DELETE FROM output WHERE job_id NOT IN (SELECT job_id FROM job)")
+    database.execute("DELETE FROM mark WHERE until < ?", (now,))
 
 
 def take(database: sqlite3.Connection, job: Job, session: str) -> Job:
