@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from urllib.parse import quote
 
+from fal_mcp.client.file_stream import Tell, Upload, chunks
 from fal_mcp.client.http import UPLOAD_TIMEOUT, Http
 from fal_mcp.client.retry import NEVER
-from fal_mcp.client.storage import Tell, Upload, chunks
 from fal_mcp.config import Hosts
 from fal_mcp.errors import MaybeReceived
 

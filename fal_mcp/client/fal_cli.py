@@ -16,7 +16,7 @@ from pathlib import Path
 import anyio
 import anyio.abc
 
-from fal_mcp.client.http import NO_KEY
+from fal_mcp.client.hints import NO_KEY
 from fal_mcp.config import Settings
 from fal_mcp.errors import NotAuthorised, RequestRejected, Unreachable
 from fal_mcp.text import cut, one_line

@@ -60,6 +60,7 @@ class Following:
 
     async def pass_on(self, status: Status) -> Completed | None:
         """Tell a status; the same where it is the last."""
+        # Any status at all shows that fal knows the request, so that what was counted against it begins anew.
         self._troubles, self._puzzles = 0, 0
         self._unknown.clear()
         status = self._lines.only_new(status)
@@ -78,18 +79,26 @@ class Following:
         if self._trouble is not None and inspect.isawaitable(heard := self._trouble(error)):
             await heard
         self._troubles += 1
+        # Bounded, unlike for other questions: somebody waits for this job, and a minute of silence looks like a lost
+        # one.
         asked = min(error.retry_after or 0.0, self._pace.slowest)
+        # Half more may come at random: so the longest pause is `slowest` and no more.
         return max(FASTEST_POLL, pause(self._troubles, asked, self._pace.slowest / 1.5))
 
     def interval(self) -> float:
         """The seconds until the next poll where all is well."""
+        # Never sooner than planned: many jobs that were begun together must drift apart, and still stay below fal's
+        # limit.
         seconds = self._interval * random.uniform(1.0, 1.2)
         self._interval = min(self._interval * 1.3, SLOWEST_POLL)
         return seconds
 
     def _is_unknown(self, error: FalError) -> bool:
+        # A page of a proxy with 404 says nothing about the request.
         if not (isinstance(error, NotFound) and error.is_fals_own):
             return False
+        # A request that was just submitted is not known everywhere at fal yet, and a gateway may say 404 for its own
+        # reasons: a job that runs is paid for, so one such word is not believed, nor several within a moment.
         self._unknown.append(self._now())
         is_often = len(self._unknown) >= self._pace.unknown_times
         return is_often and self._unknown[-1] - self._unknown[0] >= self._pace.unknown_for

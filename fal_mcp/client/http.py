@@ -17,6 +17,7 @@ from fal_mcp import __version__
 from fal_mcp.addresses import host_of, parts_of
 from fal_mcp.client import answers, body
 from fal_mcp.client.door import door, made_client, made_tls
+from fal_mcp.client.hints import ADMIN_HINT, NO_ADMIN_KEY, NO_KEY
 from fal_mcp.client.incoming import LONGEST_GOODBYE, Incoming, closed
 from fal_mcp.client.inputs import as_json
 from fal_mcp.client.masking import Mask
@@ -32,13 +33,8 @@ STREAM_TIMEOUT = httpx.Timeout(60.0, connect=15.0, pool=None)
 """fal's streams carry a comment every few seconds; a minute of nothing is a dead connection."""
 LONGEST = 600.0
 """Seconds from a request to the end of its answer; a host that sends a byte a minute ends here."""
+# Seconds; with less not even the shortest pause and a second try would fit.
 _SHORTEST_PATIENCE = 2.0
-NO_KEY = "This call needs a fal API key, and the server was started without one."
-NO_ADMIN_KEY = "This call needs a key of scope ADMIN, and the server was started without one."
-ADMIN_HINT = (
-    "Create a key of scope ADMIN at https://fal.ai/dashboard/keys and set it as FAL_ADMIN_KEY where this server is "
-    "configured."
-)
 Key = Literal["none", "own", "admin"]
 Judge = Callable[[int, Mapping[str, str], bytes], FalError]
 """What an answer outside 2xx stands for, given the question that was asked."""
@@ -75,6 +71,7 @@ class Http:
         return self
 
     async def __aexit__(self, *exc: Any) -> None:
+        # Taken away first: whoever still asks while the old pool closes gets a new one and not a closed one.
         client, self._client = self._client, None
         if client is not None:
             with anyio.move_on_after(LONGEST_GOODBYE, shield=True), suppress(Exception):
@@ -104,6 +101,8 @@ class Http:
     def is_fals(self, url: str) -> bool:
         """Whether the key may go to `url`; no text is too strange to be asked about."""
         try:
+            # Asked of both parsers: an address that they read differently could carry the key to a host that only one
+            # of them sees.
             return parts_of(url) is not None and bool(httpx.URL(url).host) and self._hosts.takes_the_key(url)
         except (httpx.InvalidURL, ValueError):
             return False
@@ -171,6 +170,7 @@ class Http:
             params=list(query),
             headers=headers,
             json=body,
+            # What is repeatable may still change something: a lost answer to it leaves open whether it was done.
             changes=method != "GET",
         )
 
@@ -202,6 +202,7 @@ class Http:
             TooLarge: the answer is; never where it changes something.
             FalError: what the last answer stands for, as `judge` has it.
         """
+        # Before the first try: what cannot be sent as JSON is a fault of the arguments and nothing to try again.
         data = as_json(json)
 
         def built() -> httpx.Request:
@@ -218,14 +219,18 @@ class Http:
             try:
                 response = await self._exchange(built(), most, longest)
             except Unreachable as error:
+                # One try that may have arrived is enough: a later one that surely did not proves nothing about the
+                # first.
                 was_sent = was_sent or isinstance(error, MaybeReceived)
                 final, may = lost(error, was_sent and changes), not is_final(error, retry)
             except body.TooLarge as error:
+                # Asked again it would be as large; and that an answer came does not say which.
                 raise (MaybeReceived(error.message, status=error.status) if changes else error) from error
             else:
                 if is_good(response):
                     return response
                 final, may = self._judged(response, judge), is_worth_another(response, retry)
+            # Counted from the first try on, so that slow answers use up the time that pauses would have.
             pause = retry.pause(attempt, self.clock.now() - began, final.retry_after) if may else None
             if pause is None:
                 raise final
@@ -276,6 +281,7 @@ class Http:
         silence: httpx.Timeout,
     ) -> httpx.Request:
         client = self._pool()
+        # An address or a header that httpx will not take is found out while the request is built: nothing has left.
         with door(url, is_sent=False):
             return client.build_request(
                 method,
@@ -287,11 +293,13 @@ class Http:
             )
 
     async def _exchange(self, request: httpx.Request, most: int, longest: float) -> httpx.Response:
+        # httpx's own limits are for each silence; only this one ends an answer that trickles for ever.
         with door(str(request.url)), anyio.fail_after(longest):
             response = await self._answered(request)
             try:
                 return await self._whole(response, most if response.is_success else body.SMALL)
             except Unreachable as error:
+                # The headers were there: fal's id is what the body's loss can be looked up by.
                 error.request_id = error.request_id or self._request_id(response)
                 error.status = response.status_code
                 raise
@@ -330,6 +338,7 @@ class Http:
         return headers
 
     def _judged(self, response: httpx.Response, judge: Judge) -> FalError:
+        # For a paid request a redirect proves nothing either way, and its own judge says so.
         if response.is_redirect and judge is answers.rejection:
             return ServiceFailed(
                 f"{host_of(str(response.url))} answered with a redirect, which is never followed with a key.",

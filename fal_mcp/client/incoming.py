@@ -31,6 +31,8 @@ class Incoming:
         Raises:
             Unreachable: it broke off; where the request changes something, `MaybeReceived`.
         """
+        # Kept by name, and closed below: a generator that is dropped half-read is closed by the collector, in another
+        # task.
         unpacked = body.pieces(self._response)
         try:
             while (piece := await self._next(unpacked)) is not None:

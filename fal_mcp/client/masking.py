@@ -24,11 +24,13 @@ class Mask:
 
     def is_needed(self, content: bytes | str) -> bool:
         """Whether a key stands in it."""
+        # Keys are ASCII, and Latin-1 reads any bytes at all without a fault.
         text = content if isinstance(content, str) else content.decode("latin-1")
         return any(secret in text for secret in self._secrets)
 
     def answer(self, response: httpx.Response, content: bytes) -> httpx.Response:
         """The same answer, whole: unpacked, and without the keys."""
+        # What says how the body was packed is left out: it is unpacked here, and a reader would unpack it again.
         headers = [(name, self._bytes(value)) for name, value in response.headers.raw if name.lower() not in _PACKING]
         content = self._bytes(content)
         return httpx.Response(response.status_code, headers=headers, content=content, request=response.request)
@@ -49,5 +51,6 @@ class Mask:
 
 def _secrets(*keys: str | None) -> list[str]:
     # The longest first: a key without its id would else leave the id beside the mask.
+    # A key is `id:secret`, and the secret alone opens as much as both. The id is no secret, and names the owner.
     parts = {part for key in keys if key for part in (key, key.partition(":")[2])}
     return sorted((part for part in parts if len(part) >= _SHORTEST_SECRET), key=len, reverse=True)

@@ -55,12 +55,16 @@ __all__ = [
     "read_status",
 ]
 
+# Seconds.
 _LAST_BYTES = 0.25
 _SILENCE = 120.0
 """Seconds without a change after which a stream that still sends signs of life is not believed and polled instead."""
+# Right after COMPLETED the result may for a moment still be said to be in progress; with their pauses these tries take
+# some ten seconds.
 _RESULT_TRIES = 6
 _Odd = tuple[bytes, str] | None
 """A body that is no output at first sight, and what it is called; None where it is no model's."""
+# To a cancel, 409 is an answer: it is completed. Asked again it would only be said again.
 _CANCELLING = replace(ALWAYS, statuses=TRANSIENT - {409})
 
 Cancelled = Literal["requested", "already completed", "not found"]
@@ -96,6 +100,8 @@ class Queue:
         response = await self._http.request(
             "POST",
             f"{self._hosts.queue}/{endpoint_id}",
+            # Sent again only where it is certain that nothing was begun: fal has no key by which it would tell two
+            # submits of the same wish apart.
             retry=IF_NOT_RECEIVED,
             params=query,
             headers=headers,
@@ -127,6 +133,7 @@ class Queue:
             NotFound: fal says itself, again and again for a minute, that it does not know the request.
         """
         following = Following(self._pace, self._http.clock.now, seen, trouble)
+        # One stream costs fal less than many polls, and tells a log line as it is written.
         return await self._by_stream(request, following) or await self._by_polls(request, following)
 
     async def result(self, request: Request) -> dict[str, Any]:
@@ -147,6 +154,8 @@ class Queue:
                 return await self._fetched(request, odd)
             except ResultNotReady as error:
                 if attempt == _RESULT_TRIES - 1:
+                    # The same bytes six times are no accident of the way: it is what the model gave, and it is paid
+                    # for.
                     if len(odd) == _RESULT_TRIES and len(set(odd)) == 1 and odd[0] is not None:
                         return _believed(*odd[0])
                     raise
@@ -165,6 +174,7 @@ class Queue:
         except NotFound:
             return "not found"
         except RequestRejected as error:
+            # fal's guide has 400 with this word, and its description of the models 409.
             if error.status == 409 or (error.status == 400 and "ALREADY_COMPLETED" in error.message):
                 return "already completed"
             raise
@@ -175,8 +185,11 @@ class Queue:
         request_id = answers.id_in(answer)
         if request_id is None:
             raise answers.unproven(response.status_code, response.headers, response.content)
+        # fal's own addresses are preferred: they leave out the endpoint's sub-path, which not every host does alike.
         names = ("status_url", "response_url", "cancel_url")
         urls = [text_of(answer.get(name)) or "" for name in names]
+        # All or none: the key goes to these addresses at every poll, so that one foreign address makes all three
+        # doubtful.
         if all(map(self._http.is_fals, urls)):
             return Request(endpoint_id, request_id, *urls)
         return request_of(endpoint_id, request_id, self._hosts)
@@ -215,6 +228,8 @@ class Queue:
                 status = status_in(response.content)
             except FalError as error:
                 wait = await following.in_trouble(error)
+                # fal may come to use a fourth word for the end. Whether a result is there settles it, whatever the
+                # word.
                 if following.is_puzzled and await self._has_ended(request):
                     return Completed()
             else:
@@ -242,6 +257,7 @@ class Queue:
             )
         except GenerationFailed:
             raise
+        # It is at fal and paid for: its address is handed out in its place, and whoever wants it can fetch it.
         except body.TooLarge:
             return too_large_output(request.response_url, body.LARGEST)
         except ResultNotReady as error:
@@ -253,6 +269,7 @@ class Queue:
 
     async def _failure(self, request: Request, error: ResultNotReady) -> GenerationFailed | None:
         """What the status says of a result that is refused in words that may be the model's or anybody's."""
+        # Only where the refusal could be the model's own. Others are about the question, and the status knows no more.
         if error.status is None or (error.status < 500 and error.status != 404):
             return None
         try:
@@ -286,6 +303,8 @@ async def _output(response: httpx.Response, odd: list[_Odd]) -> dict[str, Any]:
         raise answers.not_ready(error) from error
     if response.status_code == 202 or answers.is_not_ready(output):
         raise answers.not_ready(ServiceFailed("fal says that it is still in progress."))
+    # An empty answer may be what the model gave and may be one that is not there yet: it is believed when it comes
+    # again.
     if output == {"output": None}:
         odd.append((content, "application/json"))
         raise answers.not_ready(ServiceFailed("fal's answer is empty."))

@@ -46,12 +46,14 @@ class Stream:
             MaybeReceived: it broke off or gave nothing; it may have been paid for, and `partial` is what came of it.
         """
         self._http.need_key()
+        # fal streams a model under this sub-path alone; some endpoints are listed with it.
         path = endpoint_id if endpoint_id.endswith("/stream") else f"{endpoint_id}/stream"
         url = f"{self._hosts.run}/{path}"
         collected = Collected()
         async with self._http.stream(
             "POST", url, headers=_ACCEPT, json=arguments, changes=True, judge=answers.of_run
         ) as incoming:
+            # Models that cannot stream answer at once, in JSON, to the same address.
             if "json" in incoming.headers.get("content-type", ""):
                 return await _at_once(incoming)
             await _collect(incoming, collected, seen)
@@ -74,7 +76,9 @@ async def _collect(incoming: Incoming, collected: "Collected", seen: Callable[[A
             try:
                 event = await anext(found, None)
             except (Unreachable, ServiceFailed) as error:
+                # What came before is paid for, and is handed out with the error.
                 raise _broken(collected, error) from error
+            # A stream without an end would fill the memory; by then what came is more than anybody reads.
             if event is None or collected.count >= _MOST_EVENTS:
                 return
             if collected.taken(event.data):
@@ -103,6 +107,7 @@ class Collected:
         self.count += 1
         self.last = value
         if is_json and _is_only_about_it(value):
+            # The bill's figures come after the last piece of text, and are no result in its place.
             self._about.update({key: object_of(value)[key] for key in ("usage",) if key in value})
         elif is_json or not self._is_json:
             # Once there was JSON, a text between is a remark of the stream's and no result.
@@ -120,6 +125,7 @@ class Collected:
 
     def _add(self, delta: str) -> None:
         self._size += len(delta)
+        # Dropped and not refused: the run is paid for, and its beginning is better than an error.
         if delta and self._size <= _MOST_TEXT:
             self._pieces.append(delta)
 

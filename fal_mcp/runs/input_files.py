@@ -11,7 +11,8 @@ import anyio
 import anyio.to_thread
 
 from fal_mcp.catalog.endpoint import Endpoint, FileArgument
-from fal_mcp.client.storage import LARGE, Upload
+from fal_mcp.client.file_stream import Upload
+from fal_mcp.client.storage import LARGE
 from fal_mcp.errors import FalError, Fault, InvalidInput, NotReadable, UploadClosed
 from fal_mcp.machine import file_kind
 from fal_mcp.machine.readable import LocalFile, escaped, path_in, refusal

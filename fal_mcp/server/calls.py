@@ -12,7 +12,7 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from fal_mcp.catalog.catalog import Catalog
-from fal_mcp.client.http import ADMIN_HINT, NO_ADMIN_KEY
+from fal_mcp.client.hints import ADMIN_HINT, NO_ADMIN_KEY
 from fal_mcp.config import Settings
 from fal_mcp.errors import FalError, Fault, NotAuthorised, RequestRejected, ServiceFailed
 from fal_mcp.jobs.progress import Report

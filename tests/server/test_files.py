@@ -20,7 +20,8 @@ from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.catalog.endpoint import FileArgument
 from fal_mcp.catalog.source import Folder
 from fal_mcp.client.fal import Fal
-from fal_mcp.client.storage import PART, Upload
+from fal_mcp.client.file_stream import Upload
+from fal_mcp.client.storage import PART
 from fal_mcp.config import Hosts, Settings
 from fal_mcp.emulator import Emulator, serve
 from fal_mcp.errors import FalError, NotReadable
