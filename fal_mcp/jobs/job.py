@@ -48,8 +48,10 @@ class Order:
     @property
     def digest(self) -> str:
         """The same for the same endpoint, arguments and way, whatever the order of their keys."""
+        # Left out for the queue, so that the digests of before there were other ways still match.
         way = [] if self.way == "queue" else [self.way]
         text = json.dumps([self.endpoint_id, dict(self.arguments), *way], sort_keys=True, ensure_ascii=False)
+        # Arguments may hold half a character where a client cut a text; a digest must not be what fails on it.
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -138,6 +140,7 @@ def owner_of(key: str | None) -> str:
     """Whose work is done with this key: fal's id of it, which is no secret. A key without an id is told by a digest."""
     if not key:
         return NOBODY
+    # The id and not the secret: it stands in a file, and in every row.
     key_id, colon, _ = key.partition(":")
     return (
         key_id if colon and key_id else f"key-{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}"
@@ -147,4 +150,5 @@ def owner_of(key: str | None) -> str:
 def costs_nothing(error: FalError) -> bool:
     """Whether what ended so is not billed: it was refused, failed, or never sent. An answer that was lost may be."""
     is_refused = isinstance(error, (RequestRejected, GenerationFailed, Unreachable))
+    # `MaybeReceived` is an `Unreachable` too, and says the opposite about money.
     return is_refused and not isinstance(error, MaybeReceived)

@@ -14,7 +14,7 @@ import anyio.abc
 from fal_mcp.client.fal import Fal
 from fal_mcp.client.webhooks import Delivery
 from fal_mcp.errors import FalError, GenerationFailed, NotFound, NotRecorded
-from fal_mcp.jobs import kept_errors, lost_submits
+from fal_mcp.jobs import callbacks, kept_errors, lost_submits
 from fal_mcp.jobs.follower import Follower
 from fal_mcp.jobs.job import NOBODY, Job, Order
 from fal_mcp.jobs.ledger import Ledger, Limits, Started
@@ -99,6 +99,7 @@ class Jobs:
         followed = self._followers.get(job.job_id) or await self._resumed(job)
         if followed is None:
             return await self.get(job.job_id, job.owner)
+        # Counted before anything is awaited: a job is only forgotten here when nobody waits.
         followed.waiting += 1
         try:
             with anyio.move_on_after(seconds):
@@ -107,7 +108,9 @@ class Jobs:
             with anyio.move_on_after(_LONGEST_SUBMIT):
                 await followed.taken()
         except anyio.get_cancelled_exc_class():
+            # Only the last who waits lets go of it: another call that joined it wants it still.
             if is_its_call and followed.waiting == 1 and not followed.is_over:
+                # In the server's group: this call is being cancelled, and everything awaited in it is too.
                 self._tasks.start_soon(self._abandon, followed)
             raise
         finally:
@@ -152,6 +155,7 @@ class Jobs:
         if not job.is_over or job.billed is not None or job.request is None or not requests.can_be_billed:
             return job
         try:
+            # From a little before: fal's clock may be behind ours, and a bill before the job would not be found.
             billed = await requests.billed(job.request.request_id, job.created - lost_submits.CLOCK_SKEW)
         except FalError as error:
             logger.info("What %s cost could not be asked: %s", job.job_id, error.message)
@@ -210,24 +214,17 @@ class Jobs:
 
     async def called_back(self, delivery: Delivery) -> bool:
         """Take a verified callback: the job is over, without a poll. False where no such job is known here."""
-        job = await self.ledger.by_request(delivery.request_id, self.owner)
-        if job is None:
-            return False
-        if delivery.is_ok and delivery.payload is not None:
-            if job.state != "completed" or job.output is None:
-                await self.ledger.record(job.job_id, state="completed", output=delivery.payload, position=None)
-        elif not delivery.is_ok and not job.is_over:
-            error = GenerationFailed(delivery.error or "The job failed.", request_id=delivery.request_id)
-            await self.ledger.record(job.job_id, state="failed", error=kept_errors.said(error), position=None)
-        return True
+        return await callbacks.taken(delivery, self.ledger, self.owner)
 
     async def resume(self) -> None:
         """Pick up this owner's work whose server is gone, and look again for submits without an answer."""
+        # After a night with hundreds of jobs, the user's first call must not stand behind all of their polls.
         limiter = anyio.CapacityLimiter(_MOST_RESUMED_AT_ONCE)
         jobs = {job.job_id: job for job in await self.ledger.orphaned(self.owner)}
         for job in await self.ledger.listed(self.owner, state="unknown", limit=lost_submits.MOST):
             if job.request is None and job.session == self.ledger.session:
                 jobs.setdefault(job.job_id, job)
+        # One reading of fal's records for all: they are rate-limited, and the same for every job of an endpoint.
         records = lost_submits.Records(self._fal().requests)
         async with anyio.create_task_group() as tasks:
             for job in jobs.values():
@@ -276,6 +273,7 @@ class Jobs:
                 await anyio.sleep(_WRITE_AGAIN_AFTER)
         except Exception:
             logger.exception("%s could not be written down.", followed.job.job_id)
+            # What will never be written must not hold the follower, and its output, in memory for ever.
             followed.unwritten.clear()
         finally:
             self._forget(followed)
@@ -289,15 +287,18 @@ class Jobs:
         """Who follows the job from here on; None where there is nothing to follow."""
         if job.state in ("completed", "failed", "cancelled") or job.way != "queue":
             return None
+        # Its server may be about to submit it: only one that is gone may have its job taken over.
         if job.request is None and job.session not in ("", self.ledger.session):
             job = await self.ledger.claim(job) or job
         if job.request is None and job.state == "unknown":
             job = await (records.look_for(job, self.ledger) if records else self.look_for(job))
         if job.request is None:
             return None
+        # Claimed before it is followed: two servers that both write would undo each other's rows.
         mine = await self.ledger.claim(job)
         if (followed := self._followers.get(job.job_id)) is not None:
             return followed
+        # Followed even where another server has it: this call wants the result, and only writes nothing.
         followed = self._follower(replace(mine, request=job.request) if mine else job, writes=mine is not None)
         self._follow(followed, None)
         return followed
@@ -340,6 +341,8 @@ class Jobs:
         """The call that began it is gone. A host's time-out looks just like a person's cancel. Never raises."""
         with anyio.move_on_after(_LONGEST_GOODBYE, shield=True):
             try:
+                # What runs is paid for either way, as many models heed no cancel: left alone, its result is there for
+                # the call again.
                 if not followed.is_running or self._on_disconnect == "cancel":
                     await followed.cancel()
             except Exception as error:

@@ -52,6 +52,7 @@ class Ledger:
         busy_seconds: float = BUSY_SECONDS,
         clock: Clock = time.time,
     ) -> None:
+        # At random and not the process's number: numbers come again, and in containers all are 1.
         self.session = secrets.token_hex(8)
         self._records_arguments = records_arguments
         self._first_owner = first_owner
@@ -77,9 +78,11 @@ class Ledger:
 
         def decide(database: sqlite3.Connection) -> Started:
             with records.transaction(database):
+                # Joining comes before the limits: what is paid for already costs nothing more, however little is left.
                 job = None if order.is_fresh else self._repeated(database, order, answering)
                 if job is not None:
                     return Started(self._asked_again(database, job, order), True)
+                # Nobody was asked about money because there seemed to be none to pay; it was, a moment ago.
                 if order.is_only_joined:
                     raise BudgetExceeded(
                         "The job that this call would have joined has just ended without a result.",
@@ -119,6 +122,7 @@ class Ledger:
 
     async def give_back(self, job_id: str, price: float | None) -> None:
         """What was added was refused or failed, and fal does not bill it."""
+        # By the same rounding as it was added with, so that nothing is left over.
         amount = -(cost.micro(price) or 0)
 
         def refund(database: sqlite3.Connection) -> None:
@@ -182,6 +186,7 @@ class Ledger:
         wanted = list(request_ids)
 
         def look(database: sqlite3.Connection) -> set[str]:
+            # One at a time: how many marks one statement may have depends on how SQLite was built.
             statement = "SELECT 1 FROM job WHERE request_id = ? AND owner = ?"
             return {one for one in wanted if database.execute(statement, (one, owner)).fetchone()}
 
@@ -209,6 +214,7 @@ class Ledger:
                 found = records.whole(database, "job_id = ?", job.job_id)
                 if found is None or (found.session != self.session and found.session in self._alive([found])):
                     return None
+                # The output is no part of the row: a caller that claims a completed job wants it still.
                 return replace(records.take(database, found, self.session), output=found.output)
 
         return await self._store.run(take)
@@ -228,11 +234,13 @@ class Ledger:
         Raises:
             BudgetExceeded: they would, or budgets are closed.
         """
+        # Without limits the file is not even opened: a disk that cannot be used then stops no estimate.
         if not orders or not limits.are_set:
             return
 
         def check(database: sqlite3.Connection) -> None:
             records.check_open(database)
+            # All orders of one call are one owner's.
             spent = self._spent(database, orders[0].owner)
             for order in orders:
                 cost.check(order.endpoint_id, cost.micro(order.price), order.price_note, limits, spent)
@@ -321,6 +329,7 @@ class Ledger:
     def _alive(self, jobs: list[Job]) -> set[str]:
         sessions: dict[str, float] = {}
         for job in jobs:
+            # The newest sign of life of each, for disks where locks say nothing.
             sessions[job.session] = max(job.updated, sessions.get(job.session, 0.0))
         return self._leases.are_alive(sessions, self._clock)
 

@@ -52,6 +52,7 @@ class Outgoing:
 
     async def _arrive(self, calls: dict[str, str]) -> None:
         """Never raises: it hangs in the server's own group."""
+        # The SDK does not say when an answer was written; a moment is all that a pipe to a client that lives takes.
         await anyio.sleep(_ON_ITS_WAY)
         try:
             await self._arrived(calls)

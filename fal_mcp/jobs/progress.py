@@ -17,6 +17,7 @@ _STEPS = re.compile(r"(?<![\d./])(\d{1,6})\s*(?:/|of)\s*(\d{1,6})(?![\d./])")
 _BAR = re.compile(r"\|[^|]*\|")
 _ENDS = " \t:|-,;=>"
 _OPENS, _CLOSES = " \t([<", " \t)]>"
+# 100 is said by the result alone: a model that has drawn still uploads.
 _LARGEST = 99.9
 
 
@@ -45,7 +46,9 @@ class Progress:
             case Queued(position):
                 return self._report(_in_queue(position))
             case InProgress(logs):
+                # A line of megabytes is no line; patterns are not let loose on it.
                 lines = [one_line(log.message, 2000) for log in logs]
+                # Never backwards: models of several stages count each from 0, and the protocol wants numbers that grow.
                 self._percent = max([self._percent or 0.0, *filter(None, map(percentage, lines))]) or None
                 said = next((line for line in reversed(lines) if line), "running")
                 return self._report(without_bar(said))

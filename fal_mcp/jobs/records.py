@@ -67,10 +67,13 @@ def check_open(database: sqlite3.Connection) -> None:
 @contextmanager
 def transaction(database: sqlite3.Connection) -> Generator[None]:
     """All of it, or nothing."""
+    # The lock for writing is taken at the beginning: two servers that both read first would both see the money that is
+    # there once.
     database.execute("BEGIN IMMEDIATE")
     try:
         yield
         database.execute("COMMIT")
+    # A cancelled thread or an interrupt too: a transaction that is left open locks every other server out.
     except BaseException:
         with suppress(sqlite3.Error):
             database.execute("ROLLBACK")
@@ -81,6 +84,7 @@ def write(database: sqlite3.Connection, job_id: str, fence: int | None, columns:
     """Write values by the names of `Job`'s fields, and book the job anew; whether the fence is still the row's."""
     statement = "SELECT state, price_micro, billed_micro, has_run, fence, request_id FROM job WHERE job_id = ?"
     row = database.execute(statement, (job_id,)).fetchone()
+    # Another server took it over, for whatever reason it thought this one gone; what it writes is the truth now.
     if row is None or (fence is not None and row[4] != fence):
         return False
     values = rows.changed(columns)
@@ -89,6 +93,7 @@ def write(database: sqlite3.Connection, job_id: str, fence: int | None, columns:
         # Its end was told by another way first, as fal's callbacks may.
         del values["state"]
     state = values.get("state", row[0])
+    # Never unset: what ran once may be billed, even where it is cancelled later.
     if state in ("running", "completed"):
         values["has_run"] = 1
     has_run = bool(values.get("has_run", row[3]))
@@ -130,6 +135,7 @@ def forget_old(database: sqlite3.Connection, now: float) -> None:
         "UPDATE job SET state = 'lost' WHERE state = 'unknown' AND request_id IS NULL AND created < ?",
         (now - _LOOKED_FOR,),
     )
+    # What may still cost, or be owed to somebody, stays whatever its age.
     over = f"state NOT IN {UNFINISHED}"
     database.execute(f"DELETE FROM job WHERE {over} AND created < ?", (now - KEPT_DAYS * cost.DAY,))
     newest = "SELECT job_id FROM job ORDER BY created DESC LIMIT ?"
@@ -140,6 +146,7 @@ def forget_old(database: sqlite3.Connection, now: float) -> None:
 
 def take(database: sqlite3.Connection, job: Job, session: str) -> Job:
     """Let this server follow the job from here on."""
+    # Its server ended between the row and fal's answer: it may be running, and is not sent again.
     state = "unknown" if job.state == "intent" else job.state
     statement = "UPDATE job SET fence = fence + 1, session = ?, state = ? WHERE job_id = ?"
     database.execute(statement, (session, state, job.job_id))

@@ -31,6 +31,7 @@ def read(row: tuple[Any, ...], output: str | None = None) -> Job:
         **named,
         price=cost.dollars(price),
         billed=cost.dollars(billed),
+        # All four or none: with a part of them nothing can be asked of fal.
         request=Request(named["endpoint_id"], *urls) if all(urls) else None,
         output=read_object(output),
     )

@@ -10,7 +10,9 @@ from fal_mcp.jobs.cost import DAY
 from fal_mcp.jobs.store import Store
 from fal_mcp.json_values import NotJson, dumped, object_of, parsed
 
+# fal's guide promises seven days; an address that is given out must outlive the run that reads it.
 _UPLOAD_DAYS = 6.0
+# How long fal keeps one open is not documented; sending into a closed one takes its time and then fails.
 _PARTS_HOURS = 20.0
 _ABOUT_TO_EXPIRE = 3600.0
 

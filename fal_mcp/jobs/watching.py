@@ -22,6 +22,7 @@ async def watch(followed: Follower, tell: Tell) -> None:
     # What was reported before the end is told even where the end came first.
     while not followed.is_over or followed.has_news(seen):
         statuses: list[Status] = []
+        # A little sooner, so that a slow machine still says something within the beat.
         with anyio.move_on_after(HEARTBEAT - 0.5) as pause:
             statuses, seen = await followed.news(seen)
         if pause.cancelled_caught:
