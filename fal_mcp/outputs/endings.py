@@ -34,13 +34,16 @@ _PROGRAMS = (b"MZ", b"\x7fELF", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe", b"\xce
 _PAGES = (b"<!doctype html", b"<html", b"<head", b"<body", b"<script", b"<iframe", b"<meta")
 _DRAWINGS = (b"<svg", b"<!doctype svg")
 _PROLOGUES = ((b"<!--", b"-->"), (b"<?xml", b"?>"))
+# More than runs is caught: a drawing with the word in a text loses its ending and nothing else.
 _ACTIVE = re.compile(rb"<(?:\w+:)?(?:script|foreignobject|iframe|handler)\b|\bon\w+\s*=|javascript:|<!entity", re.I)
 
 
 def of(head: bytes, item: Media) -> str:
     """The ending for a file that begins with `head`. A program, a script or a page gets one that nothing runs."""
+    # Before all else: what an answer calls a picture may be a program, and a double click would run it.
     if head.startswith(_PROGRAMS):
         return ".txt" if _is_text(head) else ".bin"
+    # By its bytes before its name: files are often called something else than they are.
     known = _BY_TYPE.get(sniffed(head, ""))
     if known is not None:
         return known
@@ -49,6 +52,7 @@ def of(head: bytes, item: Media) -> str:
     said = _said(item)
     if head and _is_text(head):
         return _of_text(head, said, item)
+    # None of these is a program, and for what has no mark of its own the address is all there is.
     if said in _OF_BINARIES:
         return f".{said}"
     told = "" if head else _BY_TYPE.get(item.content_type or "", "")
@@ -79,6 +83,7 @@ def _markup(head: bytes) -> bytes:
 
 
 def _of_text(head: bytes, said: str, item: Media) -> str:
+    # A page that is opened from a disk may read what lies beside it.
     if is_page(head):
         return ".txt"
     if said in _OF_TEXTS:

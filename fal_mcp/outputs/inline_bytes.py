@@ -16,6 +16,7 @@ from fal_mcp.outputs import data_uris, endings, media, saving
 from fal_mcp.outputs.outcome import Media
 from fal_mcp.text import one_line
 
+# A text of this length is held twice while it is decoded.
 _MOST_BYTES = 40_000_000
 _UNKNOWN = "application/octet-stream"
 
@@ -32,6 +33,7 @@ async def keep(output: Mapping[str, Any], folder: OutputFolder, stem: str) -> tu
             # Nothing that fal answers is so deep; what is, is told without its bytes.
             return mapped(output, lambda leaf: f"{len(leaf)} bytes, not kept" if isinstance(leaf, bytes) else leaf)
 
+    # In a thread: decoding megabytes would hold every other call.
     return await anyio.to_thread.run_sync(work), kept.files
 
 
@@ -71,6 +73,7 @@ class _Kept:
         return self._file(content, name, about or {}) if isinstance(content, bytes) else value
 
     def _file(self, content: bytes, name: str, about: Mapping[str, Any]) -> str:
+        # Thousands of tiny images in one answer would fill a folder that nobody looks through.
         if len(self.files) >= media.MOST_FILES:
             return f"{len(content)} bytes, not kept: {media.MOST_FILES} files of one answer are the most"
         try:

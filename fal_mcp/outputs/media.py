@@ -52,6 +52,7 @@ def find(output: Any) -> tuple[Media, ...]:
             found[url] = described(
                 url, name.rpartition(".")[0] if is_of_object else name, about if is_of_object else {}
             )
+            # Far more than is told; only so that a hostile answer ends.
             if len(found) == _MOST_FOUND:
                 break
     return tuple(found.values())
@@ -112,6 +113,7 @@ def _texts(output: Any) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         elif isinstance(value, dict):
             item = cast(dict[str, Any], value)
             parts = [(part, f"{name}.{key}"[-_LONGEST_NAME:].lstrip("."), item) for key, part in item.items()]
+            # So that an object's size and type are told of its own address, and not of the thumbnail beside it.
             parts.sort(key=lambda part: part[0] is not item.get("url"))
             waiting += reversed(parts)
         elif isinstance(value, list):
@@ -135,6 +137,7 @@ def _file(value: str, name: str) -> str | None:
         return None
     if url.startswith("data:"):
         return url if data_uris.is_one(url) else None
+    # A prompt that names a picture by its address is the caller's own words come back.
     is_told = name.rpartition(".")[2] != "prompt" and (name.endswith(_OF_FILES) or _looks_like_one(url))
     return url if is_told else None
 
@@ -190,6 +193,7 @@ def _kind(url: str, name: str, content_type: str | None) -> Kind:
             return kind
     if ending in _ARCHIVES:
         return "archive"
+    # In this order: `video_frame_audio` is a film, and `mask_video` is no mask.
     for kind, words in _BY_NAME:
         if re.search(words, name):
             return kind

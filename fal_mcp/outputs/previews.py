@@ -41,6 +41,7 @@ class _Slots:
     large: anyio.CapacityLimiter
 
 
+# Of the event loop and not of the module: a limiter belongs to the loop it was first used in, and tests have many.
 _slots: RunVar[_Slots] = RunVar("fal-mcp-previews")
 
 
@@ -65,6 +66,7 @@ async def of(media: tuple[Media, ...], fal: Fal) -> Seen:
             async with _of_all_calls().files:
                 content, notes[number] = await _picture(number, item, fal)
                 if content is not None:
+                    # An equal share for each, known before any of them is made.
                     made[number] = await _shrunk(content, _BUDGET // len(wanted))
         except pictures.TooLarge:
             notes[number] = f"File {number} unpacks to too much to be shown small here."
@@ -110,6 +112,8 @@ def _of_all_calls() -> _Slots:
 async def _shrunk(content: bytes, budget: int) -> Preview:
     slots = _of_all_calls()
     memory = await anyio.to_thread.run_sync(pictures.memory_of, content, limiter=slots.small)
+    # A large one alone and small ones beside: two large ones at once would double what the process takes at its
+    # highest.
     slot = slots.small if memory <= pictures.SMALL else slots.large
     small = await anyio.to_thread.run_sync(pictures.shrunk, content, budget, limiter=slot)
     return Preview(small, "image/jpeg" if small[:2] == b"\xff\xd8" else "image/webp")

@@ -156,7 +156,9 @@ def shortened(
         if len(dumped(short)) <= budget:
             return short, cut.is_cut
         if (items, characters) == _SMALLEST:
+            # Thousands of keys of thousands of characters; `get_job` with part has it.
             return {"left_out": "all of it"}, True
+        # By thirds, a few rounds for any size: each round writes all of it once.
         items, characters = max(items // 3, _SMALLEST[0]), max(characters // 3, _SMALLEST[1])
 
 
@@ -191,6 +193,7 @@ class _Cut:
             return self._string(value)
         if not isinstance(value, (dict, list)):
             return sound(value)
+        # JSON readers have bounds on depth, and refuse the whole answer where one is passed.
         if depth > _MOST_DEPTH:
             return self._left_out("nested deeper")
         if isinstance(value, list):
@@ -229,11 +232,13 @@ def _free(name: str, taken: Collection[str]) -> str:
 
 
 def _text(output: Any) -> str:
+    # Escaped and not cleaned: the parts together must be the output to the last character.
     return escaped(dumped(output))
 
 
 async def aside(output: Any, work: Callable[..., T], *arguments: Any) -> T:
     """Work on a large output in a thread, so that no other call waits for it."""
+    # Only then: a thread costs more than a small output takes.
     if is_large(output):
         return await anyio.to_thread.run_sync(work, *arguments)
     return work(*arguments)

@@ -18,6 +18,7 @@ from fal_mcp.outputs.outcome import Media, Outcome
 from fal_mcp.runs.call import Call
 from fal_mcp.text import one_line
 
+# Seconds; a hint for models that poll too fast, and pay for each look with their own tokens.
 _POLL_AFTER = {"queued": 10, "running": 20}
 _LONGEST_TIME = 10**9
 _WORDS = ("prompt", "text", "query", "lyrics", "script", "input")
@@ -42,14 +43,17 @@ async def outcome(job: Job, call: Call, *, save_to: str | None = None, is_shown:
     if not job.is_over or _is_being_fetched(job, call):
         return _pending(job, call)
     output = await call.jobs.output(job)
+    # All are found before some are told: a file's number must be the same in every answer about its job.
     found = await shortening.aside(output, media.find, output)
     files = media.told(found)
     saved = await _saved(files, job, output, call, save_to)
     short, parts = await shortening.aside(output, _within_budget, output, found, job.job_id, saved.paths)
+    # After saving, which is owed to the user; pictures are only for the model, and have a few seconds.
     shown = await previews.of(files, call.fal()) if is_shown and call.shows_previews else previews.Seen()
     notes = [*saved.notes, *await shortening.aside(output, media.oddities, output), *shown.notes]
     notes += _limits(len(found), len(files), parts)
     if not found and not shortening.has_values(output):
+        # Some models answer 200 with nothing; without a word the model would look for its files, or run it again.
         notes.append("The result is empty: no file and no value came out.")
     told = shortening.named(files, job.job_id)
     waited, ran = _seconds(job.queue_seconds), _seconds(job.run_seconds)
@@ -122,6 +126,7 @@ async def part(job: Job, number: int, jobs: Jobs) -> tuple[str, int]:
     output = await jobs.output(job)
 
     def cut() -> tuple[str, int]:
+        # A file that was moved since stands in the parts as its bytes again: they are nowhere else.
         there = {name for name, path in (job.saved or {}).items() if saving.is_there(path)}
         plain = shortening.without_data(output, media.find(output), job.job_id, there)
         return shortening.parted(plain, number)
@@ -133,6 +138,7 @@ def _within_budget(
     output: dict[str, Any], found: tuple[Media, ...], job_id: str, saved: Mapping[str, str]
 ) -> tuple[Any, int]:
     """The output as it is told, and in how many parts all of it can be had; 0 where this is all of it."""
+    # Labels first: addresses of a thousand characters would else use up the budget that values could have.
     short, is_cut = shortening.shortened(shortening.with_labels(output, media.told(found)))
     is_only_here = any(before.url != after.url and after.url not in saved for before, after in _renamed(found, job_id))
     if not is_cut and not is_only_here:
@@ -159,6 +165,7 @@ async def _saved(found: tuple[Media, ...], job: Job, output: dict[str, Any], cal
         saved = await saving.save_all(found, job, output, call.fal(), folder, below, is_only_bytes=is_only_bytes)
     except FalError as error:
         return _Saved(notes=(f"It could not be saved: {error.message}",))
+    # In the row, so that a later answer, or another server, neither fetches nor saves it again.
     if saved.paths:
         await call.jobs.note(job, saved=saved.paths)
     return _Saved(saved.paths, (*trouble, *saved.notes))

@@ -72,8 +72,10 @@ async def check(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call) ->
         NotReadable: one may not be read.
     """
     files = [item for item in find(endpoint, arguments) if not _is_remote(item.value)]
+    # Asked before anything is opened: a folder that the user forbids is not even looked into.
     await _allowed(files, call)
     looked = [await anyio.to_thread.run_sync(_looked_at, item, call) for item in files]
+    # All of them at once: a model corrects what it is told, and each round costs the user's time.
     if faults := tuple(look.fault for look in looked if look.fault):
         raise InvalidInput(
             f"Files of {endpoint.endpoint_id!r} were refused here, before anything was sent or paid:",
@@ -101,6 +103,7 @@ async def put_up(
     for doubt in checked.doubts:
         await call.say(doubt)
     urls = await _urls(checked, call)
+    # A copy all the way down: the arguments that were checked stay as the caller gave them.
     changed = json.loads(json.dumps(dict(arguments)))
     for item in checked.files:
         _put_back(changed, item.path, urls[item.value])
@@ -113,6 +116,7 @@ async def upload(
     """Put an open file on fal's CDN, unless this very file is there already; its URL."""
     storage, uploads = call.fal().storage, call.jobs.ledger.uploads
     identity = await anyio.to_thread.run_sync(_identity, file)
+    # What shall expire or be private is never shared with another call: its address would outlive the promise.
     is_plain = lifetime is None and access is None
     if is_plain and (known := await uploads.address_of(call.owner, identity)):
         return known
@@ -127,6 +131,7 @@ async def upload(
                 item, parts, tell, lambda now: uploads.remember_parts(call.owner, identity, now)
             )
         except UploadClosed:
+            # Else every later call would take up what fal has closed, and fail like this one.
             await uploads.forget_parts(call.owner, identity)
             raise
     if is_plain:
@@ -180,6 +185,7 @@ async def _urls(checked: Checked, call: Call) -> dict[str, str]:
                 failed.append(error)
 
     async with anyio.create_task_group() as tasks:
+        # The same file in two places is sent once.
         for item in {item.value: item for item in checked.files}.values():
             tasks.start_soon(one, item)
     if failed:
@@ -193,6 +199,7 @@ async def _url(item: Found, identity: str | None, call: Call) -> str:
     path = _local_path(item)
     assert path is not None
     with call.readable.opened(path) as file:
+        # What the user agreed to, and what was checked, is this file and no other that took its name since.
         if identity is not None and file.identity != identity:
             raise NotReadable(f"{_shown(item.path)}: the file was changed since it was checked.", hint="Call again.")
         head = await anyio.to_thread.run_sync(head_of, file)
@@ -254,12 +261,14 @@ def _looked_at(item: Found, call: Call) -> _Look:
 
 def _identity(file: LocalFile) -> str:
     """What makes it this very file: its hash, or for a large one what changes when it does."""
+    # Reading gigabytes for their hash takes as long as sending a good part of them.
     if file.size >= LARGE:
         return f"stat:{file.identity}"
     digest = hashlib.sha256()
     file.stream.seek(0)
     while chunk := file.stream.read(1024 * 1024):
         digest.update(chunk)
+    # With its name, which becomes a part of the address that models see.
     return f"sha256:{digest.hexdigest()}:{file.name}"
 
 

@@ -11,6 +11,7 @@ from fal_mcp.client.fal import Fal
 from fal_mcp.errors import FalError
 from fal_mcp.jobs import cost
 
+# Seconds; prices change seldom, and each question holds its call.
 _FRESH_FOR = 600.0
 _MOST_KEPT = 2000
 
@@ -28,6 +29,7 @@ class Prices:
             return known
         unit, past = await self._asked(endpoint.endpoint_id, fal)
         told = price.quote(endpoint, arguments, unit) if unit else known
+        # Last: an average says nothing of this call's length or size.
         if told.amount is None and past is not None:
             return Quote(past, "what a call of it cost on average so far")
         return told
@@ -36,6 +38,7 @@ class Prices:
         kept = self._kept.get(endpoint_id)
         if kept is None or kept[0] < time.monotonic() - _FRESH_FOR:
             if len(self._kept) >= _MOST_KEPT:
+                # All at once: which are used again cannot be told, and asking anew costs nothing but a moment.
                 self._kept.clear()
             try:
                 found = (await fal.models.prices([endpoint_id])).get(endpoint_id)

@@ -54,17 +54,21 @@ async def run(endpoint: Endpoint, inputs: Sequence[Mapping[str, Any]], call: Cal
         FalError: nothing came.
     """
     call.fal().need_key()
+    # Priced, held to the limits and approved as one: approved one by one, a user would say yes to a run of unknown
+    # length.
     quoted, prices = await _quoted(endpoint, inputs, call)
     order = with_queue.order_of(endpoint, {"realtime": list(inputs)}, call, quoted, way="realtime")
     await call.jobs.check([order])
     await with_queue.approved(order, call)
     ready = [await input_files.put_up(endpoint, given, call) for given in inputs]
+    # After the files are up: a row for what could not be sent would count as paid.
     job = await call.jobs.ledger.begin(replace(order, arguments={"realtime": ready}), call.jobs.limits)
     came, began = Came(prices), time.monotonic()
     try:
         await _converse(endpoint, ready, call, seconds, came)
     except FalError as error:
         came.stopped = error
+    # A host that hangs up: the answers that came are in no other place than this call, and are paid for.
     except BaseException:
         await _broken_off(job, came, len(ready), call)
         raise
@@ -112,6 +116,7 @@ async def sent(
     )
     if not is_cut:
         return outcome
+    # A session's row grows with its inputs and keeps none of its answers: they are streams of pictures.
     return await _kept_whole(outcome, came, saving.stem_of(endpoint.endpoint_id, ready, answer), call)
 
 
@@ -127,6 +132,7 @@ async def _quoted(
         if one.amount is None:
             return replace(one, note=f"input {number}: {one.note}"), ()
         prices.append(one.amount)
+    # Added exactly: hundreds of cents as doubles drift by more than the ledger's unit.
     return Quote(math.fsum(prices), f"{len(inputs)} inputs, each by its own arguments"), tuple(prices)
 
 
@@ -137,6 +143,7 @@ async def _converse(
     deadline = time.monotonic() + seconds
     async with call.fal().realtime.opened(endpoint.endpoint_id) as line:
         for number, arguments in enumerate(inputs, 1):
+            # Looked at before sending: what cannot be answered in time would be paid for and thrown away.
             left = deadline - time.monotonic()
             if left <= 0:
                 late = f"{seconds:g} seconds were over before input {number} was sent."
@@ -147,6 +154,7 @@ async def _converse(
 
 async def _broken_off(job: Job, came: Came, count: int, call: Call) -> None:
     """Write down what came before the call was broken off; what was under way then may be paid for."""
+    # One more than came: the input that was under way may be on the bill.
     price = _paid(job, came, 1)
     if not came.outputs:
         return await call.jobs.note_at_the_end(job, state="unknown", price=price)
