@@ -213,6 +213,7 @@ class Realtime:
             )
 
     async def _token(self, endpoint_id: str) -> str:
+        # The token is for this app alone: it stands in an address, which proxies write into their logs.
         body = {"allowed_apps": [app_of(endpoint_id).rsplit("/", 1)[-1]], "token_expiration": TOKEN_SECONDS}
         return _token_in((await self._http.ask(f"{self._hosts.rest}/tokens/", body)).content)
 

@@ -88,6 +88,7 @@ def _entries(content: bytes) -> "Sequence[Any]":
     except NotJson as error:
         raise ServiceFailed("fal's answer is no list of secrets.") from error
     secrets: object = object_of(value).get("secrets") if answers.is_object(value) else value
+    # An object of another form must not read as "no secrets".
     if not isinstance(secrets, list):
         raise ServiceFailed("fal's answer is no list of secrets.")
     return cast(list[Any], secrets)

@@ -64,6 +64,7 @@ def build(
 ) -> FalServer:
     """The server for these settings; `transport` stands in for the network, and tools may be added, in tests."""
     news = News()
+    # One for the process: every session over HTTP shares it.
     shared = Shared(settings, transport, news.tools_changed, more_tools)
 
     server = _with_handlers(shared, news)

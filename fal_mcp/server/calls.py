@@ -1,7 +1,7 @@
 """What happens when a host calls a tool.
 
 The one `except Exception` stands here: on 2025-era connections a handler's exception reaches the client with its
-text, keys and all (facts/mcp, fact 3).
+text, keys and all.
 """
 
 import logging
@@ -42,8 +42,10 @@ async def call_tool(ctx: Any, params: types.CallToolRequestParams) -> Any:
     tool = box.get(params.name)
     if tool is None:
         raise MCPError(_INVALID_PARAMS, _unknown(params.name, box.catalog))
+    # Before anything is begun: what only a task can end would be paid for and never heard of.
     if tool.needs_task:
         tasks.need_declared(ctx)
+    # Made here and not where the call runs: that its answer arrived is only known after it.
     asked = Asked()
     if not tasks.declared(ctx):
         return asked.on_its_way(await _answer(ctx, params, tool, None, asked))
@@ -69,6 +71,7 @@ class Asked:
 
     def on_its_way(self, answer: Any) -> Any:
         """The answer, which goes to the client now. What was refused, failed or asks a question answers nothing."""
+        # What is no result of a tool is a task, and being told of the task is an answer to the call.
         is_answer = not answer.is_error if isinstance(answer, types.CallToolResult) else isinstance(answer, Mapping)
         if self.call is not None and is_answer:
             is_open = _is_open(answer)
@@ -99,6 +102,7 @@ async def _answer(
         is_answered = isinstance(answer, types.CallToolResult) and not answer.is_error
         return answer
     finally:
+        # Also where the call is cancelled: the same call again then gets this job and not another.
         if not is_answered:
             await asked.is_left()
 
@@ -109,11 +113,13 @@ async def _result(
     shared: Shared = ctx.lifespan_context
 
     def began(job_id: str) -> None:
+        # While its id was told to nobody it may still become the job's, which outlives this server.
         if run is not None and not run.is_task:
             run.task_id = job_id
 
     try:
         _check_allowed(tool, shared.settings)
+        # First of all: text with half a character can be neither sent, nor written into the ledger, nor shown.
         if halves := _half_characters(params.arguments or {}, "$"):
             return results.refuse(tool.name, tuple(halves))
         prepared = tool.prepare(params.arguments or {})
@@ -123,6 +129,7 @@ async def _result(
             tell=_teller(ctx, run),
             ask=asker(ctx, params, run, shared.is_first),
             ask_secret=secret_asker(ctx, params, run, lambda: shared.secret_pages),
+            # A task holds no line, so that nothing presses it.
             wait=shared.settings.wait if run is None else _AS_LONG_AS_IT_TAKES,
             connection=_connection(ctx, shared),
             began=began,
@@ -136,21 +143,21 @@ async def _result(
     except FalError as error:
         return results.fail(error, asked.job_id)
     except Exception:
+        # The text goes to the log alone: a library's exception may hold a path, an address with a token, or arguments.
         logger.exception("The call of %r failed.", tool.name)
-        return results.fail(
-            ServiceFailed(
-                f"The call of {tool.name!r} failed inside this server; its log has the details.",
-                retryable=False,
-                hint="A job may be running: list_jobs shows it. Look there before you repeat it."
-                if tool.effect == "spends"
-                else "Whoever runs the server can find the reason there.",
-            ),
-            asked.job_id,
-        )
+        return results.fail(_inner_fault(tool), asked.job_id)
+
+
+def _inner_fault(tool: Tool) -> ServiceFailed:
+    look = "A job may be running: list_jobs shows it. Look there before you repeat it."
+    hint = look if tool.effect == "spends" else "Whoever runs the server can find the reason there."
+    message = f"The call of {tool.name!r} failed inside this server; its log has the details."
+    return ServiceFailed(message, retryable=False, hint=hint)
 
 
 def _connection(ctx: Any, shared: Shared) -> str:
     """What tells this client's connection from others; empty over HTTP without a session, where nothing does."""
+    # Over standard input there is one client for the life of the process.
     if ctx.request is None:
         return f"{shared.server_id}:stdio"
     session_id: str | None = ctx.request.headers.get("mcp-session-id")

@@ -18,6 +18,7 @@ def finder(engine: Engine) -> Callable[[str], Awaitable[dict[str, Any] | None]]:
     async def find(task_id: str) -> dict[str, Any] | None:
         try:
             job = await engine.jobs.get(task_id, engine.owner)
+            # Not to wait: it is picked up again if its server is gone, so that asking about a task makes it go on.
             job = await engine.jobs.wait(job, 0, _nobody)
         except NotFound:
             return None
@@ -49,6 +50,7 @@ async def _task(engine: Engine, job: Job) -> dict[str, Any]:
     call = engine.unheard()
     try:
         answer = results.render(await answers.outcome(job, call))
+        # The client has the result with this: a call again would be a wish for another.
         engine.jobs.answering([job.job_id])
     except FalError as error:
         answer = results.fail(error)

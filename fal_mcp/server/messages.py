@@ -44,6 +44,7 @@ def read(line: bytes | TooLong, version: str = "") -> SessionMessage | Refusal |
     """What a line holds; None where it is no message and wants no answer. `version` is the connection's revision."""
     if isinstance(line, TooLong):
         return _too_long(line)
+    # A broken character is a fault within one argument, and no reason to answer nothing.
     text = line.decode("utf-8", "replace")
     try:
         message = types.jsonrpc_message_adapter.validate_json(text, by_name=False)
@@ -93,6 +94,7 @@ def _message(value: Any) -> SessionMessage | Refusal | None:
 
 def _too_long(line: TooLong) -> Refusal:
     most = LONGEST_LINE // 1024**2
+    # Before the parameters: an argument may be called id as well.
     identity = _ID.search(line.head.partition(b'"params"')[0])
     return _refusal(
         INVALID_REQUEST,

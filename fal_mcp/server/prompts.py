@@ -172,6 +172,7 @@ def get(name: str, arguments: dict[str, str]) -> types.GetPromptResult:
     text = prompt.text
     for one, _ in prompt.arguments:
         key, _, otherwise = one.partition("?")
+        # Not `format`: a text of the user's may have braces in it, which would be taken for names.
         text = text.replace(f"{{{key}}}", clean(arguments.get(key) or otherwise, _LONGEST_VALUE))
     message = types.PromptMessage(role="user", content=types.TextContent(text=text))
     return types.GetPromptResult(description=prompt.description, messages=[message])

@@ -39,6 +39,7 @@ class Shared(Engine):
         asked = (request.query_params.get("list") or request.headers.get(LIST_HEADER)) if request is not None else None
         if not asked:
             return None
+        # Within and not instead: a request may narrow what the server was set to list, and never widen it.
         return self.selection.within([part.strip() for part in asked[:500].split(",") if part.strip()])
 
     def lists_differ(self, before: "Toolbox", after: "Toolbox", changed: frozenset[str]) -> bool:
@@ -49,6 +50,7 @@ class Shared(Engine):
         if names != before.names():
             return True
         touched = [name for name in names if name in changed]
+        # Comparing is work for each tool; told once too often, a host only reads the list again.
         if len(touched) > _MOST_COMPARED:
             return True
         return before.page(touched, listed) != after.page(touched, listed)

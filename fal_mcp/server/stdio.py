@@ -49,6 +49,7 @@ class _Host:
         """Whether the SDK was handed a request, whose era it then takes for the connection's."""
         self._batches: dict[str, _Answers] = {}
         """The batch that a request came in, by the request's id."""
+        # One thread each, so that lines keep their order, and full pools of other work never stop the conversation.
         self._reading, self._writing = anyio.CapacityLimiter(1), anyio.CapacityLimiter(1)
 
     async def serve(self) -> None:
@@ -76,6 +77,7 @@ class _Host:
     async def _read(self, to_server: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
         async with to_server:
             while True:
+                # Abandoned when the server ends: a thread that reads cannot be woken, and must not hold the exit.
                 line = await anyio.to_thread.run_sync(self._door.next, abandon_on_cancel=True, limiter=self._reading)
                 if line is None:
                     return
@@ -98,6 +100,7 @@ class _Host:
                 # A client that asks which eras there are has not chosen one: it may go on with `initialize`.
                 (answer,) = await rehearsal.asked(self._server, self._state, [request])
                 return await self._pass_out(answer)
+            # From here on the SDK takes the connection's era for settled, and cannot be asked on the side.
             self._is_decided = True
             if request.method == INITIALIZE:
                 asked = (request.params or {}).get("protocolVersion")
@@ -122,6 +125,7 @@ class _Host:
         answer = messages.written(message)
         if isinstance(message, types.JSONRPCResponse | types.JSONRPCError):
             identity = dumped(message.id)
+            # The host had this answer at once; the SDK was only to be brought into the same state.
             if identity in self._door.answered:
                 return self._door.answered.discard(identity)
             if batch := self._batches.pop(identity, None):
@@ -139,6 +143,7 @@ class _Host:
         kept = self._door.kept
         if kept is None:
             return self._door.hand_over()
+        # While the host thinks: the first call then finds it there.
         await anyio.to_thread.run_sync(_import_what_calls_need)
         await anyio.sleep(_KEEP_AFTER)
         answers = await rehearsal.answers(self._server, self._state)

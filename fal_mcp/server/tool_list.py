@@ -27,6 +27,7 @@ def list_tools(
     """
     names = tools.names(selection)
     size = page_size or len(names)
+    # The cursor knows the list that it was made for: after a change, its place would leave tools out or repeat them.
     revision = hashlib.sha256("\n".join([tools.catalog.revision, *names]).encode()).hexdigest()[:12]
     start = _start(cursor, revision)
     page = tools.page(names[start : start + size], listed)
@@ -65,4 +66,5 @@ def _annotations(tool: Tool) -> dict[str, bool]:
     """What is not the protocol's default; whether something destroys is asked only of what does not just read."""
     if tool.effect == "reads":
         return {"readOnlyHint": True}
+    # Said although it is the default: a host may well take silence for harmless.
     return {"readOnlyHint": False, "destructiveHint": tool.effect == "destroys"}
