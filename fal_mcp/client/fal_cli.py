@@ -83,8 +83,8 @@ class FalCli:
         process = await self._started(arguments, folder)
         try:
             with anyio.move_on_after(seconds):
-                async with aclosing(_lines(process)) as said:
-                    async for whole in said:
+                async with aclosing(_lines(process)) as output:
+                    async for whole in output:
                         # Cleaned first: a key with something invisible in it is a key all the same.
                         if line := cut(self._without_key(one_line(whole, len(whole))), _LONGEST_LINE):
                             lines.append(line)

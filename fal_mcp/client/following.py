@@ -81,9 +81,9 @@ class Following:
         self._troubles += 1
         # Bounded, unlike for other questions: somebody waits for this job, and a minute of silence looks like a lost
         # one.
-        asked = min(error.retry_after or 0.0, self._pace.slowest)
+        wait = min(error.retry_after or 0.0, self._pace.slowest)
         # Half more may come at random: so the longest pause is `slowest` and no more.
-        return max(FASTEST_POLL, pause(self._troubles, asked, self._pace.slowest / 1.5))
+        return max(FASTEST_POLL, pause(self._troubles, wait, self._pace.slowest / 1.5))
 
     def interval(self) -> float:
         """The seconds until the next poll where all is well."""

@@ -70,8 +70,8 @@ def _failure(answer: Mapping[str, Any]) -> GenerationFailed:
     return GenerationFailed(f"{code}: {reason}" if reason else code, error_type=code)
 
 
-def _refusal(said: str) -> FalError:
-    return NotAuthorised(f"fal said: {said}.") if said.casefold() == "unauthorized" else GenerationFailed(said)
+def _refusal(message: str) -> FalError:
+    return NotAuthorised(f"fal said: {message}.") if message.casefold() == "unauthorized" else GenerationFailed(message)
 
 
 def _unpacked(frame: bytes | str) -> Any:
@@ -87,8 +87,8 @@ def _unpacked(frame: bytes | str) -> Any:
 def _from_msgpack(frame: bytes) -> Any:
     left = _MOST_VALUES
 
+    # One byte of a frame can become an object of sixty-four.
     def count(container: Any) -> Any:
-        # One byte of a frame can become an object of sixty-four.
         nonlocal left
         left -= len(container) + 1
         if left < 0:

@@ -47,7 +47,7 @@ ADMIN_HINT = (
 def is_about_credit(status: int, message: str) -> bool:
     """Whether a refusal is about money: by its words, or by its status where its words say nothing else."""
     words = message.casefold()
-    return any(said in words for said in _CREDIT) or (status == 402 and not _is_locked(words))
+    return any(phrase in words for phrase in _CREDIT) or (status == 402 and not _is_locked(words))
 
 
 def of(kind: type[FalError], status: int, error_type: str | None, message: str) -> str | None:
@@ -59,7 +59,7 @@ def of(kind: type[FalError], status: int, error_type: str | None, message: str) 
         return _SUPPORT
     if error_type in BY_TYPE and issubclass(kind, (GenerationFailed, RequestRejected)):
         return BY_TYPE[error_type or ""]
-    return next((hint for said, hint in _BY_WORDS if said in words), None) or _of_status(kind, status)
+    return next((hint for phrase, hint in _BY_WORDS if phrase in words), None) or _of_status(kind, status)
 
 
 def _is_locked(words: str) -> bool:

@@ -71,8 +71,8 @@ class Platform:
             kind = incoming.headers.get("content-type", "").partition(";")[0].strip().casefold()
             if kind != "text/event-stream":
                 raise ServiceFailed("What fal gave is no stream of events.")
-            async with aclosing(events.events(incoming)) as found:
-                yield found
+            async with aclosing(events.events(incoming)) as stream:
+                yield stream
 
     async def document(self) -> Mapping[str, Any]:
         """The API's OpenAPI document as fal publishes it now. Asks for no key.

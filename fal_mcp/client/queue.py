@@ -159,8 +159,8 @@ class Queue:
                     if len(odd) == _RESULT_TRIES and len(set(odd)) == 1 and odd[0] is not None:
                         return _believed(*odd[0])
                     raise
-                asked = error.retry_after
-            await self._http.clock.sleep(pause(attempt, min(asked or 0.0, SLOWEST_POLL), SLOWEST_POLL))
+                wait = error.retry_after
+            await self._http.clock.sleep(pause(attempt, min(wait or 0.0, SLOWEST_POLL), SLOWEST_POLL))
             attempt += 1
 
     async def cancel(self, request: Request) -> Cancelled:
@@ -201,14 +201,14 @@ class Queue:
         """
         async with AsyncExitStack() as stack:
             try:
-                found = await stack.enter_async_context(self._streamed(request))
+                stream = await stack.enter_async_context(self._streamed(request))
             except FalError:
                 return None
-            while (status := await _next_status(found)) is not None:
+            while (status := await _next_status(stream)) is not None:
                 if last := await following.pass_on(status):
                     # Read to its end, a stream leaves its connection to the next request.
                     with anyio.move_on_after(_LAST_BYTES):
-                        await _next_status(found)
+                        await _next_status(stream)
                     return last
         return None
 
@@ -216,8 +216,8 @@ class Queue:
     async def _streamed(self, request: Request) -> AsyncGenerator[AsyncGenerator[Event]]:
         url, params = f"{request.status_url}/stream", {"logs": "1"}
         async with self._http.stream("GET", url, params=params, headers=_EVENTS) as incoming:
-            async with aclosing(events(incoming)) as found:
-                yield found
+            async with aclosing(events(incoming)) as stream:
+                yield stream
 
     async def _by_polls(self, request: Request, following: Following) -> Completed:
         while True:
@@ -283,11 +283,11 @@ class Queue:
 _EVENTS = {"accept": "text/event-stream"}
 
 
-async def _next_status(found: AsyncGenerator[Event]) -> Status | None:
+async def _next_status(stream: AsyncGenerator[Event]) -> Status | None:
     """The next status of a stream; None where there is none that can be had."""
     try:
         with anyio.fail_after(_SILENCE):
-            event = await anext(found, None)
+            event = await anext(stream, None)
         return status_in(event.data.encode("utf-8", "replace")) if event else None
     except (FalError, TimeoutError):
         return None

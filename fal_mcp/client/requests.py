@@ -50,7 +50,7 @@ class Requests:
             # Arguments are what a lost submit is known by; without this fal leaves them out.
             "expand": "payloads",
         }
-        found: list[Past] = []
+        requests: list[Past] = []
         # A busy account has thousands in a day; what is looked for was submitted moments ago, and the newest come
         # first.
         for _ in range(_MOST_PAGES):
@@ -59,12 +59,12 @@ class Requests:
             except NotFound:
                 break
             page = answers.json_object(response.content) or {}
-            found += [past for item in list_of(page.get("items")) if (past := self._past(item))]
+            requests += [past for item in list_of(page.get("items")) if (past := self._past(item))]
             cursor = text_of(page.get("next_cursor")) if page.get("has_more") is not False else None
             if not cursor:
                 break
             params["cursor"] = cursor
-        return found
+        return requests
 
     @property
     def can_be_billed(self) -> bool:

@@ -71,10 +71,10 @@ async def _at_once(incoming: Incoming) -> dict[str, Any]:
 
 
 async def _collect(incoming: Incoming, collected: "Collected", seen: Callable[[Any], Awaitable[None]]) -> None:
-    async with aclosing(events(incoming)) as found:
+    async with aclosing(events(incoming)) as stream:
         while True:
             try:
-                event = await anext(found, None)
+                event = await anext(stream, None)
             except (Unreachable, ServiceFailed) as error:
                 # What came before is paid for, and is handed out with the error.
                 raise _broken(collected, error) from error

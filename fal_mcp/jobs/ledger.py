@@ -188,7 +188,7 @@ class Ledger:
         def look(database: sqlite3.Connection) -> set[str]:
             # One at a time: how many marks one statement may have depends on how SQLite was built.
             statement = "SELECT 1 FROM job WHERE request_id = ? AND owner = ?"
-            return {one for one in wanted if database.execute(statement, (one, owner)).fetchone()}
+            return {request_id for request_id in wanted if database.execute(statement, (request_id, owner)).fetchone()}
 
         return await self._store.run(look)
 
@@ -294,9 +294,9 @@ class Ledger:
     def _repeated(self, database: sqlite3.Connection, order: Order, answering: frozenset[str]) -> Job | None:
         now = self._clock()
         where = f"owner = ? AND digest = ? AND asked >= ? ORDER BY created DESC, rowid DESC LIMIT {_MOST_COMPARED}"
-        found = list(records.jobs(database, where, order.owner, order.digest, now - joining.MOMENTS_AGO))
-        alive = self._alive(found)
-        return next((job for job in found if joining.joins(job, order, now, alive, answering)), None)
+        jobs = list(records.jobs(database, where, order.owner, order.digest, now - joining.MOMENTS_AGO))
+        alive = self._alive(jobs)
+        return next((job for job in jobs if joining.joins(job, order, now, alive, answering)), None)
 
     def _asked_again(self, database: sqlite3.Connection, job: Job, order: Order) -> Job:
         now = self._clock()

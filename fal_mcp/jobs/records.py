@@ -20,8 +20,8 @@ _LOOKED_FOR = cost.DAY
 
 def jobs(database: sqlite3.Connection, where: str, *values: Any) -> Iterator[Job]:
     """The jobs of some rows, without their outputs."""
-    with closing(database.execute(f"SELECT {rows.COLUMNS} FROM job WHERE {where}", values)) as found:
-        yield from [rows.read(row) for row in found.fetchall()]
+    with closing(database.execute(f"SELECT {rows.COLUMNS} FROM job WHERE {where}", values)) as cursor:
+        yield from [rows.read(row) for row in cursor.fetchall()]
 
 
 def whole(database: sqlite3.Connection, where: str, *values: Any) -> Job | None:

@@ -79,11 +79,11 @@ def _sound(value: Any) -> Any:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
-def read_object(kept: Any) -> dict[str, Any] | None:
+def read_object(content: Any) -> dict[str, Any] | None:
     """An object that was kept; None where there is none."""
-    if not isinstance(kept, str):
+    if not isinstance(content, str):
         return None
     try:
-        return object_of(parsed(kept))
+        return object_of(parsed(content))
     except NotJson:
         return None

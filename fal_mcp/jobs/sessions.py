@@ -79,10 +79,10 @@ class Session:
         if self.is_over:
             raise NotFound(_ENDED, hint="Open another with realtime_open.")
         # Of live pictures only the newest is worth its price; who sent the older one is told that it was not sent.
-        older = [one for one in self._waiting if one.newest_wins] if item.newest_wins else []
-        for one in older:
-            self._waiting.remove(one)
-            one.end(None)
+        older = [waiting for waiting in self._waiting if waiting.newest_wins] if item.newest_wins else []
+        for waiting in older:
+            self._waiting.remove(waiting)
+            waiting.end(None)
         if len(self._waiting) >= MOST_WAITING:
             raise RequestRejected(
                 f"{MOST_WAITING} inputs wait in this session already.", hint="Wait for an answer, or use newest_wins."

@@ -218,9 +218,9 @@ def _rows(database: sqlite3.Connection, table: str) -> tuple[list[str], list[tup
     # From both ends: a damaged page in the middle ends a reading, and what is behind it can be had backwards.
     for order in ("ASC", "DESC"):
         with suppress(sqlite3.Error):
-            found = database.execute(f"SELECT * FROM {table} ORDER BY rowid {order}")
-            columns = [about[0] for about in found.description]
-            for row in found:
+            cursor = database.execute(f"SELECT * FROM {table} ORDER BY rowid {order}")
+            columns = [about[0] for about in cursor.description]
+            for row in cursor:
                 rows.setdefault(row[0], row)
     return columns, list(rows.values())
 

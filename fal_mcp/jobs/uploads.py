@@ -82,8 +82,8 @@ def _key(owner: str, identity: str) -> str:
     return f"{owner}:{identity}"
 
 
-def _etags(kept: str) -> dict[int, str]:
+def _etags(text: str) -> dict[int, str]:
     try:
-        return {int(number): str(tag) for number, tag in object_of(parsed(kept)).items() if number.isdecimal()}
+        return {int(number): str(tag) for number, tag in object_of(parsed(text)).items() if number.isdecimal()}
     except NotJson:
         return {}

@@ -49,14 +49,14 @@ def of(head: bytes, item: Media) -> str:
         return known
     if is_drawing(head):
         return ".svg"
-    said = _said(item)
+    named_ending = _said(item)
     if head and _is_text(head):
-        return _of_text(head, said, item)
+        return _of_text(head, named_ending, item)
     # None of these is a program, and for what has no mark of its own the address is all there is.
-    if said in _OF_BINARIES:
-        return f".{said}"
-    told = "" if head else _BY_TYPE.get(item.content_type or "", "")
-    return told or _headless(head, item)
+    if named_ending in _OF_BINARIES:
+        return f".{named_ending}"
+    declared = "" if head else _BY_TYPE.get(item.content_type or "", "")
+    return declared or _headless(head, item)
 
 
 def is_page(head: bytes) -> bool:
@@ -82,12 +82,12 @@ def _markup(head: bytes) -> bytes:
     return rest
 
 
-def _of_text(head: bytes, said: str, item: Media) -> str:
+def _of_text(head: bytes, named_ending: str, item: Media) -> str:
     # A page that is opened from a disk may read what lies beside it.
     if is_page(head):
         return ".txt"
-    if said in _OF_TEXTS:
-        return f".{said}"
+    if named_ending in _OF_TEXTS:
+        return f".{named_ending}"
     if item.content_type in _TEXT_TYPES:
         return _TEXT_TYPES[item.content_type]
     return ".json" if head.lstrip()[:1] in (b"{", b"[") else ".txt"

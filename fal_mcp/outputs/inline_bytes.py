@@ -78,8 +78,8 @@ class _Kept:
             return f"{len(content)} bytes, not kept: {media.MOST_FILES} files of one answer are the most"
         try:
             content_type = _type(content, about)
-            told = {**about, "content_type": content_type, "file_size": len(content)}
-            item = media.described("", name, told)
+            fields = {**about, "content_type": content_type, "file_size": len(content)}
+            item = media.described("", name, fields)
             path = self._written(content, endings.of(content[: endings.HEAD], item))
         except NotWritable as error:
             return f"{len(content)} bytes, not kept: {error.message}"
@@ -100,5 +100,6 @@ class _Kept:
 
 def _type(content: bytes, about: Mapping[str, Any]) -> str:
     """By what the bytes are, and by what is said of them where they do not tell."""
-    found, told = sniffed(content[: endings.HEAD], ""), about.get("content_type")
-    return one_line(told, 100) if found == _UNKNOWN and isinstance(told, str) and told else found
+    sniffed_type, declared = sniffed(content[: endings.HEAD], ""), about.get("content_type")
+    is_told = sniffed_type == _UNKNOWN and isinstance(declared, str) and declared
+    return one_line(str(declared), 100) if is_told else sniffed_type

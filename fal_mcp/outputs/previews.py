@@ -93,11 +93,11 @@ async def _picture(number: int, item: Media, fal: Fal) -> tuple[bytes | None, st
         return await _content(item, fal), ""
     if not fal.media.is_fals(item.url):
         return None, ""
-    found = await glimpse(item, *await fal.media.beginning(item.url, BEGINNING))
-    long = [f"is {found.seconds:.1f} s long"] if found.seconds else []
+    look = await glimpse(item, *await fal.media.beginning(item.url, BEGINNING))
+    long = [f"is {look.seconds:.1f} s long"] if look.seconds else []
     what = "its first frame" if item.kind == "video" else "its waveform"
-    shown = [f"{what} is shown"] if found.picture else []
-    return found.picture, f"File {number} {' and '.join([*long, *shown])}." if long or shown else ""
+    shown = [f"{what} is shown"] if look.picture else []
+    return look.picture, f"File {number} {' and '.join([*long, *shown])}." if long or shown else ""
 
 
 def _of_all_calls() -> _Slots:

@@ -66,13 +66,13 @@ async def save_all(
     for number, (item, name) in enumerate(zip(media, named(media, job.job_id), strict=True), 1):
         if item.url.startswith("data:") or (not is_only_bytes and fal.media.is_fals(item.url)):
             try:
-                target, said = await save(item, fal, folder, place, f"{stem}-{number}")
+                target, oddity = await save(item, fal, folder, place, f"{stem}-{number}")
             except FalError as error:
                 saved.say(number, f"could not be saved ({error.message.rstrip('.')})")
                 continue
             saved.paths[name.url] = str(target)
-            if said:
-                saved.say(number, said)
+            if oddity:
+                saved.say(number, oddity)
             if trouble := await _noted(folder, target, _about(job, output, name)):
                 saved.say(number, trouble)
         elif not is_only_bytes:

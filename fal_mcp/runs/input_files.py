@@ -162,14 +162,14 @@ async def may_read(path: str, call: Call) -> None:
     call.readable.add(folder)
 
 
-async def _allowed(found: list[Found], call: Call) -> None:
-    for one in found:
-        path = _local_path(one)
+async def _allowed(items: list[Found], call: Call) -> None:
+    for item in items:
+        path = _local_path(item)
         if path is not None:
             try:
                 await may_read(path, call)
             except NotReadable as error:
-                raise NotReadable(f"{_shown(one.path)}: {error.message}", hint=error.hint) from error
+                raise NotReadable(f"{_shown(item.path)}: {error.message}", hint=error.hint) from error
 
 
 async def _urls(checked: Checked, call: Call) -> dict[str, str]:
@@ -226,8 +226,8 @@ async def of_job(reference: str, call: Call, where: str = "") -> Media | None:
     return files[int(number) - 1]
 
 
-def _local_path(found: Found) -> str | None:
-    return None if found.value.startswith(_JOB_FILE) else path_in(found.value)
+def _local_path(item: Found) -> str | None:
+    return None if item.value.startswith(_JOB_FILE) else path_in(item.value)
 
 
 def _is_remote(value: str) -> bool:
@@ -292,9 +292,11 @@ def _part(root: Schema, path: tuple[str, ...]) -> Schema:
     for step in path:
         options = list(branches(part, root))
         if step == "[]":
-            part = next((one["items"] for one in options if "items" in one), nothing)
+            part = next((option["items"] for option in options if "items" in option), nothing)
         else:
-            part = next((one["properties"][step] for one in options if step in one.get("properties", {})), nothing)
+            part = next(
+                (option["properties"][step] for option in options if step in option.get("properties", {})), nothing
+            )
     return part
 
 

@@ -42,8 +42,8 @@ class Came:
         """Add an answer, its files written down."""
         output, written = await inline_bytes.keep(answer, call.kept, saving.stem_of(endpoint_id, arguments, answer))
         self.outputs.append(output)
-        found = await shortening.aside(output, media.find, output)
-        self.files |= {item.url: item for item in (*written.values(), *found)}
+        files = await shortening.aside(output, media.find, output)
+        self.files |= {item.url: item for item in (*written.values(), *files)}
         self.saved |= {item.url: path for path, item in written.items()}
 
 
@@ -126,12 +126,12 @@ async def _quoted(
     """What all inputs cost, and each of them; where one's price is not known, neither is."""
     prices: list[float] = []
     for number, arguments in enumerate(inputs, 1):
-        one = await with_queue.quote(endpoint, arguments, call)
+        quoted = await with_queue.quote(endpoint, arguments, call)
         if len(inputs) == 1:
-            return one, () if one.amount is None else (one.amount,)
-        if one.amount is None:
-            return replace(one, note=f"input {number}: {one.note}"), ()
-        prices.append(one.amount)
+            return quoted, () if quoted.amount is None else (quoted.amount,)
+        if quoted.amount is None:
+            return replace(quoted, note=f"input {number}: {quoted.note}"), ()
+        prices.append(quoted.amount)
     # Added exactly: hundreds of cents as doubles drift by more than the ledger's unit.
     return Quote(math.fsum(prices), f"{len(inputs)} inputs, each by its own arguments"), tuple(prices)
 
@@ -217,13 +217,13 @@ async def _kept_whole(outcome: Outcome, came: Came, stem: str, call: Call) -> Ou
 
 async def _outcome(note: str, data: Mapping[str, Any], came: Came, call: Call) -> tuple[Outcome, bool]:
     """The answer, and whether anything was left out of it."""
-    found = tuple(came.files.values())[: media.MOST_FILES]
+    files = tuple(came.files.values())[: media.MOST_FILES]
     outputs, is_cut = await shortening.aside(came.outputs, shortening.shortened, came.outputs)
     lines = [_line(number, output) for number, output in enumerate(outputs, 1)]
-    told = {**data, "outputs": outputs, "files": [answers.about(item, came.saved) for item in found]}
-    shown = await previews.of(found, call.fal()) if call.shows_previews else previews.Seen()
+    content = {**data, "outputs": outputs, "files": [answers.about(item, came.saved) for item in files]}
+    shown = await previews.of(files, call.fal()) if call.shows_previews else previews.Seen()
     text = "\n".join([note, *lines])
-    return Outcome(data=told, media=found, note=text, previews=shown.previews, is_plain=True), is_cut
+    return Outcome(data=content, media=files, note=text, previews=shown.previews, is_plain=True), is_cut
 
 
 def _line(number: int, output: Mapping[str, Any]) -> str:

@@ -107,11 +107,11 @@ def cache_folder(environment: Mapping[str, str]) -> str:
 def _models(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
     """The folder of model documents that the settings name, if they do."""
     models = environment.get("FAL_MCP_MODELS", "")
-    for one, following in zip(arguments, [*arguments[1:], ""], strict=False):
-        if one == "--models":
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
+        if argument == "--models":
             models = following
-        elif one.startswith("--models="):
-            models = one.partition("=")[2]
+        elif argument.startswith("--models="):
+            models = argument.partition("=")[2]
     return os.path.abspath(models) if models else ""
 
 
@@ -126,16 +126,16 @@ def _catalog(cache: str, models: str) -> list[str]:
 
 def _code() -> list[str]:
     """Every module of the package with its time and size: a checkout changes without a new version."""
-    found: list[str] = []
+    modules: list[str] = []
     folders = [_PACKAGE]
     while folders:
         for entry in _entries(folders.pop()):
             if entry.name.endswith(".py"):
                 status = entry.stat()
-                found.append(f"{entry.path} {status.st_mtime_ns} {status.st_size}")
+                modules.append(f"{entry.path} {status.st_mtime_ns} {status.st_size}")
             elif entry.is_dir() and not entry.name.startswith(("_", "emulator")):
                 folders.append(entry.path)
-    return [f"{zlib.crc32('|'.join(sorted(found)).encode()):08x}"]
+    return [f"{zlib.crc32('|'.join(sorted(modules)).encode()):08x}"]
 
 
 def _sdk() -> list[str]:

@@ -50,10 +50,10 @@ class FalServer(Server[Shared]):
     shared: Shared
     news: News
 
+    # The HTTP session manager calls this without arguments, and would say that the list never changes.
     def create_initialization_options(
         self, notification_options: NotificationOptions | None = None, *rest: Any, **more: Any
     ) -> Any:
-        # The HTTP session manager calls this without arguments, and would say that the list never changes.
         return super().create_initialization_options(
             notification_options or NotificationOptions(tools_changed=True), *rest, **more
         )

@@ -144,8 +144,8 @@ def _values(output: Any, echoed: frozenset[str]) -> list[str]:
         value = shortening.without_labels(whole)
         if key in echoed or key == "timings" or value is None or value == [] or value == {}:
             continue
-        told = clean(value, _LONGEST_VALUE) if isinstance(value, str) else one_line(dumped(value), _LONGEST_NESTED)
-        lines.append(f"{one_line(key, 60)}: {told}")
+        text = clean(value, _LONGEST_VALUE) if isinstance(value, str) else one_line(dumped(value), _LONGEST_NESTED)
+        lines.append(f"{one_line(key, 60)}: {text}")
     return sorted(lines, key=lambda line: len(line) > _LONGEST_NESTED)
 
 

@@ -36,11 +36,11 @@ class Shared(Engine):
 
     def selection_of(self, request: Any) -> "Selection | None":
         """What an HTTP request asks to have listed, by `?list=` or a header; None where it leaves that to us."""
-        asked = (request.query_params.get("list") or request.headers.get(LIST_HEADER)) if request is not None else None
-        if not asked:
+        names = (request.query_params.get("list") or request.headers.get(LIST_HEADER)) if request is not None else None
+        if not names:
             return None
         # Within and not instead: a request may narrow what the server was set to list, and never widen it.
-        return self.selection.within([part.strip() for part in asked[:500].split(",") if part.strip()])
+        return self.selection.within([part.strip() for part in names[:500].split(",") if part.strip()])
 
     def lists_differ(self, before: "Toolbox", after: "Toolbox", changed: frozenset[str]) -> bool:
         """Whether a host that listed the tools before would read something else now."""

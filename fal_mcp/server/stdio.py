@@ -103,8 +103,8 @@ class _Host:
             # From here on the SDK takes the connection's era for settled, and cannot be asked on the side.
             self._is_decided = True
             if request.method == INITIALIZE:
-                asked = (request.params or {}).get("protocolVersion")
-                self._version = asked if asked in HANDSHAKE else HANDSHAKE[-1]
+                version = (request.params or {}).get("protocolVersion")
+                self._version = version if version in HANDSHAKE else HANDSHAKE[-1]
         await to_server.send(message)
 
     async def _pass_in_batch(self, batch: Batch, to_server: MemoryObjectSendStream[SessionMessage | Exception]) -> None:

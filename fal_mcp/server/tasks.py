@@ -183,18 +183,18 @@ class Tasks:
 
     def _keep(self, run: Run) -> None:
         now = time.time()
-        gone = [key for key, one in self._runs.items() if one.is_over and one.updated < now - _KEPT]
-        oldest = [key for key, one in self._runs.items() if one.is_over][: max(len(self._runs) - _MOST_KEPT, 0)]
+        gone = [key for key, other in self._runs.items() if other.is_over and other.updated < now - _KEPT]
+        oldest = [key for key, other in self._runs.items() if other.is_over][: max(len(self._runs) - _MOST_KEPT, 0)]
         # Only what is over: a task that works is somebody's, however many there are.
         for key in {*gone, *oldest}:
             del self._runs[key]
         self._runs[run.task_id] = run
 
     async def _job(self, task_id: str) -> dict[str, Any]:
-        found = await self._find_job(task_id)
-        if found is None:
+        task = await self._find_job(task_id)
+        if task is None:
             raise MCPError(_INVALID_PARAMS, "There is no such task.", {"taskId": task_id[:200]})
-        return found
+        return task
 
 
 def declared(ctx: Any) -> bool:

@@ -119,8 +119,8 @@ def _private(fd: int) -> int:
             low.append(copy)
         return copy
     finally:
-        for one in low:
-            os.close(one)
+        for descriptor in low:
+            os.close(descriptor)
 
 
 def _to_standard_error() -> int:

@@ -95,8 +95,8 @@ async def _file(shared: "Shared", uri: str, job: Job, number: int) -> types.Read
     content = await _content(shared, job, item, uri)
     if content is None:
         where = f"get_job with job_id {job.job_id!r} says where" if item.url.startswith("data:") else item.url
-        said = f"The file is larger than {_LARGEST:,} bytes or not on fal's hosts; it is elsewhere: {where}."
-        raise MCPError(contents.INVALID_PARAMS, said, {"uri": uri})
+        message = f"The file is larger than {_LARGEST:,} bytes or not on fal's hosts; it is elsewhere: {where}."
+        raise MCPError(contents.INVALID_PARAMS, message, {"uri": uri})
     blob = base64.b64encode(content).decode()
     blob_contents = types.BlobResourceContents(uri=uri, blob=blob, mime_type=item.content_type)
     return types.ReadResourceResult(contents=[blob_contents])
