@@ -20,7 +20,7 @@ from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.catalog.source import Folder
 from fal_mcp.config import Hosts, Settings
 from fal_mcp.engine import Engine
-from fal_mcp.server import app, calls
+from fal_mcp.server import app, tool_list
 from fal_mcp.toolsets.selection import Selection
 from fal_mcp.toolsets.toolbox import Toolbox
 
@@ -69,7 +69,7 @@ def lists(models: Path) -> list[Figure]:
     cursor = None
     while True:
         began = time.perf_counter()
-        page = calls.list_tools(whole, cursor)
+        page = tool_list.list_tools(whole, cursor)
         times.append((time.perf_counter() - began) * 1000)
         cursor = page.get("nextCursor")
         if cursor is None:
@@ -163,7 +163,7 @@ def memory(models: Path) -> list[Figure]:
 
 
 def _listed(toolbox: Toolbox, selection: Selection | None = None) -> list[dict[str, Any]]:
-    return toolbox.page(toolbox.names(selection), calls.listed)
+    return toolbox.page(toolbox.names(selection), tool_list.listed)
 
 
 def _size(value: Any) -> int:

@@ -72,15 +72,19 @@ class Engine:
         self._tasks: anyio.abc.TaskGroup | None = None
 
     async def __aenter__(self) -> Self:
+        # By hand and not with `async with`: what runs in it lives from here to `__aexit__`, through everything in
+        # between.
         self._tasks = await anyio.create_task_group().__aenter__()
         if self.settings.models is None and self.settings.refresh_hours:
             self._tasks.start_soon(self._keep_fresh)
+        # Without a key nothing of it could be asked of fal; the jobs wait for a server that has one.
         if self.settings.data is not None and self.settings.key is not None:
             self._tasks.start_soon(self._pick_up)
         return self
 
     async def __aexit__(self, *exc: Any) -> None:
         try:
+            # First the work, then what it uses: a follower that outlives the ledger could not write its last word.
             self.background.cancel_scope.cancel()
             await self.background.__aexit__(None, None, None)
         finally:
@@ -120,6 +124,7 @@ class Engine:
         from fal_mcp.jobs.ledger import Ledger, Limits
 
         settings = self.settings
+        # A server without a key must not take over what an earlier version wrote for whoever has one.
         first_owner = self.owner if settings.key is not None else None
         ledger = Ledger(settings.ledger_file, records_arguments=settings.records_arguments, first_owner=first_owner)
         self._open.push_async_callback(ledger.aclose)
@@ -130,6 +135,7 @@ class Engine:
             approve_over=settings.approve_over,
             allow_unpriced=settings.allow_unpriced,
         )
+        # By a function: a client is only opened, and a key only missed, where something is sent.
         jobs = Jobs(lambda: self.fal, ledger, self.background, limits, settings.on_disconnect, self.owner)
         self._open.push_async_callback(jobs.aclose)
         return jobs
@@ -204,6 +210,7 @@ class Engine:
 
     async def _take_newest(self, changed: frozenset[str]) -> None:
         before = self.tools
+        # Made beside the old one and put in its place in one step: a call sees all of one catalog or of the other.
         self._tools = await anyio.to_thread.run_sync(self._prepared)
         if self.lists_differ(before, self._tools, changed):
             await self._tools_changed()

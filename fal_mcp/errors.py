@@ -68,6 +68,7 @@ class FalError(Exception):
         self.retry_after = retry_after
         self.faults = faults
         if retryable is not None:
+            # On the error itself only where it differs: the kind's own word stays the default for all others.
             self.retryable = retryable
         if hint is not None:
             self.hint = hint

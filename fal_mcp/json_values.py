@@ -25,6 +25,8 @@ def parsed(content: bytes | str) -> Any:
         NotJson: it stands for none.
     """
     try:
+        # Python refuses a number of thousands of digits with an error of its own, and so would refuse a whole paid
+        # answer.
         return json.loads(content, parse_int=_whole_number)
     except RecursionError:
         raise NotJson("It is nested too deep to be read.") from None
@@ -37,6 +39,7 @@ def dumped(value: Any, *, indent: int | None = None, sort_keys: bool = False) ->
     However deep it is: where the nesting is too much for `json`, it is written on one line."""
     try:
         text = _written(value, indent, sort_keys)
+        # Half a character passes through `json` and fails where the text is written, far from here.
         text.encode()
         return text
     except (ValueError, TypeError, RecursionError):
@@ -56,6 +59,7 @@ def mapped(value: Any, leaf: Callable[[Any], Any], key: Callable[[str], str] = s
     """The same lists and objects with `leaf` of everything else in them and `key` of every key; two keys that become
     one are told apart by a number. Nothing is too deep: it goes by a list of its own and not by Python's stack."""
     top: list[Any] = [None]
+    # fal hands on what models give, and a few thousand brackets end Python's stack.
     waiting: list[tuple[Any, Any, Any]] = [(value, top, 0)]
     while waiting:
         item, target, place = waiting.pop()
@@ -99,6 +103,7 @@ def text_of(value: object) -> str | None:
 
 def number_of(value: object) -> float | None:
     """The finite number that a value is; None where it is none. `True` is no number, although Python thinks so."""
+    # Checked first: a limit of `true` dollars would be one dollar.
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -125,6 +130,7 @@ def _named(item: Mapping[Any, Any], key: Callable[[str], str]) -> dict[str, Any]
 
 
 def _sound_key(name: str) -> str:
+    # By way of UTF-16, where two halves that stand together become the character that they are.
     return name.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 

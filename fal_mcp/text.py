@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 
+# With their contents: a title that a log sets, or a link's address, would else stay as text.
 _ESCAPES = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
     r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]{0,500}(?:\x07|\x1b\\|\x9c)"
@@ -53,6 +54,7 @@ _secrets: set[str] = set()
 def hide(secret: str | None) -> None:
     """Never show this text again, nor its secret half, nor what is made of them by base64 or in hexadecimal: whoever
     opens a way to fal names its keys here."""
+    # The secret half alone opens the account as well.
     for part in (secret or "", (secret or "").rpartition(":")[2]):
         if len(part) >= _SHORTEST_SECRET:
             _secrets.update(form.lower() for form in (part, part.encode().hex(), *_base64_of(part)))
@@ -111,6 +113,7 @@ def readable_size(count: int) -> str:
 
 def money(usd: float) -> str:
     """Dollars as people write them: two decimals, and more where the first two say too little."""
+    # A model may cost a hundredth of a cent, and "$0.00" would read as free.
     decimals = 4 if usd >= 0.01 else 12
     text = f"{usd:,.{decimals}f}" if decimals == 4 else f"{float(f'{usd:.3g}'):.{decimals}f}"
     whole, _, rest = text.partition(".")

@@ -110,7 +110,6 @@ DOORS: dict[str, set[str]] = {
     # The engine names it in a type only: what stands in for the network is handed through it.
     "httpx": {"client", "machine", "server", "engine", "demo", "emulator"},
     "cryptography": {"client", "emulator"},
-    "httpx_sse": {"client"},
     "jsonschema": {"openapi", "emulator"},
     "uvicorn": {"server", "emulator"},
     "starlette": {"emulator", "server"},
@@ -125,12 +124,6 @@ DOORS: dict[str, set[str]] = {
     "rich": {"demo", "terminal"},
     "typer": {"cli"},
 }
-
-CIRCLES = [
-    # Who finds a job as a task asks what a running server shares, and that makes the finder. `TYPE_CHECKING` only.
-    {"server.calls", "server.job_tasks", "server.shared"},
-]
-"""The circles that are known, by their files; none may grow, and none may come to them."""
 
 
 def imports(file: Path) -> set[str]:
@@ -193,17 +186,7 @@ def test_no_module_imports_upwards():
 
 def test_no_file_imports_another_in_a_circle():
     """A circle is one module in several files: none of them can be read, tested or moved without the others."""
-    graph = neighbours()
-    known = {name: next((n for n, one in enumerate(CIRCLES) if name in one), None) for name in graph}
-    for name, names in graph.items():
-        names -= {other for other in names if known[name] is not None and known[other] == known[name]}
-    assert circle(graph) == []
-
-
-def test_a_circle_that_is_gone_is_not_known_any_more():
-    graph = neighbours()
-    gone = [one for one in CIRCLES if not circle({name: graph.get(name, set()) & one for name in one})]
-    assert gone == []
+    assert circle(neighbours()) == []
 
 
 def test_each_library_comes_in_at_its_own_door():

@@ -12,7 +12,7 @@ from fal_mcp import bundled
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.catalog.source import Folder
 from fal_mcp.config import MORE_TOOLSETS, TOOLSETS, Settings
-from fal_mcp.server.calls import listed
+from fal_mcp.server.tool_list import listed
 from fal_mcp.tools.tool import Tool
 from fal_mcp.toolset_table import TABLE
 from fal_mcp.toolsets import platform

@@ -53,7 +53,7 @@ class Access:
 
 
 def _object(body: bytes) -> dict[str, Any]:
-    found = answers.json_object(body)
-    if found is None:
+    answer = answers.json_object(body)
+    if answer is None:
         raise ServiceFailed("fal's answer is not a JSON object.")
-    return found
+    return answer

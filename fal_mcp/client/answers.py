@@ -49,6 +49,7 @@ _OF_A_REQUEST = frozenset(
 def json_object(body: bytes) -> dict[str, Any] | None:
     """The body as a JSON object, or None where it is anything else."""
     try:
+        # A byte order mark is no part of JSON, and is in front of it where a body was written by .NET.
         value = parsed(body.removeprefix(b"\xef\xbb\xbf"))
     except NotJson:
         return None
@@ -60,6 +61,7 @@ def rejection(status: int, headers: Mapping[str, str], body: bytes) -> FalError:
     value = json_object(body) or {}
     error_type = _error_type(value, headers)
     faults = tuple(_faults(value.get("detail")))
+    # The message too decides: an empty balance comes as 401, 402 or 403, and only the words tell it from a wrong key.
     kind = _kind(status, _message(value, body, status), error_type, bool(faults))
     message = "; ".join(map(str, faults)) if faults else _message(value, body, status)
     error = kind(
@@ -94,6 +96,7 @@ def said(value: Any) -> str:
 def id_in(answer: Mapping[str, Any]) -> str | None:
     """The id in an answer, where it can be one: something that stands in an address."""
     request_id: Any = answer.get("request_id")
+    # An id that came as a number is taken as well: without it a paid job could be looked for by its arguments alone.
     if isinstance(request_id, int) and not isinstance(request_id, bool):
         return str(request_id)
     if not isinstance(request_id, str) or not 0 < len(request_id) <= _LONGEST_ID:
@@ -117,6 +120,7 @@ def refusal_of_paid(status: int, headers: Mapping[str, str], body: bytes) -> Fal
     A refusal only where it is proven: a status of 4xx in fal's own form, other than that of something that ran and
     was cancelled, or an ingress that says it let nothing through. Everything else may be running.
     """
+    # A proxy may answer 4xx after it passed the request on; only fal's own form shows that fal itself refused.
     if 400 <= status < 500 and status != _CANCELLED and is_fals_own(body):
         return rejection(status, headers, body)
     if was_not_taken(status, headers, body):
@@ -126,12 +130,15 @@ def refusal_of_paid(status: int, headers: Mapping[str, str], body: bytes) -> Fal
 
 def of_run(status: int, headers: Mapping[str, str], body: bytes) -> FalError:
     """The same for a run that fal holds open until the model is done: it may also say that the model failed."""
+    # In this order: a failed model also answers in fal's form, and would pass for a request that was never taken.
     return _failure_of(status, headers, body) or refusal_of_paid(status, headers, body)
 
 
 def of_result(status: int, headers: Mapping[str, str], body: bytes) -> FalError:
     """What an answer outside 2xx says of the result of a completed job: that it failed, or nothing."""
     detail = object_of(json_object(body)).get("detail")
+    # Whoever is refused for a wrong key or too many questions learns nothing of the job: taking it for the job's
+    # failure would throw away a result that is paid for.
     is_told = status not in _ABOUT_THE_QUESTION and _STILL not in (text_of(detail) or "").casefold()
     if is_told and (failed := _failure_of(status, headers, body)):
         return failed
@@ -179,6 +186,7 @@ def _failure_of(status: int, headers: Mapping[str, str], body: bytes) -> Generat
     value = json_object(body) or {}
     has_faults = any(isinstance(entry, dict) for entry in list_of(value.get("detail")))
     is_named = bool(headers.get("x-fal-error-type")) or bool(_error_type(value, headers) and is_fals_own(body))
+    # 422 is not here: to a run it is a refusal before anything was done, and to a result `of_result` has it.
     is_its_own = status >= 500 or status == _CANCELLED
     if not (is_its_own and (is_named or has_faults or (status == _CANCELLED and is_fals_own(body)))):
         return None
@@ -202,6 +210,7 @@ def _as_failure(error: FalError) -> GenerationFailed:
 
 def failure(status: Mapping[str, Any]) -> GenerationFailed | None:
     """What a COMPLETED status says went wrong, or None; fal has no status word for failure."""
+    # COMPLETED is what fal says of jobs that failed as well.
     if not status.get("error"):
         return None
     error_type = status.get("error_type")
@@ -247,6 +256,7 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
             seconds = parsedate_to_datetime(value).timestamp() - (time.time() if now is None else now)
         except (ValueError, TypeError, OverflowError, OSError):
             return None
+    # `float` also reads "nan", which no comparison would bound, and a date that is past gives less than nothing.
     return min(max(seconds, 0.0), _LONGEST_WAIT) if seconds == seconds else None
 
 
@@ -266,6 +276,7 @@ def _kind(status: int, message: str, error_type: str | None, has_faults: bool) -
             return RateLimited
         case 499:
             return GenerationFailed
+        # fal names what failed in the model; a bare 500 is a fault of the service.
         case 500 | 504 if error_type or has_faults:
             return GenerationFailed
         case _:
@@ -307,6 +318,8 @@ def _is_plain(value: Any) -> bool:
 
 def _path(location: Any) -> str:
     steps = list_of(location)
+    # fal's documents are FastAPI's: where a value stands begins with the part of the request, which callers do not
+    # know.
     inner = steps[1:] if steps[:1] in (["body"], ["query"], ["path"]) else steps
     return "$" + "".join(f"[{step}]" if isinstance(step, int) else f".{one_line(said(step), 80)}" for step in inner)
 
@@ -326,6 +339,7 @@ def _request_id(value: Mapping[str, Any], headers: Mapping[str, str]) -> str | N
 
 
 def _retryable(status: int, headers: Mapping[str, str], kind: type[FalError]) -> bool:
+    # fal's own word goes before anything that is concluded from the status.
     word = headers.get("x-fal-retryable") or headers.get("x-fal-needs-retry")
     if word is not None:
         return word.strip().casefold() in {"true", "1"}

@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from urllib.parse import quote
 
+from fal_mcp.client.file_stream import Tell, Upload, chunks
 from fal_mcp.client.http import UPLOAD_TIMEOUT, Http
 from fal_mcp.client.retry import NEVER
-from fal_mcp.client.storage import Tell, Upload, chunks
 from fal_mcp.config import Hosts
 from fal_mcp.errors import MaybeReceived
 
@@ -55,6 +55,7 @@ class AppFiles:
             await self._http.request(
                 "POST",
                 f"{self._base}{path}",
+                # A second one would be a second file, or write over what an app has changed since.
                 retry=NEVER,
                 params=list(query),
                 headers=headers,
@@ -70,6 +71,7 @@ class AppFiles:
 
 def _around(boundary: str, name: str) -> tuple[bytes, bytes]:
     """What stands before and after the bytes of the one field. RFC 7578 §4."""
+    # Percent signs in the name: a quote or a line end in it would end the header.
     about = f'Content-Disposition: form-data; name="{_FIELD}"; filename="{quote(name)}"'
     head = f"--{boundary}\r\n{about}\r\nContent-Type: application/octet-stream\r\n\r\n"
     return head.encode(), f"\r\n--{boundary}--\r\n".encode()

@@ -54,6 +54,7 @@ async def pieces(response: httpx.Response) -> AsyncGenerator[bytes]:
         MaybeReceived: it broke off, or cannot be unpacked.
     """
     url = str(response.request.url)
+    # Unpacked by hand because httpx unpacks a whole chunk at once, however large it becomes.
     layers = [] if response.is_stream_consumed else _layers(response.headers.get("content-encoding", ""), url)
     packed = _packed(response, url)
     try:
@@ -117,6 +118,7 @@ class _Layer:
     def _member(self, chunk: bytes) -> Iterator[bytes]:
         while chunk:
             piece = self._piece(chunk)
+            # What was not unpacked yet because the piece was full; asked for again rather than held unpacked.
             chunk = self._stream.unconsumed_tail
             if piece:
                 yield piece
@@ -139,6 +141,7 @@ class _Layer:
 def _layers(encodings: str, url: str) -> list[_Layer]:
     names = [name for part in encodings.casefold().split(",") if (name := part.strip()) not in ("", "identity")]
     with door(url):
+        # Each layer multiplies by up to a thousand: a body of many layers is an attack, and no server's habit.
         if len(names) > _MOST_LAYERS or any(name not in ("gzip", "x-gzip", "deflate") for name in names):
             raise zlib.error("packed in a way that was not asked for")
     return [_Layer() for _ in names]

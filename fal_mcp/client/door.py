@@ -51,6 +51,8 @@ def door(url: str, *, is_sent: bool = True) -> Generator[None]:
         # Whoever reads a file while it is sent speaks of it in our words already.
         raise
     except Exception as error:
+        # Translated all the same: a raw exception would end a follower, and with it the sight of a job that is paid
+        # for.
         if not isinstance(error, EXPECTED):
             logger.warning("An unexpected error came from the HTTP library.", exc_info=error)
         raise meaning(error, url, is_sent=is_sent) from error
@@ -59,6 +61,8 @@ def door(url: str, *, is_sent: bool = True) -> Generator[None]:
 def meaning(error: Exception, url: str, *, is_sent: bool) -> Unreachable:
     """What an exception of the HTTP library's says about a request to `url`."""
     where = host_of(url) or "an address that is none"
+    # Which of both kinds it is decides whether a paid request may be sent again, so that the list errs on the safe
+    # side: what is not known to come before sending counts as sent.
     if not is_sent or isinstance(error, BEFORE_SENDING):
         return Unreachable(f"fal could not be reached at {where}.", hint=_hint(error))
     if isinstance(error, (httpx.DecodingError, zlib.error, UnicodeError)):
@@ -80,8 +84,11 @@ def made_client(
     Raises:
         Unreachable: a variable of the environment stands in the way; the message names it.
     """
+    # Looked at before httpx does: its own errors about proxies name no variable, and one of them comes only at the
+    # first request.
     if transport is None and (fault := _proxy_fault()):
         raise fault
+    # No bound on connections: a stream holds one for as long as its job runs, and sixty jobs must not starve a cancel.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=most_idle, keepalive_expiry=30.0)
     try:
         return httpx.AsyncClient(
@@ -90,6 +97,8 @@ def made_client(
             limits=limits,
             follow_redirects=False,
             headers=headers,
+            # False only where nothing is encrypted: without a context httpx would read this machine's certificates, for
+            # 20 ms.
             verify=tls or False,
         )
     except Exception as error:
@@ -127,6 +136,7 @@ def _against(proxy: str) -> str | None:
     parts = parts_of(proxy if "://" in proxy else f"http://{proxy}")
     if parts is None or not parts.hostname or parts.scheme not in _PROXIES:
         return "is no address of a proxy, such as http://proxy.example:3128"
+    # httpx finds this out while it sends, and says it in the words of an ImportError.
     if parts.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
         return "names a SOCKS proxy, for which the package socksio is missing (pip install 'httpx[socks]')"
     return None

@@ -4,7 +4,7 @@ import codecs
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 
-from fal_mcp.client.http import Incoming
+from fal_mcp.client.incoming import Incoming
 from fal_mcp.errors import ServiceFailed
 
 LARGEST = 32 * 1024 * 1024
@@ -49,6 +49,7 @@ class Reader:
             yield event
 
     def _lines(self, text: str) -> Iterator[str]:
+        # A piece may end between the two characters of one line end.
         if self._has_return and text.startswith("\n"):
             text = text[1:]
         if text:
@@ -75,6 +76,7 @@ class Reader:
 
     def _event(self) -> Event | None:
         kind, data = self._kind, self._data
+        # By the standard an event without data is none, whatever its kind.
         self._kind, self._data, self._size = "", [], 0
         return Event(kind or "message", "\n".join(data)) if data else None
 

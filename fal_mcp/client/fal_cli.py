@@ -1,4 +1,4 @@
-"""fal's own command line, run as a program for what no API of fal's can do: deploy and scale. Fact sheet §8.
+"""fal's own command line, run as a program for what no API of fal's can do: deploy and scale.
 
 The key goes to it in its environment, which holds little else: what it runs sees none of this server's other secrets.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 import anyio
 import anyio.abc
 
-from fal_mcp.client.http import NO_KEY
+from fal_mcp.client.hints import NO_KEY
 from fal_mcp.errors import NotAuthorised, RequestRejected, Unreachable
 from fal_mcp.text import cut, one_line
 
@@ -88,8 +88,8 @@ class FalCli:
         process = await self._started(arguments, folder)
         try:
             with anyio.move_on_after(seconds):
-                async with aclosing(_lines(process)) as said:
-                    async for whole in said:
+                async with aclosing(_lines(process)) as output:
+                    async for whole in output:
                         # Cleaned first: a key with something invisible in it is a key all the same.
                         if line := cut(self._without_key(one_line(whole, len(whole))), _LONGEST_LINE):
                             lines.append(line)
@@ -115,6 +115,7 @@ class FalCli:
         try:
             return await anyio.open_process(
                 [*(self._command or ()), *arguments],
+                # It asks before it changes things; with nobody there it fails at once, and does not wait.
                 stdin=subprocess.DEVNULL,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
@@ -145,6 +146,7 @@ async def _lines(process: anyio.abc.Process) -> AsyncGenerator[str]:
         *whole, rest = (rest + chunk).split(b"\n")
         for line in whole:
             yield line.decode("utf-8", "replace")
+        # A progress bar without a line's end must not gather in memory for as long as a build takes.
         if len(rest) > _LONGEST_PIECE:
             yield rest.decode("utf-8", "replace")
             rest = b""
@@ -156,6 +158,7 @@ def _kill(process: anyio.abc.Process) -> None:
         if sys.platform == "win32":
             process.kill()
         else:
+            # Killed and not asked: a build that asks back would hold the call, and its stdin is nobody.
             os.killpg(process.pid, signal.SIGKILL)
 
 

@@ -30,6 +30,7 @@ def packed(arguments: Mapping[str, Any]) -> bytes:
     Raises:
         InvalidInput: it is not JSON, or too large.
     """
+    # msgpack takes more than JSON; what a model's schema knows is JSON, and the ledger keeps it as such.
     as_json(arguments)
     try:
         frame = cast(bytes, cast(Any, msgpack).packb(dict(arguments)))
@@ -50,12 +51,14 @@ def read(frame: bytes | str) -> dict[str, Any] | None:
     """
     value = _plain(_unpacked(frame), 0)
     if not isinstance(value, dict):
+        # As everywhere: an output is an object, and what is none stands under this name.
         return {"output": value}
     answer = cast(dict[str, Any], value)
     if answer.get("type") == "x-fal-message":
         return None
     if answer.get("type") == "x-fal-error":
         raise _failure(answer)
+    # A refusal of the connection itself comes in another form than the errors of the app behind it.
     if answer.get("status") == "error" and "error" in answer:
         raise _refusal(clean(str(answer["error"]), _LONGEST_REASON))
     return answer
@@ -67,8 +70,8 @@ def _failure(answer: Mapping[str, Any]) -> GenerationFailed:
     return GenerationFailed(f"{code}: {reason}" if reason else code, error_type=code)
 
 
-def _refusal(said: str) -> FalError:
-    return NotAuthorised(f"fal said: {said}.") if said.casefold() == "unauthorized" else GenerationFailed(said)
+def _refusal(message: str) -> FalError:
+    return NotAuthorised(f"fal said: {message}.") if message.casefold() == "unauthorized" else GenerationFailed(message)
 
 
 def _unpacked(frame: bytes | str) -> Any:
@@ -84,8 +87,8 @@ def _unpacked(frame: bytes | str) -> Any:
 def _from_msgpack(frame: bytes) -> Any:
     left = _MOST_VALUES
 
+    # One byte of a frame can become an object of sixty-four.
     def count(container: Any) -> Any:
-        # One byte of a frame can become an object of sixty-four.
         nonlocal left
         left -= len(container) + 1
         if left < 0:
@@ -112,6 +115,7 @@ def masked(value: Any, mask: Callable[[str], str]) -> Any:
 
 def _plain(value: Any, depth: int) -> Any:
     """`value` as JSON would have it, but for bytes."""
+    # Checked here because msgpack's own reader has no bound on it.
     if depth > _MOST_DEPTH:
         raise ServiceFailed(f"A frame of fal's is nested more than {_MOST_DEPTH} deep.", retryable=False)
     if isinstance(value, dict):

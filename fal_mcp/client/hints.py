@@ -36,12 +36,18 @@ _SCOPE = (
     "fal knows the key and does not let it do this. A key of another scope, or of the team that owns it, may: "
     "https://fal.ai/dashboard/keys."
 )
+NO_KEY = "This call needs a fal API key, and the server was started without one."
+NO_ADMIN_KEY = "This call needs a key of scope ADMIN, and the server was started without one."
+ADMIN_HINT = (
+    "Create a key of scope ADMIN at https://fal.ai/dashboard/keys and set it as FAL_ADMIN_KEY where this server is "
+    "configured."
+)
 
 
 def is_about_credit(status: int, message: str) -> bool:
     """Whether a refusal is about money: by its words, or by its status where its words say nothing else."""
     words = message.casefold()
-    return any(said in words for said in _CREDIT) or (status == 402 and not _is_locked(words))
+    return any(phrase in words for phrase in _CREDIT) or (status == 402 and not _is_locked(words))
 
 
 def of(kind: type[FalError], status: int, error_type: str | None, message: str) -> str | None:
@@ -53,7 +59,7 @@ def of(kind: type[FalError], status: int, error_type: str | None, message: str) 
         return _SUPPORT
     if error_type in BY_TYPE and issubclass(kind, (GenerationFailed, RequestRejected)):
         return BY_TYPE[error_type or ""]
-    return next((hint for said, hint in _BY_WORDS if said in words), None) or _of_status(kind, status)
+    return next((hint for phrase, hint in _BY_WORDS if phrase in words), None) or _of_status(kind, status)
 
 
 def _is_locked(words: str) -> bool:

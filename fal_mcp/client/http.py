@@ -17,10 +17,14 @@ from fal_mcp import __version__
 from fal_mcp.addresses import host_of, parts_of
 from fal_mcp.client import answers, body
 from fal_mcp.client.door import door, made_client, made_tls
+from fal_mcp.client.hints import ADMIN_HINT, NO_ADMIN_KEY, NO_KEY
+from fal_mcp.client.incoming import LONGEST_GOODBYE, Incoming, closed
 from fal_mcp.client.inputs import as_json
+from fal_mcp.client.masking import Mask
 from fal_mcp.client.retry import ALWAYS, IF_NOT_RECEIVED, Clock, Retry
+from fal_mcp.client.verdicts import is_final, is_good, is_worth_another, lost
 from fal_mcp.config import Hosts
-from fal_mcp.errors import FalError, Fault, MaybeReceived, NotAuthorised, ServiceFailed, Unreachable
+from fal_mcp.errors import FalError, MaybeReceived, NotAuthorised, ServiceFailed, Unreachable
 
 _TIMEOUT = httpx.Timeout(60.0, connect=15.0, pool=None)
 UPLOAD_TIMEOUT = httpx.Timeout(300.0, connect=15.0, pool=None)
@@ -29,64 +33,11 @@ STREAM_TIMEOUT = httpx.Timeout(60.0, connect=15.0, pool=None)
 """fal's streams carry a comment every few seconds; a minute of nothing is a dead connection."""
 LONGEST = 600.0
 """Seconds from a request to the end of its answer; a host that sends a byte a minute ends here."""
-_LONGEST_GOODBYE = 5.0
+# Seconds; with less not even the shortest pause and a second try would fit.
 _SHORTEST_PATIENCE = 2.0
-_SHORTEST_SECRET = 8
-"""Shorter ones are no keys of fal's, and would be found in the middle of words."""
-_MASK = "<key>"
-_PACKING = (b"content-encoding", b"content-length", b"transfer-encoding")
-NO_KEY = "This call needs a fal API key, and the server was started without one."
-NO_ADMIN_KEY = "This call needs a key of scope ADMIN, and the server was started without one."
-ADMIN_HINT = (
-    "Create a key of scope ADMIN at https://fal.ai/dashboard/keys and set it as FAL_ADMIN_KEY where this server is "
-    "configured."
-)
 Key = Literal["none", "own", "admin"]
 Judge = Callable[[int, Mapping[str, str], bytes], FalError]
 """What an answer outside 2xx stands for, given the question that was asked."""
-
-
-class Incoming:
-    """An answer whose body has not come yet."""
-
-    def __init__(self, response: httpx.Response, masked: Callable[[str], str], changes: bool) -> None:
-        self._response = response
-        self._changes = changes
-        self.status_code = response.status_code
-        self.headers = response.headers
-        self.masked = masked
-        """Takes the key out of a text."""
-
-    async def pieces(self) -> AsyncGenerator[bytes]:
-        """The body, unpacked, as it comes.
-
-        Raises:
-            Unreachable: it broke off; where the request changes something, `MaybeReceived`.
-        """
-        unpacked = body.pieces(self._response)
-        try:
-            while (piece := await self._next(unpacked)) is not None:
-                yield piece
-        finally:
-            await unpacked.aclose()
-
-    async def whole(self, most: int) -> bytes:
-        """All of the body.
-
-        Raises:
-            TooLarge: it is larger than `most` bytes.
-            Unreachable: as for `pieces`.
-        """
-        try:
-            return await body.whole(self._response, most)
-        except MaybeReceived as error:
-            raise _lost(error, self._changes) from error
-
-    async def _next(self, unpacked: AsyncGenerator[bytes]) -> bytes | None:
-        try:
-            return await anext(unpacked, None)
-        except MaybeReceived as error:
-            raise _lost(error, self._changes) from error
 
 
 class Http:
@@ -114,15 +65,16 @@ class Http:
         self._transport = transport
         self._client: httpx.AsyncClient | None = None
         self._tls: ssl.SSLContext | None = None
-        self._secrets = tuple(_secrets(key, admin_key))
+        self._mask = Mask(key, admin_key)
 
     async def __aenter__(self) -> "Http":
         return self
 
     async def __aexit__(self, *exc: Any) -> None:
+        # Taken away first: whoever still asks while the old pool closes gets a new one and not a closed one.
         client, self._client = self._client, None
         if client is not None:
-            with anyio.move_on_after(_LONGEST_GOODBYE, shield=True), suppress(Exception):
+            with anyio.move_on_after(LONGEST_GOODBYE, shield=True), suppress(Exception):
                 await client.aclose()
 
     @property
@@ -149,20 +101,19 @@ class Http:
     def is_fals(self, url: str) -> bool:
         """Whether the key may go to `url`; no text is too strange to be asked about."""
         try:
+            # Asked of both parsers: an address that they read differently could carry the key to a host that only one
+            # of them sees.
             return parts_of(url) is not None and bool(httpx.URL(url).host) and self._hosts.takes_the_key(url)
         except (httpx.InvalidURL, ValueError):
             return False
 
     def masked(self, text: str) -> str:
         """`text` without the keys."""
-        for secret in self._secrets:
-            text = text.replace(secret, _MASK)
-        return text
+        return self._mask.text(text)
 
     def holds_a_key(self, content: bytes | str) -> bool:
         """Whether a key stands in it."""
-        text = content if isinstance(content, str) else content.decode("latin-1")
-        return any(secret in text for secret in self._secrets)
+        return self._mask.is_needed(content)
 
     async def get(
         self,
@@ -219,6 +170,7 @@ class Http:
             params=list(query),
             headers=headers,
             json=body,
+            # What is repeatable may still change something: a lost answer to it leaves open whether it was done.
             changes=method != "GET",
         )
 
@@ -250,6 +202,7 @@ class Http:
             TooLarge: the answer is; never where it changes something.
             FalError: what the last answer stands for, as `judge` has it.
         """
+        # Before the first try: what cannot be sent as JSON is a fault of the arguments and nothing to try again.
         data = as_json(json)
 
         def built() -> httpx.Request:
@@ -266,14 +219,18 @@ class Http:
             try:
                 response = await self._exchange(built(), most, longest)
             except Unreachable as error:
+                # One try that may have arrived is enough: a later one that surely did not proves nothing about the
+                # first.
                 was_sent = was_sent or isinstance(error, MaybeReceived)
-                final, may = _lost(error, was_sent and changes), not _is_final(error, retry)
+                final, may = lost(error, was_sent and changes), not is_final(error, retry)
             except body.TooLarge as error:
+                # Asked again it would be as large; and that an answer came does not say which.
                 raise (MaybeReceived(error.message, status=error.status) if changes else error) from error
             else:
-                if _is_good(response):
+                if is_good(response):
                     return response
-                final, may = self._judged(response, judge), _is_worth_another(response, retry)
+                final, may = self._judged(response, judge), is_worth_another(response, retry)
+            # Counted from the first try on, so that slow answers use up the time that pauses would have.
             pause = retry.pause(attempt, self.clock.now() - began, final.retry_after) if may else None
             if pause is None:
                 raise final
@@ -304,13 +261,13 @@ class Http:
         try:
             response = await self._answered(request)
         except Unreachable as error:
-            raise _lost(error, changes and isinstance(error, MaybeReceived)) from error
+            raise lost(error, changes and isinstance(error, MaybeReceived)) from error
         try:
             if not response.is_success:
                 raise self._judged(await self._whole(response, body.SMALL), judge)
             yield Incoming(response, self.masked, changes)
         finally:
-            await _closed(response)
+            await closed(response)
 
     def _built(
         self,
@@ -324,6 +281,7 @@ class Http:
         silence: httpx.Timeout,
     ) -> httpx.Request:
         client = self._pool()
+        # An address or a header that httpx will not take is found out while the request is built: nothing has left.
         with door(url, is_sent=False):
             return client.build_request(
                 method,
@@ -335,16 +293,18 @@ class Http:
             )
 
     async def _exchange(self, request: httpx.Request, most: int, longest: float) -> httpx.Response:
+        # httpx's own limits are for each silence; only this one ends an answer that trickles for ever.
         with door(str(request.url)), anyio.fail_after(longest):
             response = await self._answered(request)
             try:
                 return await self._whole(response, most if response.is_success else body.SMALL)
             except Unreachable as error:
+                # The headers were there: fal's id is what the body's loss can be looked up by.
                 error.request_id = error.request_id or self._request_id(response)
                 error.status = response.status_code
                 raise
             finally:
-                await _closed(response)
+                await closed(response)
 
     async def _answered(self, request: httpx.Request) -> httpx.Response:
         client = self._pool()
@@ -358,18 +318,7 @@ class Http:
             if response.is_success:
                 raise
             content = b""
-        return self._read(response, content)
-
-    def _read(self, response: httpx.Response, content: bytes) -> httpx.Response:
-        """The same answer, whole: unpacked, and without the keys."""
-        named = [(name, self._masked(value)) for name, value in response.headers.raw if name.lower() not in _PACKING]
-        content = self._masked(content)
-        return httpx.Response(response.status_code, headers=named, content=content, request=response.request)
-
-    def _masked(self, content: bytes) -> bytes:
-        for secret in self._secrets:
-            content = content.replace(secret.encode(), _MASK.encode())
-        return content
+        return self._mask.answer(response, content)
 
     def _pool(self) -> httpx.AsyncClient:
         if self._client is None:
@@ -389,55 +338,14 @@ class Http:
         return headers
 
     def _judged(self, response: httpx.Response, judge: Judge) -> FalError:
+        # For a paid request a redirect proves nothing either way, and its own judge says so.
         if response.is_redirect and judge is answers.rejection:
             return ServiceFailed(
                 f"{host_of(str(response.url))} answered with a redirect, which is never followed with a key.",
                 status=response.status_code,
             )
-        error = judge(response.status_code, response.headers, response.content)
-        # What was masked as bytes may have been written otherwise there: with escapes, or in another encoding.
-        error.message = self.masked(error.message)
-        error.args = (error.message,)
-        error.faults = tuple(Fault(self.masked(one.path), self.masked(one.message)) for one in error.faults)
-        return error
+        return self._mask.error(judge(response.status_code, response.headers, response.content))
 
     def _request_id(self, response: httpx.Response) -> str | None:
         named = response.headers.get("x-fal-request-id")
         return self.masked(named)[:80] if named else None
-
-
-def _is_good(response: httpx.Response) -> bool:
-    return response.is_success or (response.status_code == 304 and "if-none-match" in response.request.headers)
-
-
-def _lost(error: Unreachable, is_open: bool) -> FalError:
-    """What a lost answer means: where nothing was changed, no more than that there was none."""
-    kind = MaybeReceived if is_open else Unreachable
-    if type(error) is kind:
-        return error
-    hint = error.hint if error.hint != type(error).hint else None
-    return kind(error.message, status=error.status, request_id=error.request_id, hint=hint)
-
-
-def _is_final(error: Unreachable, retry: Retry) -> bool:
-    if not isinstance(error, MaybeReceived):
-        return not error.retryable
-    return retry.when != "always"
-
-
-def _is_worth_another(response: httpx.Response, retry: Retry) -> bool:
-    status, headers = response.status_code, response.headers
-    if retry.when == "always":
-        return status in retry.statuses and (status < 500 or "x-fal-request-id" not in headers)
-    return answers.was_not_taken(status, headers, response.content)
-
-
-async def _closed(response: httpx.Response) -> None:
-    # What goes wrong with saying goodbye says nothing about what was answered.
-    with anyio.move_on_after(_LONGEST_GOODBYE, shield=True), suppress(Exception):
-        await response.aclose()
-
-
-def _secrets(*keys: str | None) -> list[str]:
-    parts = {part for key in keys if key for part in (key, key.partition(":")[2])}
-    return sorted((part for part in parts if len(part) >= _SHORTEST_SECRET), key=len, reverse=True)

@@ -4,7 +4,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 
 from fal_mcp.addresses import parts_of
-from fal_mcp.client.http import Http, Incoming
+from fal_mcp.client.http import Http
+from fal_mcp.client.incoming import Incoming
 from fal_mcp.client.retry import pause
 from fal_mcp.config import Hosts
 from fal_mcp.errors import FalError, MaybeReceived, NotFound, ServiceFailed, Unreachable
@@ -31,10 +32,12 @@ class MediaFiles:
         parts, cdn = parts_of(url), parts_of(self._hosts.cdn)
         if parts is None or cdn is None or parts.username or parts.password or not url.isprintable():
             return False
+        # The stand-in's, where the settings name one.
         if (parts.scheme, parts.netloc) == (cdn.scheme, cdn.netloc):
             return parts.path.startswith(f"{cdn.path}/")
         host = (parts.hostname or "").casefold()
         standard = self._hosts == Hosts() and parts.scheme == "https" and parts.port in (None, 443)
+        # With the dot: `notfal.media` is anybody's.
         return standard and (host == "fal.media" or host.endswith(".fal.media"))
 
     async def read(self, url: str, most: int) -> bytes | None:
@@ -83,6 +86,8 @@ class MediaFiles:
         for attempt in range(_TRIES):
             try:
                 async with self._opened(url, {"range": f"bytes={have}-"} if have else {}) as incoming:
+                    # A host that knows no ranges begins anew, and its bytes would be written behind those that are
+                    # there.
                     if have and incoming.status_code != 206:
                         raise ServiceFailed("The file could not be gone on with where it broke off.", retryable=True)
                     async with aclosing(incoming.pieces()) as pieces:
@@ -91,6 +96,8 @@ class MediaFiles:
                             have += len(piece)
                 return
             except (Unreachable, ServiceFailed) as error:
+                # `MaybeReceived` is not retryable by its kind, because it is about what costs; to fetch a file again
+                # costs nothing.
                 if attempt == _TRIES - 1 or not _may_come(error):
                     raise
             await self._http.clock.sleep(pause(attempt))

@@ -87,10 +87,12 @@ class Models:
         body = {"estimate_type": "historical_api_price", "endpoints": {endpoint_id: {"call_quantity": 1}}}
         try:
             response = await self._http.ask(f"{self._hosts.api}/v1/models/pricing/estimate", body)
+        # fal may refuse the question, as for a model that nobody called: no average is no fault.
         except RequestRejected:
             return None
         answer = answers.json_object(response.content) or {}
         cost = number_of(answer.get("total_cost"))
+        # An average of 0 is one of no calls, and would pass every limit.
         return cost if cost is not None and cost > 0 and answer.get("currency", "USD") == "USD" else None
 
 
@@ -98,6 +100,7 @@ def _page(body: bytes, etag: str) -> Page:
     content = answers.json_object(body)
     if content is None or not isinstance(content.get("models"), list):
         raise ServiceFailed("A page of fal's catalog is not what a page is.")
+    # Only where fal says that there is more: a cursor on the last page would lead round.
     cursor = text_of(content.get("next_cursor")) if content.get("has_more") else None
     models = tuple(model for entry in list_of(content["models"]) if (model := _listed(entry)))
     return Page(models, cursor or None, etag)
@@ -109,6 +112,7 @@ def _listed(entry: Any) -> Listed | None:
     if not isinstance(endpoint_id, str) or not endpoint_id:
         return None
     document = object_of(model.get("openapi"))
+    # The rest is for fal's page, and changes without the model changing: it would count as another catalog.
     item = {key: value for key, value in model.items() if key in ("endpoint_id", "metadata")}
     return Listed(endpoint_id, item, document if "paths" in document else None)
 

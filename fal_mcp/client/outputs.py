@@ -41,6 +41,7 @@ def output_of(body: bytes) -> dict[str, Any]:
         ServiceFailed: it is not JSON.
     """
     body = body.removeprefix(b"\xef\xbb\xbf")
+    # Counted in the bytes, because once it is read the memory is taken.
     if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
         return raw_output(body, "application/json", f"It holds more than {_MOST_VALUES} values.")
     try:
@@ -49,6 +50,7 @@ def output_of(body: bytes) -> dict[str, Any]:
         if "too deep" in str(error):
             return {"output": body.decode("utf-8", "replace")}
         raise ServiceFailed("fal's answer is not JSON.") from error
+    # Python reads it, and then much of what is done with it ends its stack.
     if _is_too_deep(body, value):
         return {"output": body.decode("utf-8", "replace")}
     return object_of(value) if is_object(value) else {"output": value}
@@ -60,6 +62,7 @@ def raw_output(body: bytes, content_type: str, reason: str) -> dict[str, Any]:
     try:
         return {RAW: body.decode(), REASON: reason}
     except UnicodeDecodeError:
+        # It was said to be JSON and is not even text: what it is called no longer says what it is.
         kind = "application/octet-stream" if kind == "application/json" else kind
         uri = f"data:{kind};base64,{base64.b64encode(body).decode()}"
         return {RAW: {"url": uri, "content_type": kind}, REASON: reason}

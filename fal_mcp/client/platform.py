@@ -41,6 +41,7 @@ class Platform:
             MaybeReceived: it was sent and the answer lost.
             FalError: whatever else fal has against it.
         """
+        # Made here and not at each try: fal keeps its answer to a key for ten minutes, and gives it again.
         headers = {"idempotency-key": secrets.token_hex(16)} if is_idempotent else None
         return await self._http.send(
             method,
@@ -49,6 +50,7 @@ class Platform:
             body=body,
             headers=headers,
             as_admin=as_admin,
+            # DELETE is not: what was deleted answers 404 the second time, which would read as a mistake.
             is_repeatable=is_idempotent or method in ("GET", "PUT"),
         )
 
@@ -89,8 +91,8 @@ class Platform:
             kind = incoming.headers.get("content-type", "").partition(";")[0].strip().casefold()
             if kind != "text/event-stream":
                 raise ServiceFailed("What fal gave is no stream of events.")
-            async with aclosing(events.events(incoming)) as found:
-                yield found
+            async with aclosing(events.events(incoming)) as stream:
+                yield stream
 
     async def document(self) -> Mapping[str, Any]:
         """The API's OpenAPI document as fal publishes it now. Asks for no key.

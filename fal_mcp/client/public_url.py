@@ -90,6 +90,7 @@ async def fetched(url: str, transport: httpx.AsyncBaseTransport | None = None) -
             response = await _answered(client, url)
             try:
                 if response.is_redirect:
+                    # Each step is checked as the first one was: a redirect is the usual way to an inner address.
                     url = _joined(url, response.headers.get("location", ""))
                     continue
                 if not response.is_success:
@@ -115,6 +116,7 @@ async def _request(client: httpx.AsyncClient, url: str) -> httpx.Request:
     if parts is None or parts.scheme != "https" or not parts.hostname or parts.username or parts.password:
         raise _refusal(url)
     address = await _checked(parts.hostname, parts.port or 443, url)
+    # The connection goes to the address that was checked; the name stays for the host and its certificate.
     headers = {"host": parts.netloc, "user-agent": f"fal-mcp/{__version__}", "accept-encoding": body.ACCEPTED}
     try:
         pinned = httpx.URL(url).copy_with(host=address)
@@ -131,6 +133,7 @@ async def _checked(host: str, port: int, url: str) -> str:
         # A name that cannot be one is a UnicodeError, which is a ValueError.
         raise _refusal(url) from error
     addresses = [str(entry[4][0]) for entry in entries]
+    # All and not one: which of them a connection would take is not ours to choose.
     if not addresses or not all(map(is_public, addresses)):
         raise _refusal(url)
     return addresses[0]

@@ -4,11 +4,9 @@ Knows nothing of MCP or of which models exist. Following is not running, and nei
 says anything about the job, so both go on, slower, until fal itself says that it is over.
 """
 
-import inspect
-import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import anyio
@@ -17,17 +15,16 @@ import httpx
 from fal_mcp.client import answers, body
 from fal_mcp.client.endpoint_id import Request, request_of
 from fal_mcp.client.events import Event, events
+from fal_mcp.client.following import SLOWEST_POLL, Following, Pace, Trouble
 from fal_mcp.client.http import Http
 from fal_mcp.client.outputs import output_of, raw_output, read_output, too_large_output
 from fal_mcp.client.retry import ALWAYS, IF_NOT_RECEIVED, NEVER, TRANSIENT, pause
 from fal_mcp.client.status import (
     Completed,
     InProgress,
-    Lines,
     Log,
     Queued,
     Status,
-    UnknownWord,
     read_status,
     status_in,
 )
@@ -58,33 +55,19 @@ __all__ = [
     "read_status",
 ]
 
-FASTEST_POLL = 0.5
-"""Seconds; fal is never asked more than twice a second about one request."""
-SLOWEST_POLL = 5.0
+# Seconds.
 _LAST_BYTES = 0.25
 _SILENCE = 120.0
 """Seconds without a change after which a stream that still sends signs of life is not believed and polled instead."""
+# Right after COMPLETED the result may for a moment still be said to be in progress; with their pauses these tries take
+# some ten seconds.
 _RESULT_TRIES = 6
 _Odd = tuple[bytes, str] | None
 """A body that is no output at first sight, and what it is called; None where it is no model's."""
+# To a cancel, 409 is an answer: it is completed. Asked again it would only be said again.
 _CANCELLING = replace(ALWAYS, statuses=TRANSIENT - {409})
 
 Cancelled = Literal["requested", "already completed", "not found"]
-Trouble = Callable[[FalError], Awaitable[None] | None]
-"""Told what stands in the way of following a request, each time; the following goes on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How a request is followed where there is trouble, in seconds.
-
-    `slowest` is the longest pause between two questions, `Retry-After` included; `unknown_for` is how long fal has to
-    say that it does not know the request, and `unknown_times` how often, before it is believed.
-    """
-
-    slowest: float = 30.0
-    unknown_for: float = 60.0
-    unknown_times: int = 4
 
 
 class Queue:
@@ -117,6 +100,8 @@ class Queue:
         response = await self._http.request(
             "POST",
             f"{self._hosts.queue}/{endpoint_id}",
+            # Sent again only where it is certain that nothing was begun: fal has no key by which it would tell two
+            # submits of the same wish apart.
             retry=IF_NOT_RECEIVED,
             params=query,
             headers=headers,
@@ -160,7 +145,8 @@ class Queue:
         Raises:
             NotFound: fal says itself, again and again for a minute, that it does not know the request.
         """
-        following = _Following(self._pace, self._http.clock.now, trouble)
+        following = Following(self._pace, self._http.clock.now, trouble)
+        # One stream costs fal less than many polls, and tells a log line as it is written.
         for way in (self._by_stream, self._by_polls):
             found = way(request, following)
             try:
@@ -187,11 +173,13 @@ class Queue:
                 return await self._fetched(request, odd)
             except ResultNotReady as error:
                 if attempt == _RESULT_TRIES - 1:
+                    # The same bytes six times are no accident of the way: it is what the model gave, and it is paid
+                    # for.
                     if len(odd) == _RESULT_TRIES and len(set(odd)) == 1 and odd[0] is not None:
                         return _believed(*odd[0])
                     raise
-                asked = error.retry_after
-            await self._http.clock.sleep(pause(attempt, min(asked or 0.0, SLOWEST_POLL), SLOWEST_POLL))
+                wait = error.retry_after
+            await self._http.clock.sleep(pause(attempt, min(wait or 0.0, SLOWEST_POLL), SLOWEST_POLL))
             attempt += 1
 
     async def cancel(self, request: Request) -> Cancelled:
@@ -205,6 +193,7 @@ class Queue:
         except NotFound:
             return "not found"
         except RequestRejected as error:
+            # fal's guide has 400 with this word, and its description of the models 409.
             if error.status == 409 or (error.status == 400 and "ALREADY_COMPLETED" in error.message):
                 return "already completed"
             raise
@@ -215,13 +204,16 @@ class Queue:
         request_id = answers.id_in(answer)
         if request_id is None:
             raise answers.unproven(response.status_code, response.headers, response.content)
+        # fal's own addresses are preferred: they leave out the endpoint's sub-path, which not every host does alike.
         names = ("status_url", "response_url", "cancel_url")
         urls = [text_of(answer.get(name)) or "" for name in names]
+        # All or none: the key goes to these addresses at every poll, so that one foreign address makes all three
+        # doubtful.
         if all(map(self._http.is_fals, urls)):
             return Request(endpoint_id, request_id, *urls)
         return request_of(endpoint_id, request_id, self._hosts)
 
-    async def _by_stream(self, request: Request, following: "_Following") -> AsyncGenerator[Status]:
+    async def _by_stream(self, request: Request, following: Following) -> AsyncGenerator[Status]:
         """Ends early where the stream is refused, breaks, falls silent, or ends before the request does.
 
         None of that is trouble yet: a poll will tell if the request itself is in any.
@@ -244,10 +236,10 @@ class Queue:
     async def _streamed(self, request: Request) -> AsyncGenerator[AsyncGenerator[Event]]:
         url, params = f"{request.status_url}/stream", {"logs": "1"}
         async with self._http.stream("GET", url, params=params, headers=_EVENTS) as incoming:
-            async with aclosing(events(incoming)) as found:
-                yield found
+            async with aclosing(events(incoming)) as stream:
+                yield stream
 
-    async def _by_polls(self, request: Request, following: "_Following") -> AsyncGenerator[Status]:
+    async def _by_polls(self, request: Request, following: Following) -> AsyncGenerator[Status]:
         while not following.is_over:
             try:
                 response = await self._http.request(
@@ -256,6 +248,8 @@ class Queue:
                 status = status_in(response.content)
             except FalError as error:
                 wait = await following.in_trouble(error)
+                # fal may come to use a fourth word for the end. Whether a result is there settles it, whatever the
+                # word.
                 if following.is_puzzled and await self._has_ended(request):
                     yield following.passed(Completed())
             else:
@@ -283,6 +277,7 @@ class Queue:
             )
         except GenerationFailed:
             raise
+        # It is at fal and paid for: its address is handed out in its place, and whoever wants it can fetch it.
         except body.TooLarge:
             return too_large_output(request.response_url, body.LARGEST)
         except ResultNotReady as error:
@@ -294,6 +289,7 @@ class Queue:
 
     async def _failure(self, request: Request, error: ResultNotReady) -> GenerationFailed | None:
         """What the status says of a result that is refused in words that may be the model's or anybody's."""
+        # Only where the refusal could be the model's own. Others are about the question, and the status knows no more.
         if error.status is None or (error.status < 500 and error.status != 404):
             return None
         try:
@@ -304,69 +300,14 @@ class Queue:
         return status.error if isinstance(status, Completed) else None
 
 
-class _Following:
-    """What is known while one request is followed: the lines that were told, and how long there has been trouble."""
-
-    def __init__(self, pace: Pace, now: Callable[[], float], trouble: Trouble | None) -> None:
-        self.is_over = False
-        self._pace = pace
-        self._now = now
-        self._trouble = trouble
-        self._lines = Lines()
-        self._interval = FASTEST_POLL
-        self._troubles = 0
-        self._unknown: list[float] = []
-        self._puzzles = 0
-
-    @property
-    def is_puzzled(self) -> bool:
-        """Whether fal has said several times in a row what nobody knows the meaning of."""
-        return self._puzzles >= self._pace.unknown_times
-
-    def passed(self, status: Status) -> Status:
-        """A status with what is new of it; whatever trouble there was is over."""
-        self._troubles, self._puzzles = 0, 0
-        self._unknown.clear()
-        self.is_over = isinstance(status, Completed)
-        return self._lines.only_new(status)
-
-    async def in_trouble(self, error: FalError) -> float:
-        """Tell a trouble; the seconds to wait.
-
-        Raises:
-            NotFound: fal has said for long enough that it does not know the request.
-        """
-        self._puzzles = self._puzzles + 1 if isinstance(error, UnknownWord) else 0
-        if self._is_unknown(error):
-            raise error
-        if self._trouble is not None and inspect.isawaitable(heard := self._trouble(error)):
-            await heard
-        self._troubles += 1
-        asked = min(error.retry_after or 0.0, self._pace.slowest)
-        return max(FASTEST_POLL, pause(self._troubles, asked, self._pace.slowest / 1.5))
-
-    def interval(self) -> float:
-        """The seconds until the next poll where all is well."""
-        seconds = self._interval * random.uniform(1.0, 1.2)
-        self._interval = min(self._interval * 1.3, SLOWEST_POLL)
-        return seconds
-
-    def _is_unknown(self, error: FalError) -> bool:
-        if not (isinstance(error, NotFound) and error.is_fals_own):
-            return False
-        self._unknown.append(self._now())
-        is_often = len(self._unknown) >= self._pace.unknown_times
-        return is_often and self._unknown[-1] - self._unknown[0] >= self._pace.unknown_for
-
-
 _EVENTS = {"accept": "text/event-stream"}
 
 
-async def _next_status(found: AsyncGenerator[Event]) -> Status | None:
+async def _next_status(stream: AsyncGenerator[Event]) -> Status | None:
     """The next status of a stream; None where there is none that can be had."""
     try:
         with anyio.fail_after(_SILENCE):
-            event = await anext(found, None)
+            event = await anext(stream, None)
         return status_in(event.data.encode("utf-8", "replace")) if event else None
     except (FalError, TimeoutError):
         return None
@@ -382,6 +323,8 @@ async def _output(response: httpx.Response, odd: list[_Odd]) -> dict[str, Any]:
         raise answers.not_ready(error) from error
     if response.status_code == 202 or answers.is_not_ready(output):
         raise answers.not_ready(ServiceFailed("fal says that it is still in progress."))
+    # An empty answer may be what the model gave and may be one that is not there yet: it is believed when it comes
+    # again.
     if output == {"output": None}:
         odd.append((content, "application/json"))
         raise answers.not_ready(ServiceFailed("fal's answer is empty."))

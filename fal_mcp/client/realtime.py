@@ -28,6 +28,7 @@ TOKEN_SECONDS = 120
 LONGEST_OPEN = 90.0
 """Seconds; a runner may have to start first."""
 _PATH = "/realtime"
+# A pool of answers that nobody asked for is only memory; the connection then waits, and fal with it.
 _MOST_WAITING_FRAMES = 4
 _LARGE = 1024 * 1024
 """Bytes, or characters, of a frame that is read in a thread."""
@@ -58,6 +59,7 @@ class Line:
             NotAuthorised: a fresh token would not do either.
             FalError: fal says that it failed, or the answer cannot be read.
         """
+        # Packed before a connection is opened: what cannot be packed costs nothing.
         frame, deadline = packed(arguments), anyio.current_time() + seconds
         while True:
             try:
@@ -88,6 +90,7 @@ class Line:
 
     async def close(self) -> None:
         """Say goodbye, if there is anybody to say it to."""
+        # First, so that whoever asks while it closes opens another.
         socket, self._socket = self._socket, None
         if socket is not None:
             with anyio.move_on_after(_LONGEST_GOODBYE, shield=True), suppress(Exception):
@@ -116,6 +119,7 @@ class Line:
     async def _is_usable(self, socket: ClientConnection) -> bool:
         """Whether an input can be sent. What came in unasked is nobody's answer, and is dropped."""
         try:
+            # Only what is there already: to wait here would be to take the next answer.
             with anyio.move_on_after(0):
                 while True:
                     frame = await socket.recv()
@@ -209,6 +213,7 @@ class Realtime:
             )
 
     async def _token(self, endpoint_id: str) -> str:
+        # The token is for this app alone: it stands in an address, which proxies write into their logs.
         body = {"allowed_apps": [app_of(endpoint_id).rsplit("/", 1)[-1]], "token_expiration": TOKEN_SECONDS}
         return _token_in((await self._http.ask(f"{self._hosts.rest}/tokens/", body)).content)
 

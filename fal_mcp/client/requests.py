@@ -15,6 +15,7 @@ from fal_mcp.json_values import list_of, number_of, object_of, text_of
 
 _MOST = 100
 _MOST_PAGES = 20
+# It becomes a part of addresses that the key is sent to.
 _ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 
 
@@ -46,21 +47,24 @@ class Requests:
             "endpoint_id": endpoint_id,
             "start": _stamp(start),
             "limit": str(_MOST),
+            # Arguments are what a lost submit is known by; without this fal leaves them out.
             "expand": "payloads",
         }
-        found: list[Past] = []
+        requests: list[Past] = []
+        # A busy account has thousands in a day; what is looked for was submitted moments ago, and the newest come
+        # first.
         for _ in range(_MOST_PAGES):
             try:
                 response = await self._http.get(f"{self._hosts.api}/v1/models/requests/by-endpoint", params)
             except NotFound:
                 break
             page = answers.json_object(response.content) or {}
-            found += [past for item in list_of(page.get("items")) if (past := self._past(item))]
+            requests += [past for item in list_of(page.get("items")) if (past := self._past(item))]
             cursor = text_of(page.get("next_cursor")) if page.get("has_more") is not False else None
             if not cursor:
                 break
             params["cursor"] = cursor
-        return found
+        return requests
 
     @property
     def can_be_billed(self) -> bool:
@@ -79,6 +83,7 @@ class Requests:
         events = list_of((answers.json_object(response.content) or {}).get("billing_events"))
         costs = [number_of(object_of(event).get("cost_total")) for event in events]
         known = [cost for cost in costs if cost is not None and cost >= 0]
+        # A run can be billed in several events, such as its time and its files; none yet is not nothing.
         return sum(known) if known else None
 
     def _past(self, item: Any) -> Past | None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import anyio
 
+# The list of fal's Python client. 500 is not in it: that is the model's own answer, and final.
 TRANSIENT = frozenset({408, 409, 425, 429, 502, 503, 504})
 """Answers after which the same question may well be answered in a moment."""
 _FIRST_PAUSE = 0.25
@@ -31,6 +32,7 @@ class Retry:
         if self.when == "never" or attempt >= self.attempts - 1:
             return None
         seconds = pause(attempt, asked)
+        # Not shortened to what is left: coming back sooner than fal asked for is to be refused again.
         return seconds if elapsed + seconds <= self.longest else None
 
 

@@ -30,11 +30,20 @@ class Run:
         self._http.need_key()
         url = f"{self._hosts.run}/{endpoint_id}"
         response = await self._http.request(
-            "POST", url, retry=IF_NOT_RECEIVED, json=arguments, changes=True, judge=answers.of_run
+            # There is no request to find again: what may have been received is never sent twice, because it would be
+            # paid for twice.
+            "POST",
+            url,
+            retry=IF_NOT_RECEIVED,
+            json=arguments,
+            changes=True,
+            judge=answers.of_run,
         )
         try:
             return await read_output(response.content)
         except ServiceFailed as error:
+            # A proxy's page with status 200 is no output; a model may well give a page, and then fal's id stands in the
+            # headers.
             if not _is_models_own(response.headers, response.content):
                 raise answers.unproven(response.status_code, response.headers, response.content) from error
         kind = response.headers.get("content-type", "")

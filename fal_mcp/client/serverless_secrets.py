@@ -62,13 +62,13 @@ class ServerlessSecrets:
         except FalError as error:
             # A refusal may repeat what was refused: nothing of it goes on, not even as a cause.
             about = f"with {error.status}" if error.status else "with nothing"
-            told = type(error)(
+            refusal = type(error)(
                 f"The secret {name!r} was not set: fal answered {about}.",
                 status=error.status,
                 retryable=error.retryable,
                 hint=type(error).hint,
             )
-            raise _gone(error.status) or told from None
+            raise _gone(error.status) or refusal from None
 
     async def _put(self, name: str, value: str) -> None:
         try:
@@ -88,6 +88,7 @@ def _entries(content: bytes) -> "Sequence[Any]":
     except NotJson as error:
         raise ServiceFailed("fal's answer is no list of secrets.") from error
     secrets: object = object_of(value).get("secrets") if answers.is_object(value) else value
+    # An object of another form must not read as "no secrets".
     if not isinstance(secrets, list):
         raise ServiceFailed("fal's answer is no list of secrets.")
     return cast(list[Any], secrets)

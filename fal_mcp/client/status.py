@@ -62,8 +62,10 @@ class Lines:
         """The status with the lines that no status before it had."""
         if isinstance(status, Queued):
             return status
+        # fal gives a line no number. Two of the same time and text cannot be told apart, and one of them is said.
         new = tuple(line for line in dict.fromkeys(status.logs) if line not in self._seen)
         self._seen.update(dict.fromkeys(new))
+        # The oldest go first: fal's window has moved past them.
         for line in list(self._seen)[: max(len(self._seen) - _MOST_REMEMBERED_LINES, 0)]:
             del self._seen[line]
         return replace(status, logs=new)
@@ -91,6 +93,7 @@ def read_status(status: Mapping[str, Any]) -> Status:
     match status.get("status"):
         case "IN_QUEUE":
             position = whole_number_of(status.get("queue_position"))
+            # Less than 0 is no place, and the request waits all the same.
             return Queued(position if position is not None and position >= 0 else None)
         case "IN_PROGRESS":
             return InProgress(logs)
@@ -106,6 +109,7 @@ def _seconds(status: Mapping[str, Any]) -> float | None:
 
 
 def _logs(entries: Any) -> list[Log]:
+    # From the end: the newest lines say how far it is.
     lines = [object_of(entry) for entry in list_of(entries)[-_MOST_LINES:]]
     return [Log(_text(line, "message"), _text(line, "timestamp")) for line in lines if line]
 

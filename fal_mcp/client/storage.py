@@ -5,28 +5,26 @@ names; the signed address never gets the key.
 """
 
 import math
-import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import anyio
-import anyio.to_thread
 import httpx
 
 from fal_mcp.addresses import parts_of
 from fal_mcp.client import answers
 from fal_mcp.client.body import SMALL
+from fal_mcp.client.file_stream import Tell, Upload, chunks
 from fal_mcp.client.http import UPLOAD_TIMEOUT, Http
 from fal_mcp.client.retry import Retry
 from fal_mcp.config import Hosts
 from fal_mcp.errors import (
     FalError,
     NotFound,
-    NotReadable,
     RateLimited,
     RequestRejected,
     ServiceFailed,
@@ -35,29 +33,17 @@ from fal_mcp.errors import (
 from fal_mcp.json_values import dumped, text_of
 
 PART = 10 * 1024 * 1024
+# A little below the 100 MiB from which fal's own clients send parts.
 LARGE = 90 * 1024 * 1024
 """From here on a file goes in parts."""
+# More at once share one line, and where that is slow all of them run into their limits together.
 _AT_ONCE = 6
+# An address that was signed for one file may be written to again, so that a 500 is tried again here too. 409 is not: it
+# says that the upload is over.
 _SENDING = Retry("always", attempts=5, longest=120.0, statuses=frozenset({408, 425, 429, 500, 502, 503, 504}))
 _FILE_HOSTS = ("fal.media", "fal.ai", "fal.run", "storage.googleapis.com")
-_CHUNK = 256 * 1024
+# A token must outlive the request that it is used for: one that expires within a minute is asked for anew.
 _FRESH_SECONDS = 60.0
-
-Tell = Callable[[int, int], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A file to be put on fal's CDN. `stream` can be read from any place; `lifetime` is in seconds."""
-
-    stream: BinaryIO
-    size: int
-    name: str
-    content_type: str
-    lifetime: int | None = None
-    access: str | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    """Held while the stream is read: several parts share its place."""
 
 
 @dataclass(slots=True)
@@ -87,6 +73,7 @@ class Storage:
         self._http.need_key()
         try:
             signed, url = await self._initiate("initiate", upload)
+        # Some accounts have no signed uploads; fal's own clients go the way of the CDN token there.
         except NotFound:
             return await self._put_with_token(upload, tell)
         await self._send(signed, upload, 0, upload.size, tell)
@@ -152,6 +139,7 @@ class Storage:
                     sent += _length(number, upload.size)
                     await keep(parts)
                 except FalError as error:
+                    # Not raised within the group: that would break off the parts beside it that are nearly through.
                     failed.append(error)
                     return
                 await tell(sent, upload.size)
@@ -208,10 +196,12 @@ class Storage:
         parts = parts_of(url)
         if parts is None or not url.isprintable() or parts.username or parts.password:
             return False
+        # Pointed at a stand-in, only its own addresses will do: a real host there would be a leak of a test's file.
         if self._hosts != Hosts():
             return self._http.is_fals(url) or url.startswith(f"{self._hosts.cdn}/")
         host = (parts.hostname or "").casefold()
         is_fals = any(host == name or host.endswith(f".{name}") for name in _FILE_HOSTS)
+        # fal hands out addresses of its storage at Google too, and no list of them: by name, and in TLS alone.
         return parts.scheme == "https" and parts.port in (None, 443) and is_fals
 
     async def _bare(
@@ -231,6 +221,7 @@ class Storage:
             content=content,
             silence=UPLOAD_TIMEOUT,
             most=SMALL,
+            # A film over a slow line takes as long as it takes; what ends it is the silence between two pieces.
             longest=math.inf,
         )
 
@@ -259,6 +250,7 @@ class Storage:
             "authorization": f"{kind} {token}",
             "content-type": upload.content_type,
             "content-length": str(upload.size),
+            # A header takes ASCII alone; the name is only a label at fal.
             "x-fal-file-name": upload.name.encode("ascii", "replace").decode(),
             **_lifecycle(upload),
         }
@@ -308,6 +300,8 @@ def _lifecycle(upload: Upload) -> dict[str, str]:
     if upload.access is not None:
         about["initial_acl"] = {"default": upload.access, "rules": []}
     text = dumped(about)
+    # fal's Python clients send both names and its JavaScript client the first alone; under both, no file stays longer
+    # than it was meant to.
     names = ("x-fal-object-lifecycle", "x-fal-object-lifecycle-preference")
     return dict.fromkeys(names, text) if about else {}
 
@@ -319,32 +313,3 @@ def _length(number: int, size: int) -> int:
 def _below(url: str, name: str) -> str:
     parts = urlsplit(url)
     return urlunsplit(parts._replace(path=f"{parts.path}/{name}"))
-
-
-async def _read(upload: Upload, start: int, size: int) -> bytes:
-    def read() -> bytes:
-        with upload.lock:
-            upload.stream.seek(start)
-            return upload.stream.read(size)
-
-    try:
-        content = await anyio.to_thread.run_sync(read)
-    except (OSError, ValueError) as error:
-        raise NotReadable(f"{upload.name!r} could not be read while it was sent.") from error
-    if len(content) != size:
-        raise ServiceFailed("The file changed while it was sent.", retryable=True, hint="Send it again.")
-    return content
-
-
-async def chunks(upload: Upload, start: int, size: int, tell: Tell) -> AsyncGenerator[bytes]:
-    """A part of a file, read as it is sent.
-
-    Raises:
-        ServiceFailed: the file became shorter meanwhile.
-    """
-    sent = 0
-    while sent < size:
-        chunk = await _read(upload, start + sent, min(_CHUNK, size - sent))
-        yield chunk
-        sent += len(chunk)
-        await tell(sent, size)

@@ -10,7 +10,8 @@ from typing import Any
 
 from fal_mcp.client import answers, body
 from fal_mcp.client.events import events
-from fal_mcp.client.http import Http, Incoming
+from fal_mcp.client.http import Http
+from fal_mcp.client.incoming import Incoming
 from fal_mcp.client.outputs import read_output
 from fal_mcp.config import Hosts
 from fal_mcp.errors import FalError, MaybeReceived, ServiceFailed, Unreachable
@@ -78,6 +79,7 @@ class Stream:
 
     def _opened(self, endpoint_id: str, arguments: Mapping[str, Any]) -> AbstractAsyncContextManager[Incoming]:
         self._http.need_key()
+        # fal streams a model under this sub-path alone; some endpoints are listed with it.
         path = endpoint_id if endpoint_id.endswith("/stream") else f"{endpoint_id}/stream"
         url = f"{self._hosts.run}/{path}"
         return self._http.stream("POST", url, headers=_ACCEPT, json=arguments, changes=True, judge=answers.of_run)
@@ -99,19 +101,20 @@ async def _at_once(incoming: Incoming) -> dict[str, Any]:
 
 
 async def _each(incoming: Incoming, collected: "Collected") -> AsyncGenerator[Any]:
-    found = events(incoming)
+    stream = events(incoming)
     try:
         while collected.count < _MOST_EVENTS:
             try:
-                event = await anext(found, None)
+                event = await anext(stream, None)
             except (Unreachable, ServiceFailed) as error:
+                # What came before is paid for, and is handed out with the error.
                 raise _broken(collected, error) from error
             if event is None:
                 return
             if collected.taken(event.data):
                 yield collected.last
     finally:
-        await found.aclose()
+        await stream.aclose()
 
 
 class Collected:
@@ -136,6 +139,7 @@ class Collected:
         self.count += 1
         self.last = value
         if is_json and _is_only_about_it(value):
+            # The bill's figures come after the last piece of text, and are no result in its place.
             self._about.update({key: object_of(value)[key] for key in ("usage",) if key in value})
         elif is_json or not self._is_json:
             # Once there was JSON, a text between is a remark of the stream's and no result.
@@ -153,6 +157,7 @@ class Collected:
 
     def _add(self, delta: str) -> None:
         self._size += len(delta)
+        # Dropped and not refused: the run is paid for, and its beginning is better than an error.
         if delta and self._size <= _MOST_TEXT:
             self._pieces.append(delta)
 

@@ -23,6 +23,7 @@ from fal_mcp.json_values import list_of, object_of
 
 LARGEST = 10 * 1024 * 1024
 _MOST_SKEW = 300
+# More are no time, and Python is slow at reading numbers of thousands of digits.
 _MOST_DIGITS = 15
 _KEYS_FRESH_FOR = 12 * 3600.0
 _FEWEST_BETWEEN = 60.0
@@ -85,8 +86,10 @@ def verify(headers: Mapping[str, str], body: bytes, keys: Iterable[bytes], now: 
     request_id, user_id, stamp, signature = (headers.get(f"x-fal-webhook-{name}", "") for name in _NAMES)
     if not all((request_id, user_id, stamp, signature)):
         raise NotAuthentic("The delivery lacks one of fal's four headers.")
+    # Before the signature: an old delivery that somebody recorded is signed just as well.
     if not _is_of_now(stamp, now):
         raise NotAuthentic("The delivery's time is more than five minutes off.")
+    # The digest of the bytes as they came: read and written again, JSON would be other bytes.
     message = f"{request_id}\n{user_id}\n{stamp}\n{hashlib.sha256(body).hexdigest()}".encode("utf-8", "surrogateescape")
     try:
         signed = bytes.fromhex(signature)
@@ -95,6 +98,7 @@ def verify(headers: Mapping[str, str], body: bytes, keys: Iterable[bytes], now: 
     if not any(_fits(key, signed, message) for key in keys):
         raise NotAuthentic("The delivery's signature is none of fal's.")
     content = answers.json_object(body)
+    # The signature covers both, but what is looked up is the header's, and what is kept is the body's.
     if content is None or content.get("request_id") != request_id:
         raise NotAuthentic("The delivery's body is not the one of its request.")
     payload = content.get("payload")

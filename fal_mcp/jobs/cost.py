@@ -44,9 +44,11 @@ class Spent:
 
 def micro(amount: float | None) -> int | None:
     """Dollars as millionths, rounded up. None for what is no price: negative, not finite, or not known."""
+    # fal's prices and bills come as numbers of JSON: true, NaN and text are no prices, and must not count as nothing.
     number = number_of(amount)
     if number is None or number < 0:
         return None
+    # By way of the text: 0.1 as a double is a little more than a tenth, and would be rounded up to one more.
     return min(int((Decimal(str(number)) * _MILLION).to_integral_value(ROUND_CEILING)), _MOST)
 
 
@@ -64,6 +66,7 @@ def booked(state: State, price: int | None, billed: int | None, has_run: bool) -
     """
     if billed is not None:
         return billed
+    # What failed before it ran is not billed; a bill that says otherwise was taken above.
     if state in ("failed", "cancelled") and not has_run:
         return 0
     return price or 0
@@ -88,6 +91,7 @@ def check(name: str, price: int | None, note: str, limits: Limits, spent: Spent)
     if not limits.are_set:
         return
     if price is None:
+        # A limit that lets through whatever has no price is none.
         if not limits.allow_unpriced:
             raise BudgetExceeded(
                 f"The price of {name!r} is not known ({note or 'no reason given'}), and a limit is set.",
@@ -111,6 +115,7 @@ def check_together(prices: list[int | None], limits: Limits, spent: Spent) -> No
         BudgetExceeded: they would.
     """
     total = sum(price or 0 for price in prices)
+    # Without the first: the limit of a call is each run's own.
     for setting, limit, before in _bounds(limits, spent)[1:]:
         if limit is not None and before + total > _floor(limit):
             raise BudgetExceeded(
@@ -134,6 +139,7 @@ def _bounds(limits: Limits, spent: Spent) -> list[tuple[str, float | None, int]]
 def _floor(limit: float) -> int:
     number = number_of(limit)
     if number is None:
+        # An infinite limit is none; its sum must still be a whole number that others are compared with.
         return _MOST * 1000 if limit > 0 else 0
     return int((Decimal(str(number)) * _MILLION).to_integral_value(ROUND_FLOOR))
 

@@ -60,6 +60,7 @@ class Follower:
         self._ledger = ledger
         self._look_for = look_for
         self._writes = writes
+        # Bounded: a job of hours says thousands of things, and who waits only needs the last of them.
         self._statuses: deque[Status] = deque(maxlen=_KEPT_STATUSES)
         self._seen = 0
         self._changed = anyio.Event()
@@ -86,6 +87,8 @@ class Follower:
         """Ask fal to cancel it, and say what fal answered: requested, already completed, not found."""
         if self.request is None:
             # Cancelled as soon as there is something to cancel.
+            # fal has no id for it yet, or the answer with the id is on its way; a cancel that is forgotten here would
+            # be paid for.
             self._is_dropped = True
             return "requested"
         return await self._queue.cancel(self.request)
@@ -99,6 +102,7 @@ class Follower:
         changed = self._changed
         if self._seen == seen and not self.is_over:
             await changed.wait()
+        # Who was away for long may have missed more than is kept.
         fresh = min(self._seen - seen, len(self._statuses))
         return list(self._statuses)[len(self._statuses) - fresh :], self._seen
 
@@ -112,6 +116,7 @@ class Follower:
 
     async def write(self) -> bool:
         """Write down what could not be written before; whether nothing is left."""
+        # Taken at once: what comes while the disk is slow is added anew and not lost in between.
         columns, self.unwritten = self.unwritten, {}
         if not columns or not self._writes:
             return True
@@ -119,6 +124,7 @@ class Follower:
             await self._ledger.record(self.job.job_id, self.job.fence, **columns)
         except NotRecorded as error:
             # What is paid for is followed and handed out, whatever the disk says; it is written when that is mended.
+            # What came meanwhile is newer, and wins.
             self.unwritten = {**columns, **self.unwritten}
             logger.error("%s (%s, job %s)", error.message, ", ".join(columns), self.job.job_id)
             return False
@@ -150,6 +156,8 @@ class Follower:
                 order.endpoint_id, order.arguments, headers=order.headers, query=order.query
             )
         except Exception as error:
+            # Only what is proven not to run is written down as failed, because what failed counts as nothing and may be
+            # sent again.
             if isinstance(error, FalError) and _is_refusal(error):
                 await self._record(state="failed", error=said(error))
                 raise
@@ -178,6 +186,7 @@ class Follower:
             logger.error("Submitting %s failed.", self.job.job_id, exc_info=error)
         lost = _lost(error, self.job.job_id)
         await self._record(state="unknown", error=said(lost))
+        # fal's records may show a request a little later than it was taken.
         for pause in _LOOKS:
             await anyio.sleep(pause)
             try:
@@ -193,6 +202,7 @@ class Follower:
         assert self.request is not None
         self._taken.set()
         last = await self._last(self.request)
+        # Fetched even where nobody waits: fal forgets results after a time, and what is in the ledger stays.
         output = await self._fetched(self.request, last)
         self.outcome = output
         await self._end(last, state="completed", output=output)
@@ -211,6 +221,7 @@ class Follower:
                 await self._record(state="lost", position=None, error=said(_not_known(error, self.job.job_id)))
                 raise _not_known(error, self.job.job_id) from error
             except Exception as error:
+                # Whatever it was: the job runs on at fal, and is paid for whether it is looked at or not.
                 logger.info("The status of %s cannot be had: %s", self.job.job_id, error)
                 await anyio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
@@ -230,9 +241,11 @@ class Follower:
                 await self._end_failed(error, last)
                 raise
             except Exception as error:
+                # The status said already that it failed; a result that cannot be had on top of that changes nothing.
                 if last.error is not None:
                     await self._end_failed(last.error, last)
                     raise last.error from error
+                # Once: from here on it is known to be completed, and another server need not look for its end.
                 if self.trouble is None:
                     await self._end(last, state="completed")
                 self.trouble = _not_fetched(error, self.job.job_id)
@@ -243,6 +256,7 @@ class Follower:
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _see(self, status: Status) -> None:
+        # Written at once: from here on a cancel may be billed, and a server that takes over must know.
         if isinstance(status, InProgress) and self._began is None:
             self._began = time.monotonic()
             await self._record(state="running", position=None, queue_seconds=round(self._began - self._started, 3))
@@ -264,10 +278,12 @@ class Follower:
 
     async def _end(self, last: Completed, **columns: Any) -> None:
         began = self._began or time.monotonic()
+        # fal's own figure is what its bill goes by; ours has the way and the polls in it.
         ran = last.seconds if last.seconds is not None else time.monotonic() - began
         if self._began is not None or (last.seconds or 0) > 0:
             columns.setdefault("has_run", True)
         elif columns["state"] == "completed":
+            # It was never seen to run, so that all of its time is counted as waiting.
             columns["queue_seconds"] = round(time.monotonic() - self._started, 3)
         await self._record(run_seconds=round(ran, 3), position=None, **columns)
 
@@ -281,6 +297,7 @@ class Follower:
         await self.write()
 
     def _tell(self) -> None:
+        # A new event each time: everybody who waits has the old one, and none can miss it.
         self._changed.set()
         self._changed = anyio.Event()
 

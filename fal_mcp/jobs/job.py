@@ -1,7 +1,8 @@
-"""One submitted piece of paid work, as it is remembered. Pure."""
+"""One submitted piece of paid work, as it is remembered. Pure, but for the id that a new one gets."""
 
 import hashlib
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -50,8 +51,10 @@ class Order:
     @property
     def digest(self) -> str:
         """The same for the same endpoint, arguments and way, whatever the order of their keys."""
+        # Left out for the queue, so that the digests of before there were other ways still match.
         way = [] if self.way == "queue" else [self.way]
         text = json.dumps([self.endpoint_id, dict(self.arguments), *way], sort_keys=True, ensure_ascii=False)
+        # Arguments may hold half a character where a client cut a text; a digest must not be what fails on it.
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -115,10 +118,34 @@ class Job:
         return cost.booked(self.state, 1, cost.micro(self.billed), self.has_run) == 0
 
 
+def begun(order: Order, now: float, came: float, session: str, *, keeps_arguments: bool) -> Job:
+    """A new job for this order, about to be submitted by the server of this session."""
+    # Its call came a little earlier: between the two lie checks and questions, and a retry is told by when it came.
+    return Job(
+        job_id=f"job_{secrets.token_hex(16)}",
+        endpoint_id=order.endpoint_id,
+        owner=order.owner,
+        digest=order.digest,
+        state="intent",
+        created=now,
+        updated=now,
+        arguments=dict(order.arguments) if keeps_arguments else None,
+        price=cost.dollars(cost.micro(order.price)),
+        price_note=order.price_note,
+        way=order.way,
+        asked=came,
+        call_id=order.call_id,
+        connection=order.connection,
+        session=session,
+        fence=1,
+    )
+
+
 def owner_of(key: str | None) -> str:
     """Whose work is done with this key: fal's id of it, which is no secret. A key without an id is told by a digest."""
     if not key:
         return NOBODY
+    # The id and not the secret: it stands in a file, and in every row.
     key_id, colon, _ = key.partition(":")
     return (
         key_id if colon and key_id else f"key-{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}"
@@ -128,4 +155,5 @@ def owner_of(key: str | None) -> str:
 def costs_nothing(error: FalError) -> bool:
     """Whether what ended so is not billed: it was refused, failed, or never sent. An answer that was lost may be."""
     is_refused = isinstance(error, (RequestRejected, GenerationFailed, Unreachable))
+    # `MaybeReceived` is an `Unreachable` too, and says the opposite about money.
     return is_refused and not isinstance(error, MaybeReceived)

@@ -4,8 +4,7 @@ A call only waits here. What it waits for lives in the server's task group and i
 """
 
 import logging
-import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -13,28 +12,21 @@ import anyio
 import anyio.abc
 
 from fal_mcp.client.fal import Fal
-from fal_mcp.client.queue import Status
 from fal_mcp.client.webhooks import Delivery
 from fal_mcp.errors import FalError, GenerationFailed, NotFound, NotRecorded
-from fal_mcp.jobs import cost, kept_errors, lost_submits
+from fal_mcp.jobs import callbacks, cost, kept_errors, lost_submits
 from fal_mcp.jobs.follower import Follower
 from fal_mcp.jobs.job import NOBODY, Job, Order
 from fal_mcp.jobs.ledger import Ledger, Limits, Started
-from fal_mcp.jobs.progress import Progress, Report
+from fal_mcp.jobs.outgoing import Outgoing
+from fal_mcp.jobs.watching import Tell, watch
 
-HEARTBEAT = 5.0
-"""Seconds. Hosts that reset their clock on progress need it well before their shortest limit."""
 _MOST_RESUMED_AT_ONCE = 32
 _LONGEST_GOODBYE = 10.0
 _LONGEST_SUBMIT = 5.0
 _WRITE_AGAIN_AFTER = 5.0
-_A_REFUSAL = "status code: 4"
-_ON_ITS_WAY = 0.25
-"""Seconds from an answer's being handed to the SDK until it counts as arrived. A server that is killed before has
-answered nobody: the call again gets the same job."""
 
 Policy = Literal["detach", "cancel"]
-Tell = Callable[[Report], Awaitable[None]]
 
 logger = logging.getLogger("fal_mcp")
 
@@ -58,9 +50,7 @@ class Jobs:
         self._tasks = tasks
         self._on_disconnect: Policy = on_disconnect
         self._followers: dict[str, Follower] = {}
-        self._answering: dict[str, str] = {}
-        self._answered_at: dict[str, float] = {}
-        """Jobs whose answers are on their way out, each with the call that asked for it."""
+        self._outgoing = Outgoing(ledger, tasks)
 
     async def start(self, order: Order) -> Started:
         """Begin a job, or join the same one where it was asked for already.
@@ -68,10 +58,10 @@ class Jobs:
         Raises:
             BudgetExceeded, NotRecorded: nothing was submitted.
         """
-        started = await self.ledger.join_or_begin(order, self.limits, frozenset(self._answering))
+        started = await self.ledger.join_or_begin(order, self.limits, self._outgoing.jobs)
         # Nothing is awaited from the row to the task that submits it: whoever hangs up now loses nothing.
         if started.is_joined:
-            self._answering.pop(started.job.job_id, None)
+            self._outgoing.take_back(started.job.job_id)
         else:
             self._follow(self._follower(started.job), order)
         return started
@@ -82,7 +72,7 @@ class Jobs:
         Raises:
             BudgetExceeded, NotRecorded: it must not be run.
         """
-        return await self.ledger.join_or_begin(order, self.limits, frozenset(self._answering))
+        return await self.ledger.join_or_begin(order, self.limits, self._outgoing.jobs)
 
     async def check(self, orders: list[Order]) -> None:
         """Refuse what would go over a limit, before anything leaves this machine for it. What is begun is checked
@@ -95,7 +85,7 @@ class Jobs:
 
     async def repeated(self, order: Order) -> Job | None:
         """The job that this order would join: then there is nothing to pay, and nothing to ask about."""
-        return await self.ledger.repeated(order, frozenset(self._answering))
+        return await self.ledger.repeated(order, self._outgoing.jobs)
 
     async def wait(self, job: Job, seconds: float, tell: Tell, *, is_its_call: bool = False) -> Job:
         """Wait until the job is over or the time is up, and say how it stands.
@@ -109,15 +99,18 @@ class Jobs:
         followed = self._followers.get(job.job_id) or await self._resumed(job)
         if followed is None:
             return await self.get(job.job_id, job.owner)
+        # Counted before anything is awaited: a job is only forgotten here when nobody waits.
         followed.waiting += 1
         try:
             with anyio.move_on_after(seconds):
-                await self._watch(followed, tell)
+                await watch(followed, tell)
             # Whoever does not wait is still told what fal calls the request.
             with anyio.move_on_after(_LONGEST_SUBMIT):
                 await followed.taken()
         except anyio.get_cancelled_exc_class():
+            # Only the last who waits lets go of it: another call that joined it wants it still.
             if is_its_call and followed.waiting == 1 and not followed.is_over:
+                # In the server's group: this call is being cancelled, and everything awaited in it is too.
                 self._tasks.start_soon(self._abandon, followed)
             raise
         finally:
@@ -162,6 +155,7 @@ class Jobs:
         if not job.is_over or job.billed is not None or job.request is None or not requests.can_be_billed:
             return job
         try:
+            # From a little before: fal's clock may be behind ours, and a bill before the job would not be found.
             billed = await requests.billed(job.request.request_id, job.created - lost_submits.CLOCK_SKEW)
         except FalError as error:
             logger.info("What %s cost could not be asked: %s", job.job_id, error.message)
@@ -220,27 +214,17 @@ class Jobs:
 
     async def called_back(self, delivery: Delivery) -> bool:
         """Take a verified callback: the job is over, without a poll. False where no such job is known here."""
-        job = await self.ledger.by_request(delivery.request_id, self.owner)
-        if job is None:
-            return False
-        if delivery.is_ok and delivery.payload is not None:
-            if job.state != "completed" or job.output is None:
-                await self.ledger.record(job.job_id, state="completed", output=delivery.payload, position=None)
-        elif not delivery.is_ok and not job.is_over:
-            error = GenerationFailed(delivery.error or "The job failed.", request_id=delivery.request_id)
-            columns: dict[str, Any] = {"error": kept_errors.said(error), "position": None}
-            # All that a callback tells of the status is in its words.
-            has_run = job.has_run and _A_REFUSAL in (delivery.error or "").casefold()
-            await self.ledger.record(job.job_id, state="failed", has_run=has_run, **columns)
-        return True
+        return await callbacks.taken(delivery, self.ledger, self.owner)
 
     async def resume(self) -> None:
         """Pick up this owner's work whose server is gone, and look again for submits without an answer."""
+        # After a night with hundreds of jobs, the user's first call must not stand behind all of their polls.
         limiter = anyio.CapacityLimiter(_MOST_RESUMED_AT_ONCE)
         jobs = {job.job_id: job for job in await self.ledger.orphaned(self.owner)}
         for job in await self.ledger.listed(self.owner, state="unknown", limit=lost_submits.MOST):
             if job.request is None and job.session == self.ledger.session:
                 jobs.setdefault(job.job_id, job)
+        # One reading of fal's records for all: they are rate-limited, and the same for every job of an endpoint.
         records = lost_submits.Records(self._fal().requests)
         async with anyio.create_task_group() as tasks:
             for job in jobs.values():
@@ -250,15 +234,11 @@ class Jobs:
     def answering(self, job_ids: Iterable[str], call_id: str = "", *, is_open: bool = False) -> None:
         """The answer to the call that asked for these jobs is on its way to its client; an open one says only that
         they go on."""
-        now = dict.fromkeys(job_ids, call_id)
-        if now:
-            self._answering |= now
-            self._answered_at |= dict.fromkeys(now, 0.0 if is_open else self.ledger.now())
-            self._tasks.start_soon(self._arrive, now)
+        self._outgoing.send(job_ids, call_id, is_open=is_open)
 
     async def left(self, job_ids: Iterable[str], call_id: str = "") -> None:
         """The call that asked for these jobs ended, and nobody has its answer."""
-        jobs = [job_id for job_id in job_ids if job_id not in self._answering]
+        jobs = [job_id for job_id in job_ids if job_id not in self._outgoing.jobs]
         with anyio.move_on_after(_LONGEST_GOODBYE, shield=True):
             try:
                 await self.ledger.left(jobs, call_id)
@@ -268,7 +248,7 @@ class Jobs:
     async def aclose(self) -> None:
         """Write down what is left to write."""
         with anyio.move_on_after(_LONGEST_GOODBYE, shield=True):
-            await self._arrived(dict(self._answering))
+            await self._outgoing.arrived()
             for followed in list(self._followers.values()):
                 await followed.write()
 
@@ -293,6 +273,7 @@ class Jobs:
                 await anyio.sleep(_WRITE_AGAIN_AFTER)
         except Exception:
             logger.exception("%s could not be written down.", followed.job.job_id)
+            # What will never be written must not hold the follower, and its output, in memory for ever.
             followed.unwritten.clear()
         finally:
             self._forget(followed)
@@ -306,15 +287,18 @@ class Jobs:
         """Who follows the job from here on; None where there is nothing to follow."""
         if job.state in ("completed", "failed", "cancelled") or job.way != "queue":
             return None
+        # Its server may be about to submit it: only one that is gone may have its job taken over.
         if job.request is None and job.session not in ("", self.ledger.session):
             job = await self.ledger.claim(job) or job
         if job.request is None and job.state == "unknown":
             job = await (records.look_for(job, self.ledger) if records else self.look_for(job))
         if job.request is None:
             return None
+        # Claimed before it is followed: two servers that both write would undo each other's rows.
         mine = await self.ledger.claim(job)
         if (followed := self._followers.get(job.job_id)) is not None:
             return followed
+        # Followed even where another server has it: this call wants the result, and only writes nothing.
         followed = self._follower(replace(mine, request=job.request) if mine else job, writes=mine is not None)
         self._follow(followed, None)
         return followed
@@ -340,20 +324,6 @@ class Jobs:
         await self.note(job, output=output)
         return output
 
-    async def _watch(self, followed: Follower, tell: Tell) -> None:
-        progress, seen, started = Progress(), 0, time.monotonic()
-        await tell(progress.begin())
-        # What was reported before the end is told even where the end came first.
-        while not followed.is_over or followed.has_news(seen):
-            statuses: list[Status] = []
-            with anyio.move_on_after(HEARTBEAT - 0.5) as pause:
-                statuses, seen = await followed.news(seen)
-            if pause.cancelled_caught:
-                await tell(progress.beat(time.monotonic() - started))
-            for status in statuses:
-                if report := progress.after(status):
-                    await tell(report)
-
     async def _standing(self, followed: Follower) -> Job:
         if followed.is_over and isinstance(followed.outcome, FalError):
             raise followed.outcome
@@ -372,28 +342,9 @@ class Jobs:
         """The call that began it is gone. A host's time-out looks just like a person's cancel. Never raises."""
         with anyio.move_on_after(_LONGEST_GOODBYE, shield=True):
             try:
+                # What runs is paid for either way, as many models heed no cancel: left alone, its result is there for
+                # the call again.
                 if not followed.is_running or self._on_disconnect == "cancel":
                     await followed.cancel()
             except Exception as error:
                 logger.info("%s could not be cancelled: %s", followed.job.job_id, error)
-
-    async def _arrive(self, jobs: dict[str, str]) -> None:
-        """Never raises: it hangs in the server's own group."""
-        await anyio.sleep(_ON_ITS_WAY)
-        try:
-            await self._arrived(jobs)
-        except Exception:
-            logger.exception("That answers arrived could not be written down.")
-
-    async def _arrived(self, jobs: dict[str, str]) -> None:
-        # A call that joined since is owed an answer of its own.
-        current = {job_id: call_id for job_id, call_id in jobs.items() if self._answering.get(job_id) == call_id}
-        try:
-            for job_id, call_id in current.items():
-                await self.ledger.answered([job_id], call_id, self._answered_at.get(job_id))
-        except NotRecorded as error:
-            logger.error("%s", error.message)
-            return
-        for job_id in current:
-            self._answering.pop(job_id, None)
-            self._answered_at.pop(job_id, None)

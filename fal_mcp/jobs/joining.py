@@ -8,6 +8,7 @@ from collections.abc import Container
 
 from fal_mcp.jobs.job import Job, Order
 
+# Hosts that give a call up do so within minutes, one to five by what is reported, and their models ask again at once.
 MOMENTS_AGO = 600.0
 """Seconds for which a call without an answer is the same as one that repeats it."""
 _A_MOMENT = 1.0
@@ -36,6 +37,7 @@ def joins(job: Job, order: Order, came: float, alive: Container[str], answering:
 
 def _is_unseen(job: Job, order: Order, answering: Container[str]) -> bool:
     """Whether all that was answered is that it went on: the same result is there to be had, and nobody has it."""
+    # Answered before the end was written: the client heard "in progress", and never saw the result.
     is_open = job.answered is not None and job.answered < job.updated
     return order.is_repeatable and is_open and job.job_id not in answering
 

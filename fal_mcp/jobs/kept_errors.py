@@ -17,10 +17,12 @@ def said(error: FalError) -> dict[str, Any]:
     }
 
 
-def read(kept: dict[str, Any] | None, request_id: str | None) -> FalError:
+def read(row: dict[str, Any] | None, request_id: str | None) -> FalError:
     """An error as it was kept."""
-    about = kept or {}
+    about = row or {}
+    # By name and not pickled: a ledger outlives versions, and one that is shared must not be able to run code.
     kinds: dict[str, type[FalError]] = {kind.__name__: kind for kind in _kinds(FalError)}
+    # A kind that a later version wrote is not known here; that the job failed is.
     return kinds.get(str(about.get("kind")), GenerationFailed)(
         str(about.get("message") or "The job failed."),
         hint=about.get("hint"),

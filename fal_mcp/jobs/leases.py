@@ -50,8 +50,11 @@ class Leases:
     def _is_alive(self, session: str, seen: float, now: float) -> bool:
         if session == self._session:
             return True
+        # It becomes a file's name, and stands in a file that others may have written.
         if self._folder is None or not session.isalnum():
             return False
+        # Network disks often lock nothing. A day without a sign of life is a server that is gone; sooner would be to
+        # take over from one that only polls a slow job.
         if not self._can_lock:
             return abs(now - seen) < _A_DAY
         return _is_held(self._file(session))

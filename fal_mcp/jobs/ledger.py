@@ -18,17 +18,13 @@ from fal_mcp.client.queue import Request
 from fal_mcp.errors import BudgetExceeded
 from fal_mcp.jobs import cost, joining, records, rows, schema
 from fal_mcp.jobs.cost import Limits, Spent
-from fal_mcp.jobs.job import FIRST_OWNER, UNFINISHED, Job, Order
+from fal_mcp.jobs.job import FIRST_OWNER, UNFINISHED, Job, Order, begun
 from fal_mcp.jobs.leases import Leases
 from fal_mcp.jobs.store import BUSY_SECONDS, CLOSED, Store
 from fal_mcp.jobs.uploads import Uploads
 
 __all__ = ["Ledger", "Limits", "Started"]
-KEPT_DAYS = 30
-MOST_ROWS = 20_000
 _MOST_COMPARED = 200
-_LOOKED_FOR = cost.DAY
-"""Seconds for which a submit without an answer is looked for in fal's records."""
 
 Clock = Callable[[], float]
 
@@ -56,6 +52,7 @@ class Ledger:
         busy_seconds: float = BUSY_SECONDS,
         clock: Clock = time.time,
     ) -> None:
+        # At random and not the process's number: numbers come again, and in containers all are 1.
         self.session = secrets.token_hex(8)
         self._records_arguments = records_arguments
         self._first_owner = first_owner
@@ -81,9 +78,11 @@ class Ledger:
 
         def decide(database: sqlite3.Connection) -> Started:
             with records.transaction(database):
+                # Joining comes before the limits: what is paid for already costs nothing more, however little is left.
                 job = None if order.is_fresh else self._repeated(database, order, answering)
                 if job is not None:
                     return Started(self._asked_again(database, job, order), True)
+                # Nobody was asked about money because there seemed to be none to pay; it was, a moment ago.
                 if order.is_only_joined:
                     raise BudgetExceeded(
                         "The job that this call would have joined has just ended without a result.",
@@ -117,17 +116,18 @@ class Ledger:
         def charge(database: sqlite3.Connection) -> None:
             with records.transaction(database):
                 self._check(database, order, limits)
-                self._charge(database, job_id, cost.micro(order.price) or 0)
+                records.charge(database, job_id, cost.micro(order.price) or 0, self._clock())
 
         await self._store.run(charge)
 
     async def give_back(self, job_id: str, price: float | None) -> None:
         """What was added was refused or failed, and fal does not bill it."""
+        # By the same rounding as it was added with, so that nothing is left over.
         amount = -(cost.micro(price) or 0)
 
         def refund(database: sqlite3.Connection) -> None:
             with records.transaction(database):
-                self._charge(database, job_id, amount)
+                records.charge(database, job_id, amount, self._clock())
 
         await self._store.run(refund)
 
@@ -186,8 +186,9 @@ class Ledger:
         wanted = list(request_ids)
 
         def look(database: sqlite3.Connection) -> set[str]:
+            # One at a time: how many marks one statement may have depends on how SQLite was built.
             statement = "SELECT 1 FROM job WHERE request_id = ? AND owner = ?"
-            return {one for one in wanted if database.execute(statement, (one, owner)).fetchone()}
+            return {request_id for request_id in wanted if database.execute(statement, (request_id, owner)).fetchone()}
 
         return await self._store.run(look)
 
@@ -213,6 +214,7 @@ class Ledger:
                 found = records.whole(database, "job_id = ?", job.job_id)
                 if found is None or (found.session != self.session and found.session in self._alive([found])):
                     return None
+                # The output is no part of the row: a caller that claims a completed job wants it still.
                 return replace(records.take(database, found, self.session), output=found.output)
 
         return await self._store.run(take)
@@ -232,11 +234,13 @@ class Ledger:
         Raises:
             BudgetExceeded: they would, or budgets are closed.
         """
+        # Without limits the file is not even opened: a disk that cannot be used then stops no estimate.
         if not orders or not limits.are_set:
             return
 
         def check(database: sqlite3.Connection) -> None:
             records.check_open(database)
+            # All orders of one call are one owner's.
             spent = self._spent(database, orders[0].owner)
             for order in orders:
                 cost.check(order.endpoint_id, cost.micro(order.price), order.price_note, limits, spent)
@@ -249,11 +253,8 @@ class Ledger:
         of the ledger."""
 
         def show(database: sqlite3.Connection) -> bool:
-            now = self._clock()
             with records.transaction(database):
-                database.execute("DELETE FROM mark WHERE until < ?", (now,))
-                statement = "INSERT OR IGNORE INTO mark (key, until) VALUES (?, ?)"
-                return database.execute(statement, (key, now + seconds)).rowcount == 1
+                return records.is_first(database, key, self._clock(), seconds)
 
         return await self._store.run(show)
 
@@ -276,16 +277,7 @@ class Ledger:
         def forget(database: sqlite3.Connection) -> None:
             with records.transaction(database):
                 schema.settle(database)
-                database.execute(
-                    "UPDATE job SET state = 'lost' WHERE state = 'unknown' AND request_id IS NULL AND created < ?",
-                    (now - _LOOKED_FOR,),
-                )
-                over = f"state NOT IN {UNFINISHED}"
-                database.execute(f"DELETE FROM job WHERE {over} AND created < ?", (now - KEPT_DAYS * cost.DAY,))
-                newest = "SELECT job_id FROM job ORDER BY created DESC LIMIT ?"
-                database.execute(f"DELETE FROM job WHERE {over} AND job_id NOT IN ({newest})", (MOST_ROWS,))
-                database.execute("DELETE FROM output WHERE job_id NOT IN (SELECT job_id FROM job)")
-                database.execute("DELETE FROM mark WHERE until < ?", (now,))
+                records.forget_old(database, now)
 
         await self._store.run(forget)
         await self.uploads.prune()
@@ -306,9 +298,9 @@ class Ledger:
             "owner = ? AND digest = ? AND max(asked, coalesce(detached, 0)) >= ? "
             f"ORDER BY created DESC, rowid DESC LIMIT {_MOST_COMPARED}"
         )
-        found = list(records.jobs(database, where, order.owner, order.digest, now - joining.MOMENTS_AGO))
-        alive = self._alive(found)
-        return next((job for job in found if joining.joins(job, order, came, alive, answering)), None)
+        jobs = list(records.jobs(database, where, order.owner, order.digest, now - joining.MOMENTS_AGO))
+        alive = self._alive(jobs)
+        return next((job for job in jobs if joining.joins(job, order, came, alive, answering)), None)
 
     def _came(self, order: Order) -> float:
         """When the order's call reached this server, by the ledger's clock."""
@@ -324,29 +316,8 @@ class Ledger:
 
     def _begun(self, database: sqlite3.Connection, order: Order, limits: Limits) -> Job:
         self._check(database, order, limits)
-        now = self._clock()
-        price = cost.dollars(cost.micro(order.price))
-        job = Job(
-            job_id=f"job_{secrets.token_hex(16)}",
-            endpoint_id=order.endpoint_id,
-            owner=order.owner,
-            digest=order.digest,
-            state="intent",
-            created=now,
-            updated=now,
-            arguments=dict(order.arguments) if self._records_arguments else None,
-            price=price,
-            price_note=order.price_note,
-            way=order.way,
-            asked=self._came(order),
-            call_id=order.call_id,
-            connection=order.connection,
-            session=self.session,
-            fence=1,
-        )
-        columns = rows.changed(rows.written(job))
-        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
-        database.execute(f"INSERT INTO job ({names}) VALUES ({marks})", (*columns.values(),))
+        job = begun(order, self._clock(), self._came(order), self.session, keeps_arguments=self._records_arguments)
+        records.insert(database, job)
         return job
 
     def _check(self, database: sqlite3.Connection, order: Order, limits: Limits) -> None:
@@ -362,14 +333,10 @@ class Ledger:
             day=records.spent(database, owner, cost.midnight(self._clock()), None),
         )
 
-    def _charge(self, database: sqlite3.Connection, job_id: str, amount: int) -> None:
-        row = database.execute("SELECT price_micro FROM job WHERE job_id = ?", (job_id,)).fetchone()
-        if row is not None:
-            records.write(database, job_id, None, {"price_micro": max((row[0] or 0) + amount, 0)}, self._clock())
-
     def _alive(self, jobs: list[Job]) -> set[str]:
         sessions: dict[str, float] = {}
         for job in jobs:
+            # The newest sign of life of each, for disks where locks say nothing.
             sessions[job.session] = max(job.updated, sessions.get(job.session, 0.0))
         return self._leases.are_alive(sessions, self._clock)
 

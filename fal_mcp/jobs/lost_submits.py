@@ -11,6 +11,7 @@ from fal_mcp.jobs.job import Job, Order
 from fal_mcp.jobs.ledger import Ledger
 from fal_mcp.jobs.rows import request_columns
 
+# fal's records are asked for from a time on, by fal's clock.
 CLOCK_SKEW = 120.0
 """Seconds by which fal's clock and ours may differ."""
 MOST = 1000
@@ -27,6 +28,8 @@ class Records:
 
     async def look_for(self, job: Job, ledger: Ledger) -> Job:
         """As `look_for`, asking fal once for all jobs of an endpoint."""
+        # One after the other: of two jobs with the same arguments, the second must see which request the first has
+        # claimed.
         async with self._lock:
             start = job.created - CLOCK_SKEW
             since, past = self._past.get(job.endpoint_id, (float("inf"), []))
@@ -57,6 +60,7 @@ async def _matched(job: Job, past: Iterable[Past], ledger: Ledger, request_id: s
     free = [one for one in fits if one.request.request_id not in claimed]
     if not free:
         return job
+    # The nearest in time: of the same call made by hand on fal's page an hour later, only the first is ours.
     request = min(free, key=lambda one: abs(_moment(one.started, job.created) - job.created)).request
     await ledger.record(job.job_id, state="queued", **request_columns(request))
     return replace(job, request=request, state="queued")
@@ -72,4 +76,5 @@ def _moment(text: str, otherwise: float) -> float:
 def _fits(past: Past, job: Job, request_id: str | None) -> bool:
     if request_id is not None and past.request.request_id == request_id:
         return True
+    # By the digest, which is the same whatever the order of keys: fal need not give arguments back in ours.
     return past.arguments is not None and (Order(job.endpoint_id, past.arguments, way=job.way).digest == job.digest)

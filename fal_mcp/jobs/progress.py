@@ -17,6 +17,7 @@ _STEPS = re.compile(r"(?<![\d./])(\d{1,6})\s*(?:/|of)\s*(\d{1,6})(?![\d./])")
 _BAR = re.compile(r"\|[^|]*\|")
 _ENDS = " \t:|-,;=>"
 _OPENS, _CLOSES = " \t([<", " \t)]>"
+# 100 is said by the result alone: a model that has drawn still uploads.
 _LARGEST = 99.9
 
 
@@ -45,10 +46,12 @@ class Progress:
             case Queued(position):
                 return self._report(_in_queue(position))
             case InProgress(logs):
+                # A line of megabytes is no line; patterns are not let loose on it.
                 lines = [one_line(log.message, 2000) for log in logs]
+                # Never backwards: models of several stages count each from 0, and the protocol wants numbers that grow.
                 self._percent = max([self._percent or 0.0, *filter(None, map(percentage, lines))]) or None
-                said = next((line for line in reversed(lines) if line), "running")
-                return self._report(without_bar(said))
+                message = next((line for line in reversed(lines) if line), "running")
+                return self._report(without_bar(message))
             case Completed():
                 return None
 
@@ -83,10 +86,10 @@ def percentage(line: str) -> float | None:
 
     Reads `43%`, `12/28`, `step 12 of 28` and tqdm's bars, whose percentage stands first.
     """
-    if found := _PERCENT.search(line):
-        value = float(found[1])
-    elif found := _STEPS.search(line):
-        done, total = int(found[1]), int(found[2])
+    if match := _PERCENT.search(line):
+        value = float(match[1])
+    elif match := _STEPS.search(line):
+        done, total = int(match[1]), int(match[2])
         value = 100 * done / total if 0 < done <= total else 0.0
     else:
         return None

@@ -11,13 +11,17 @@ from fal_mcp.jobs import cost, rows
 from fal_mcp.jobs.job import UNFINISHED, Job
 from fal_mcp.jobs.store import CLOSED
 
+KEPT_DAYS = 30
+MOST_ROWS = 20_000
 _LARGEST_OUTPUT = 512 * 1024
+_LOOKED_FOR = cost.DAY
+"""Seconds for which a submit without an answer is looked for in fal's records."""
 
 
 def jobs(database: sqlite3.Connection, where: str, *values: Any) -> Iterator[Job]:
     """The jobs of some rows, without their outputs."""
-    with closing(database.execute(f"SELECT {rows.COLUMNS} FROM job WHERE {where}", values)) as found:
-        yield from [rows.read(row) for row in found.fetchall()]
+    with closing(database.execute(f"SELECT {rows.COLUMNS} FROM job WHERE {where}", values)) as cursor:
+        yield from [rows.read(row) for row in cursor.fetchall()]
 
 
 def whole(database: sqlite3.Connection, where: str, *values: Any) -> Job | None:
@@ -63,10 +67,13 @@ def check_open(database: sqlite3.Connection) -> None:
 @contextmanager
 def transaction(database: sqlite3.Connection) -> Generator[None]:
     """All of it, or nothing."""
+    # The lock for writing is taken at the beginning: two servers that both read first would both see the money that is
+    # there once.
     database.execute("BEGIN IMMEDIATE")
     try:
         yield
         database.execute("COMMIT")
+    # A cancelled thread or an interrupt too: a transaction that is left open locks every other server out.
     except BaseException:
         with suppress(sqlite3.Error):
             database.execute("ROLLBACK")
@@ -77,6 +84,7 @@ def write(database: sqlite3.Connection, job_id: str, fence: int | None, columns:
     """Write values by the names of `Job`'s fields, and book the job anew; whether the fence is still the row's."""
     statement = "SELECT state, price_micro, billed_micro, has_run, fence, request_id FROM job WHERE job_id = ?"
     row = database.execute(statement, (job_id,)).fetchone()
+    # Another server took it over, for whatever reason it thought this one gone; what it writes is the truth now.
     if row is None or (fence is not None and row[4] != fence):
         return False
     values = rows.changed(columns)
@@ -85,6 +93,7 @@ def write(database: sqlite3.Connection, job_id: str, fence: int | None, columns:
         # Its end was told by another way first, as fal's callbacks may.
         del values["state"]
     state = values.get("state", row[0])
+    # Never unset: what ran once may be billed, even where it is cancelled later.
     if state in ("running", "completed"):
         values["has_run"] = 1
     has_run = bool(values.get("has_run", row[3]))
@@ -99,8 +108,45 @@ def write(database: sqlite3.Connection, job_id: str, fence: int | None, columns:
     return True
 
 
+def insert(database: sqlite3.Connection, job: Job) -> None:
+    """Write the row of a job that is about to be submitted."""
+    columns = rows.changed(rows.written(job))
+    names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+    database.execute(f"INSERT INTO job ({names}) VALUES ({marks})", (*columns.values(),))
+
+
+def charge(database: sqlite3.Connection, job_id: str, amount: int, now: float) -> None:
+    """Add so many millionths to what a job is thought to cost; less than nothing gives them back."""
+    row = database.execute("SELECT price_micro FROM job WHERE job_id = ?", (job_id,)).fetchone()
+    if row is not None:
+        write(database, job_id, None, {"price_micro": max((row[0] or 0) + amount, 0)}, now)
+
+
+def is_first(database: sqlite3.Connection, key: str, now: float, seconds: float) -> bool:
+    """Whether this key is shown for the first time in so many seconds; shown again, it is not."""
+    database.execute("DELETE FROM mark WHERE until < ?", (now,))
+    statement = "INSERT OR IGNORE INTO mark (key, until) VALUES (?, ?)"
+    return database.execute(statement, (key, now + seconds)).rowcount == 1
+
+
+def forget_old(database: sqlite3.Connection, now: float) -> None:
+    """Delete what is old, and what is too much; unfinished work never."""
+    database.execute(
+        "UPDATE job SET state = 'lost' WHERE state = 'unknown' AND request_id IS NULL AND created < ?",
+        (now - _LOOKED_FOR,),
+    )
+    # What may still cost, or be owed to somebody, stays whatever its age.
+    over = f"state NOT IN {UNFINISHED}"
+    database.execute(f"DELETE FROM job WHERE {over} AND created < ?", (now - KEPT_DAYS * cost.DAY,))
+    newest = "SELECT job_id FROM job ORDER BY created DESC LIMIT ?"
+    database.execute(f"DELETE FROM job WHERE {over} AND job_id NOT IN ({newest})", (MOST_ROWS,))
+    database.execute("DELETE FROM output WHERE job_id NOT IN (SELECT job_id FROM job)")
+    database.execute("DELETE FROM mark WHERE until < ?", (now,))
+
+
 def take(database: sqlite3.Connection, job: Job, session: str) -> Job:
     """Let this server follow the job from here on."""
+    # Its server ended between the row and fal's answer: it may be running, and is not sent again.
     state = "unknown" if job.state == "intent" else job.state
     statement = "UPDATE job SET fence = fence + 1, session = ?, state = ? WHERE job_id = ?"
     database.execute(statement, (session, state, job.job_id))

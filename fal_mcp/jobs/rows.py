@@ -31,6 +31,7 @@ def read(row: tuple[Any, ...], output: str | None = None) -> Job:
         **named,
         price=cost.dollars(price),
         billed=cost.dollars(billed),
+        # All four or none: with a part of them nothing can be asked of fal.
         request=Request(named["endpoint_id"], *urls) if all(urls) else None,
         output=read_object(output),
     )
@@ -78,11 +79,11 @@ def _sound(value: Any) -> Any:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
-def read_object(kept: Any) -> dict[str, Any] | None:
+def read_object(content: Any) -> dict[str, Any] | None:
     """An object that was kept; None where there is none."""
-    if not isinstance(kept, str):
+    if not isinstance(content, str):
         return None
     try:
-        return object_of(parsed(kept))
+        return object_of(parsed(content))
     except NotJson:
         return None

@@ -75,21 +75,21 @@ def migrate(database: sqlite3.Connection) -> int:
 
     The version is read again under the lock: of several servers that start at once, one migrates.
     """
-    if (found := version_of(database)) >= len(STEPS):
-        return found
+    if (version := version_of(database)) >= len(STEPS):
+        return version
     database.execute("BEGIN IMMEDIATE")
     try:
-        found = version_of(database)
-        for step in STEPS[found:]:
+        version = version_of(database)
+        for step in STEPS[version:]:
             for statement in step:
                 database.execute(statement)
-        if found < len(STEPS):
+        if version < len(STEPS):
             database.execute(f"PRAGMA user_version = {len(STEPS)}")
     except BaseException:
         database.execute("ROLLBACK")
         raise
     database.execute("COMMIT")
-    return max(found, len(STEPS))
+    return max(version, len(STEPS))
 
 
 def settle(database: sqlite3.Connection) -> None:

@@ -78,10 +78,11 @@ class Session:
         """
         if self.is_over:
             raise NotFound(_ENDED, hint="Open another with realtime_open.")
-        older = [one for one in self._waiting if one.newest_wins] if item.newest_wins else []
-        for one in older:
-            self._waiting.remove(one)
-            one.end(None)
+        # Of live pictures only the newest is worth its price; who sent the older one is told that it was not sent.
+        older = [waiting for waiting in self._waiting if waiting.newest_wins] if item.newest_wins else []
+        for waiting in older:
+            self._waiting.remove(waiting)
+            waiting.end(None)
         if len(self._waiting) >= MOST_WAITING:
             raise RequestRejected(
                 f"{MOST_WAITING} inputs wait in this session already.", hint="Wait for an answer, or use newest_wins."
@@ -132,15 +133,18 @@ class Session:
             logger.exception("An input of %s failed.", self.session_id)
             item.end(ServiceFailed("This server lost the answer; its log has the details.", retryable=False))
         finally:
+            # The session was cancelled in the middle: whoever waits would wait for ever, and the input may be paid for.
             if not item.done.is_set():
                 item.end(MaybeReceived("The session was closed before the answer came."))
 
     async def _sent(self, line: "Line", item: Input) -> dict[str, Any]:
         await self._turn_over()
+        # Written before it is sent: a server that is killed in between has counted too much, never too little.
         await self._ledger.add(self.job.job_id, item.order, self._limits)
         try:
             return await line.ask(item.order.arguments, item.seconds)
         except FalError as error:
+            # An answer that was lost stays counted: it may be on fal's bill.
             if costs_nothing(error):
                 await self._given_back(item.order.price)
             raise
@@ -154,6 +158,7 @@ class Session:
     async def _turn_over(self) -> None:
         """Go on in a new row where the day of the old one is over: the ledger counts a row on the day it was begun."""
         if cost.midnight(self.job.created) != cost.midnight(time.time()):
+            # The new row first: where it cannot be written, the old one goes on and nothing is sent.
             before, self.job = self.job, await self._ledger.begin(self._order, self._limits)
             await self._ledger.record(before.job_id, state="completed", output={"answered": self.answered})
 
@@ -181,6 +186,7 @@ class Sessions:
         if own >= MOST_SESSIONS or len(self._open) >= MOST_OF_ALL:
             hint = "Close one with realtime_close, or wait: an idle one is closed by itself."
             raise RequestRejected(f"{min(own, MOST_SESSIONS)} realtime sessions are open already.", hint=hint)
+        # Counted while the ledger is asked: several that open at once would else all find the last place free.
         self._opening += 1
         try:
             job = await self._ledger.begin(order, self._limits)
@@ -248,5 +254,6 @@ class Sessions:
             # It hangs in the server's own group: a line that breaks while it is closed takes nothing with it.
             logger.exception("A session of %s did not close.", endpoint_id)
         finally:
+            # Before its goodbye is written: a place is free as soon as the line is.
             del self._open[session.session_id]
             await session.end(state)

@@ -58,6 +58,7 @@ class Store:
         """The same in this thread, for what has no event loop."""
         try:
             return self._done(work)
+        # Once: a new ledger that is damaged too is the disk's fault, and is said.
         except Damaged:
             # What was open was damaged under us; opening anew sets it aside.
             self.close()
@@ -72,6 +73,7 @@ class Store:
 
     async def aclose(self) -> None:
         """The same from the event loop."""
+        # Closing writes the log into the file; broken off, that is left to the next start.
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(self.close, limiter=self._limiter)
 
@@ -107,7 +109,11 @@ def connected(file: Path | None, busy_seconds: float) -> sqlite3.Connection:
         if file is not None:
             _prepare(file)
         database = sqlite3.connect(
-            str(file or ":memory:"), timeout=busy_seconds, isolation_level=None, check_same_thread=False
+            # Transactions are begun by hand, and threads take turns by the limiter above, not by SQLite's own check.
+            str(file or ":memory:"),
+            timeout=busy_seconds,
+            isolation_level=None,
+            check_same_thread=False,
         )
     try:
         with translated(file):
@@ -132,9 +138,11 @@ def _prepare(file: Path) -> None:
 
 def _ready(database: sqlite3.Connection, busy_seconds: float) -> int:
     _patiently(lambda: database.execute("PRAGMA journal_mode = WAL").fetchone(), busy_seconds)
+    # In a write-ahead log this holds through a killed process; only a machine without power may lose the last moment.
     database.execute("PRAGMA synchronous = NORMAL")
     version = schema.migrate(database)
     if version == len(schema.STEPS):
+        # Damage in the table itself shows only when it is read, and now is the moment at which nothing is lost by it.
         database.execute("SELECT count(*) FROM job WHERE state = 'intent'").fetchone()
     return version
 
@@ -166,6 +174,7 @@ def _begun_anew(file: Path, busy_seconds: float, error: Damaged) -> sqlite3.Conn
             rows = _readable(file)
             for ending in _BESIDE:
                 with suppress(FileNotFoundError):
+                    # Its log goes with it: a new ledger beside the old one's log would be damaged by it.
                     os.replace(f"{file}{ending}", f"{aside}{ending}")
         database = connected(file, busy_seconds)
         with translated(file):
@@ -206,11 +215,12 @@ def _readable(file: Path) -> dict[str, tuple[list[str], list[tuple[Any, ...]]]]:
 def _rows(database: sqlite3.Connection, table: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     rows: dict[Any, tuple[Any, ...]] = {}
     columns: list[str] = []
+    # From both ends: a damaged page in the middle ends a reading, and what is behind it can be had backwards.
     for order in ("ASC", "DESC"):
         with suppress(sqlite3.Error):
-            found = database.execute(f"SELECT * FROM {table} ORDER BY rowid {order}")
-            columns = [about[0] for about in found.description]
-            for row in found:
+            cursor = database.execute(f"SELECT * FROM {table} ORDER BY rowid {order}")
+            columns = [about[0] for about in cursor.description]
+            for row in cursor:
                 rows.setdefault(row[0], row)
     return columns, list(rows.values())
 

@@ -69,6 +69,7 @@ def _ours(error: Exception, file: Path | None) -> NotRecorded:
         return NotRecorded(
             f"{name} cannot be opened: {why}.", hint=f"Nothing was sent. Give this user access, {_ELSEWHERE}."
         )
+    # Every one says that nothing was sent, because a job is only submitted after its row.
     reason, remedy = _REASONS.get(code, (f"cannot be used: {error}", _ELSEWHERE.removeprefix("or ").capitalize()))
     return NotRecorded(f"{name} {reason}.", hint=f"Nothing was sent. {remedy}.")
 
@@ -77,7 +78,9 @@ def code_of(error: BaseException) -> int:
     """SQLite's primary code of an error; 0 where there is none."""
     code = getattr(error, "sqlite_errorcode", None)
     if isinstance(code, int):
+        # The higher bits say which read or lock it was; what to do about it is the same.
         return code & 0xFF
+    # What Python's own module complains of carries no code of SQLite's.
     return next((known for words, known in _WORDS.items() if words in str(error)), 0)
 
 

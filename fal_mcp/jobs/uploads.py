@@ -10,7 +10,9 @@ from fal_mcp.jobs.cost import DAY
 from fal_mcp.jobs.store import Store
 from fal_mcp.json_values import NotJson, dumped, object_of, parsed
 
+# fal's guide promises seven days; an address that is given out must outlive the run that reads it.
 _UPLOAD_DAYS = 6.0
+# How long fal keeps one open is not documented; sending into a closed one takes its time and then fails.
 _PARTS_HOURS = 20.0
 _ABOUT_TO_EXPIRE = 3600.0
 
@@ -80,8 +82,8 @@ def _key(owner: str, identity: str) -> str:
     return f"{owner}:{identity}"
 
 
-def _etags(kept: str) -> dict[int, str]:
+def _etags(text: str) -> dict[int, str]:
     try:
-        return {int(number): str(tag) for number, tag in object_of(parsed(kept)).items() if number.isdecimal()}
+        return {int(number): str(tag) for number, tag in object_of(parsed(text)).items() if number.isdecimal()}
     except NotJson:
         return {}

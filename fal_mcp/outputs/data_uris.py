@@ -13,6 +13,7 @@ _HEAD = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)?(?P<parameters>(?:;[^;,]*)
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*")
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
 _SPACES = re.compile(r"\s+")
+# A multiple of four: base64 comes in groups of four, and each step must end with one.
 _STEP = 4 * 1024 * 1024
 _URL_SAFE = str.maketrans("-_", "+/")
 
@@ -24,6 +25,7 @@ def is_one(text: str) -> bool:
     if head is None:
         return False
     if not _is_base64(head):
+        # A prompt may begin with "data: " and have a comma.
         return head["type"] is not None
     digits = _digits(text[head.end() :])
     # One digit over is six bits, and no byte.
@@ -65,6 +67,7 @@ def content(text: str, most: int) -> bytes | None:
 
 
 def _head(text: str) -> re.Match[str] | None:
+    # Bounded: in a text of megabytes without a comma the pattern would walk to its end.
     return _HEAD.match(text, 0, _LONGEST_HEAD)
 
 
@@ -74,6 +77,7 @@ def _is_base64(head: re.Match[str]) -> bool:
 
 def _digits(body: str) -> str:
     """Base64 in the usual alphabet, without what stands between and after it."""
+    # The `+` and `/` of base64 may be escaped as in any other address.
     plain = unquote_to_bytes(body).decode("latin-1") if "%" in body else body
     return _SPACES.sub("", plain).rstrip("=").translate(_URL_SAFE)
 

@@ -34,25 +34,29 @@ _PROGRAMS = (b"MZ", b"\x7fELF", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe", b"\xce
 _PAGES = (b"<!doctype html", b"<html", b"<head", b"<body", b"<script", b"<iframe", b"<meta")
 _DRAWINGS = (b"<svg", b"<!doctype svg")
 _PROLOGUES = ((b"<!--", b"-->"), (b"<?xml", b"?>"))
+# More than runs is caught: a drawing with the word in a text loses its ending and nothing else.
 _ACTIVE = re.compile(rb"<(?:\w+:)?(?:script|foreignobject|iframe|handler)\b|\bon\w+\s*=|javascript:|<!entity", re.I)
 
 
 def of(head: bytes, item: Media) -> str:
     """The ending for a file that begins with `head`. A program, a script or a page gets one that nothing runs."""
+    # Before all else: what an answer calls a picture may be a program, and a double click would run it.
     if head.startswith(_PROGRAMS):
         return ".txt" if _is_text(head) else ".bin"
+    # By its bytes before its name: files are often called something else than they are.
     known = _BY_TYPE.get(sniffed(head, ""))
     if known is not None:
         return known
     if is_drawing(head):
         return ".svg"
-    said = _said(item)
+    named_ending = _said(item)
     if head and _is_text(head):
-        return _of_text(head, said, item)
-    if said in _OF_BINARIES:
-        return f".{said}"
-    told = "" if head else _BY_TYPE.get(item.content_type or "", "")
-    return told or _headless(head, item)
+        return _of_text(head, named_ending, item)
+    # None of these is a program, and for what has no mark of its own the address is all there is.
+    if named_ending in _OF_BINARIES:
+        return f".{named_ending}"
+    declared = "" if head else _BY_TYPE.get(item.content_type or "", "")
+    return declared or _headless(head, item)
 
 
 def is_page(head: bytes) -> bool:
@@ -78,11 +82,12 @@ def _markup(head: bytes) -> bytes:
     return rest
 
 
-def _of_text(head: bytes, said: str, item: Media) -> str:
+def _of_text(head: bytes, named_ending: str, item: Media) -> str:
+    # A page that is opened from a disk may read what lies beside it.
     if is_page(head):
         return ".txt"
-    if said in _OF_TEXTS:
-        return f".{said}"
+    if named_ending in _OF_TEXTS:
+        return f".{named_ending}"
     if item.content_type in _TEXT_TYPES:
         return _TEXT_TYPES[item.content_type]
     return ".json" if head.lstrip()[:1] in (b"{", b"[") else ".txt"

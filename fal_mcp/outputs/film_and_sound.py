@@ -23,6 +23,7 @@ from fal_mcp.outputs.outcome import Media
 BEGINNING = 4 * 1024 * 1024
 """Bytes: the first frame of a film whose index comes first, and half a minute of plain sound."""
 _LONGEST = 6.0
+# A frame of a few bytes may unpack to gigabytes.
 _MOST_PIXELS = "50000000"
 """Of a frame."""
 _FORMATS = {"video/mp4": "mov", "video/quicktime": "mov", "video/webm": "matroska", "video/x-matroska": "matroska"}
@@ -52,6 +53,7 @@ def film_seconds(content: bytes) -> float | None:
     if place < 4:
         return None
     try:
+        # Version 1 has times of 64 bits, and so stands further behind.
         if content[place + 4] == 1:
             rate, length = struct.unpack_from(">IQ", content, place + 24)
         else:
@@ -66,6 +68,7 @@ def _of_sound(content: bytes, size: int | None) -> Glimpse:
     try:
         with wave.open(io.BytesIO(content), "rb") as file:
             seconds = round(file.getnframes() / file.getframerate(), 3)
+            # Of 16 bits and whole: half a sound would be drawn as if it were all of it.
             is_plain = file.getsampwidth() == 2 and (size is None or size <= len(content))
             samples = file.readframes(file.getnframes()) if is_plain else b""
             channels = file.getnchannels()
@@ -95,12 +98,15 @@ def _waveform(samples: bytes, channels: int) -> bytes:
 
 async def _frame(content: bytes) -> bytes | None:
     """The first frame as a JPEG. What ffmpeg may open is one file of one kind: a film is somebody else's bytes."""
+    # It is used where it is and never asked for: a preview is not worth an installation.
     ffmpeg, kind = shutil.which("ffmpeg"), _FORMATS.get(sniffed(content[:8192], ""))
     if ffmpeg is None or kind is None:
         return None
     with tempfile.NamedTemporaryFile(prefix="fal-mcp-") as file:
         await anyio.to_thread.run_sync(file.write, content)
         file.flush()
+        # One thread, no other protocol than this one file, and a format that is named: ffmpeg would else follow
+        # playlists inside a film to other files and hosts.
         command = [
             *(ffmpeg, "-nostdin", "-v", "error", "-threads", "1", "-max_pixels", _MOST_PIXELS),
             *("-protocol_whitelist", "file", "-f", kind, "-i", f"file:{file.name}"),

@@ -16,6 +16,7 @@ from fal_mcp.outputs import data_uris, endings, media, saving
 from fal_mcp.outputs.outcome import Media
 from fal_mcp.text import one_line
 
+# A text of this length is held twice while it is decoded.
 _MOST_BYTES = 40_000_000
 _UNKNOWN = "application/octet-stream"
 
@@ -32,6 +33,7 @@ async def keep(output: Mapping[str, Any], folder: OutputFolder, stem: str) -> tu
             # Nothing that fal answers is so deep; what is, is told without its bytes.
             return mapped(output, lambda leaf: f"{len(leaf)} bytes, not kept" if isinstance(leaf, bytes) else leaf)
 
+    # In a thread: decoding megabytes would hold every other call.
     return await anyio.to_thread.run_sync(work), kept.files
 
 
@@ -71,12 +73,13 @@ class _Kept:
         return self._file(content, name, about or {}) if isinstance(content, bytes) else value
 
     def _file(self, content: bytes, name: str, about: Mapping[str, Any]) -> str:
+        # Thousands of tiny images in one answer would fill a folder that nobody looks through.
         if len(self.files) >= media.MOST_FILES:
             return f"{len(content)} bytes, not kept: {media.MOST_FILES} files of one answer are the most"
         try:
             content_type = _type(content, about)
-            told = {**about, "content_type": content_type, "file_size": len(content)}
-            item = media.described("", name, told)
+            fields = {**about, "content_type": content_type, "file_size": len(content)}
+            item = media.described("", name, fields)
             path = self._written(content, endings.of(content[: endings.HEAD], item))
         except NotWritable as error:
             return f"{len(content)} bytes, not kept: {error.message}"
@@ -97,5 +100,6 @@ class _Kept:
 
 def _type(content: bytes, about: Mapping[str, Any]) -> str:
     """By what the bytes are, and by what is said of them where they do not tell."""
-    found, told = sniffed(content[: endings.HEAD], ""), about.get("content_type")
-    return one_line(told, 100) if found == _UNKNOWN and isinstance(told, str) and told else found
+    sniffed_type, declared = sniffed(content[: endings.HEAD], ""), about.get("content_type")
+    is_told = sniffed_type == _UNKNOWN and isinstance(declared, str) and declared
+    return one_line(str(declared), 100) if is_told else sniffed_type

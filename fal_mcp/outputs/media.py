@@ -46,27 +46,28 @@ _OF_FILES = ("url", "urls", "uri", "uris", "href", "src")
 
 def find(output: Any) -> tuple[Media, ...]:
     """Every file of `output`, in its order, each address once."""
-    found: dict[str, Media] = {}
+    files: dict[str, Media] = {}
     for value, name, about in _texts(output):
         url = _file(value, name)
-        if url is not None and url not in found:
+        if url is not None and url not in files:
             is_of_object = any(about.get(key) is value for key in _OF_FILES)
-            found[url] = described(
+            files[url] = described(
                 url, name.rpartition(".")[0] if is_of_object else name, about if is_of_object else {}
             )
-            if len(found) == _MOST_FOUND:
+            # Far more than is told; only so that a hostile answer ends.
+            if len(files) == _MOST_FOUND:
                 break
-    return tuple(found.values())
+    return tuple(files.values())
 
 
-def told(found: Sequence[Media]) -> tuple[Media, ...]:
+def told(media: Sequence[Media]) -> tuple[Media, ...]:
     """Those of the files that an answer tells, shows and saves: the first, as many as it has room for."""
     room = _ROOM
-    for number, item in enumerate(found[:MOST_FILES]):
+    for number, item in enumerate(media[:MOST_FILES]):
         room -= 0 if item.url.startswith("data:") else len(item.url)
         if room < 0:
-            return tuple(found[:number])
-    return tuple(found[:MOST_FILES])
+            return tuple(media[:number])
+    return tuple(media[:MOST_FILES])
 
 
 def address_of(text: str) -> str | None:
@@ -106,9 +107,9 @@ def oddities(output: Any) -> list[str]:
     leaves = list(_leaves(output))
     numbers = sum(isinstance(value, float) and not math.isfinite(value) for value in leaves)
     broken = sum(isinstance(value, str) and _is_broken_data(value) for value in leaves)
-    told = f"Numbers of the output that are not finite, and are null here: {numbers}." if numbers else ""
-    kept = f"Data URIs of the output that cannot be read, and stand there as text: {broken}." if broken else ""
-    return [sentence for sentence in (told, kept) if sentence]
+    numbers_note = f"Numbers of the output that are not finite, and are null here: {numbers}." if numbers else ""
+    texts_note = f"Data URIs of the output that cannot be read, and stand there as text: {broken}." if broken else ""
+    return [sentence for sentence in (numbers_note, texts_note) if sentence]
 
 
 def _is_broken_data(text: str) -> bool:
@@ -127,6 +128,7 @@ def _texts(output: Any) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         elif isinstance(value, dict):
             item = cast(dict[str, Any], value)
             parts = [(part, f"{name}.{key}"[-_LONGEST_NAME:].lstrip("."), item) for key, part in item.items()]
+            # So that an object's size and type are told of its own address, and not of the thumbnail beside it.
             parts.sort(key=lambda part: part[0] is not item.get("url"))
             waiting += reversed(parts)
         elif isinstance(value, list):
@@ -150,6 +152,7 @@ def _file(value: str, name: str) -> str | None:
         return None
     if url.startswith("data:"):
         return url if data_uris.is_one(url) else None
+    # A prompt that names a picture by its address is the caller's own words come back.
     is_told = name.rpartition(".")[2] != "prompt" and (name.endswith(_OF_FILES) or _looks_like_one(url))
     return url if is_told else None
 
@@ -165,8 +168,8 @@ def _kind_of_ending(url: str) -> Kind | None:
         return "3d"
     if ending in _ARCHIVES:
         return "archive"
-    told = mimetypes.guess_type(f"a.{ending}")[0] or ""
-    return next((kind for kind in ("image", "video", "audio") if told.startswith(f"{kind}/")), None)
+    content_type = mimetypes.guess_type(f"a.{ending}")[0] or ""
+    return next((kind for kind in ("image", "video", "audio") if content_type.startswith(f"{kind}/")), None)
 
 
 def _ending(url: str) -> str:
@@ -178,11 +181,11 @@ def _ending(url: str) -> str:
 def described(url: str, name: str, about: Mapping[str, Any]) -> Media:
     """The file at `url`, which stands under `name`, by what the object around it says."""
     content_type = about.get("content_type")
-    told = one_line(content_type, 100) if isinstance(content_type, str) and content_type else _guess(url)
+    known_type = one_line(content_type, 100) if isinstance(content_type, str) and content_type else _guess(url)
     return Media(
         url=url,
-        kind=_kind(url, name, told),
-        content_type=told or None,
+        kind=_kind(url, name, known_type),
+        content_type=known_type or None,
         width=_count(about.get("width")),
         height=_count(about.get("height")),
         size=_count(about.get("file_size")),
@@ -205,6 +208,7 @@ def _kind(url: str, name: str, content_type: str | None) -> Kind:
             return kind
     if ending in _ARCHIVES:
         return "archive"
+    # In this order: `video_frame_audio` is a film, and `mask_video` is no mask.
     for kind, words in _BY_NAME:
         if re.search(words, name):
             return kind

@@ -41,6 +41,7 @@ class _Slots:
     large: anyio.CapacityLimiter
 
 
+# Of the event loop and not of the module: a limiter belongs to the loop it was first used in, and tests have many.
 _slots: RunVar[_Slots] = RunVar("fal-mcp-previews")
 
 
@@ -65,6 +66,7 @@ async def of(media: tuple[Media, ...], fal: Fal) -> Seen:
             async with _of_all_calls().files:
                 content, notes[number] = await _picture(number, item, fal)
                 if content is not None:
+                    # An equal share for each, known before any of them is made.
                     made[number] = await _shrunk(content, _BUDGET // len(wanted))
         except pictures.TooLarge:
             notes[number] = f"File {number} unpacks to too much to be shown small here."
@@ -91,11 +93,11 @@ async def _picture(number: int, item: Media, fal: Fal) -> tuple[bytes | None, st
         return await _content(item, fal), ""
     if not fal.media.is_fals(item.url):
         return None, ""
-    found = await glimpse(item, *await fal.media.beginning(item.url, BEGINNING))
-    long = [f"is {found.seconds:.1f} s long"] if found.seconds else []
+    look = await glimpse(item, *await fal.media.beginning(item.url, BEGINNING))
+    long = [f"is {look.seconds:.1f} s long"] if look.seconds else []
     what = "its first frame" if item.kind == "video" else "its waveform"
-    shown = [f"{what} is shown"] if found.picture else []
-    return found.picture, f"File {number} {' and '.join([*long, *shown])}." if long or shown else ""
+    shown = [f"{what} is shown"] if look.picture else []
+    return look.picture, f"File {number} {' and '.join([*long, *shown])}." if long or shown else ""
 
 
 def _of_all_calls() -> _Slots:
@@ -110,6 +112,8 @@ def _of_all_calls() -> _Slots:
 async def _shrunk(content: bytes, budget: int) -> Preview:
     slots = _of_all_calls()
     memory = await anyio.to_thread.run_sync(pictures.memory_of, content, limiter=slots.small)
+    # A large one alone and small ones beside: two large ones at once would double what the process takes at its
+    # highest.
     slot = slots.small if memory <= pictures.SMALL else slots.large
     small = await anyio.to_thread.run_sync(pictures.shrunk, content, budget, limiter=slot)
     return Preview(small, "image/jpeg" if small[:2] == b"\xff\xd8" else "image/webp")

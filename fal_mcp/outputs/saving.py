@@ -66,13 +66,13 @@ async def save_all(
     for number, (item, name) in enumerate(zip(media, named(media, job.job_id), strict=True), 1):
         if item.url.startswith("data:") or (not is_only_bytes and fal.media.is_fals(item.url)):
             try:
-                target, said = await save(item, fal, folder, place, f"{stem}-{number}")
+                target, oddity = await save(item, fal, folder, place, f"{stem}-{number}")
             except FalError as error:
                 saved.say(number, f"could not be saved ({error.message.rstrip('.')})")
                 continue
             saved.paths[name.url] = str(target)
-            if said:
-                saved.say(number, said)
+            if oddity:
+                saved.say(number, oddity)
             if trouble := await _noted(folder, target, _about(job, output, name)):
                 saved.say(number, trouble)
         elif not is_only_bytes:
@@ -143,8 +143,10 @@ async def write(
 
     async def take(chunk: bytes) -> None:
         nonlocal size
+        # What the file is shows in its first bytes, and only then does it get its name.
         head.extend(chunk[: max(endings.HEAD - len(head), 0)])
         size += len(chunk)
+        # Counted as it comes: a length that a host announces is not believed.
         if size > most:
             raise NotWritable(f"The file is larger than {most:,} bytes, the most that is saved here.")
         await anyio.to_thread.run_sync(stream.write, chunk)
@@ -157,6 +159,7 @@ async def write(
     except OSError as error:
         raise NotWritable(f"A file could not be written: {error.strerror}.") from error
     finally:
+        # A call that is broken off leaves no half a file that looks like a whole one.
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(folder.drop, unfinished)
 
@@ -177,6 +180,7 @@ def stem_of(endpoint_id: str, arguments: Mapping[str, Any], output: Mapping[str,
     words = next((str(arguments[name])[:200] for name in _WORDS if isinstance(arguments.get(name), str)), "")
     seed = output.get("seed", arguments.get("seed"))
     model = slug(endpoint_id.removeprefix("fal-ai/"), 40)
+    # A seed becomes a part of a file's name; one of a thousand digits would be no name.
     is_number = isinstance(seed, int) and not isinstance(seed, bool) and abs(seed) < 10**_LONGEST_SEED
     return "_".join(filter(None, [model, slug(words, 40), str(seed) if is_number else ""]))
 
@@ -185,6 +189,7 @@ def _quiet(ending: str, file: Path) -> str:
     """The ending of a drawing that may run something where it is opened is that of a text."""
     if ending != ".svg":
         return ending
+    # Too long to be looked through is too long to be trusted.
     is_long = file.stat().st_size > _LARGEST_DRAWING
     return ".txt" if is_long or endings.is_active(file.read_bytes()) else ending
 

@@ -111,22 +111,22 @@ def without_labels(value: Any) -> Any:
 
 
 def _forget_told(item: dict[str, Any], file: Media) -> None:
-    told = {"content_type": file.content_type, "width": file.width, "height": file.height, "file_size": file.size}
-    for name, value in told.items():
+    known = {"content_type": file.content_type, "width": file.width, "height": file.height, "file_size": file.size}
+    for name, value in known.items():
         if name in item and (item[name] is None or item[name] == value):
             del item[name]
 
 
 def _objects(output: Any) -> list[dict[str, Any]]:
-    waiting, found = [output], list[dict[str, Any]]()
+    waiting, objects = [output], list[dict[str, Any]]()
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
-            found.append(cast(dict[str, Any], value))
+            objects.append(cast(dict[str, Any], value))
             waiting += cast(dict[str, Any], value).values()
         elif isinstance(value, list):
             waiting += cast(list[Any], value)
-    return found
+    return objects
 
 
 def without_data(output: Any, media: Sequence[Media], job_id: str, saved: Collection[str]) -> Any:
@@ -156,7 +156,9 @@ def shortened(
         if len(dumped(short)) <= budget:
             return short, cut.is_cut
         if (items, characters) == _SMALLEST:
+            # Thousands of keys of thousands of characters; `get_job` with part has it.
             return {"left_out": "all of it"}, True
+        # By thirds, a few rounds for any size: each round writes all of it once.
         items, characters = max(items // 3, _SMALLEST[0]), max(characters // 3, _SMALLEST[1])
 
 
@@ -191,6 +193,7 @@ class _Cut:
             return self._string(value)
         if not isinstance(value, (dict, list)):
             return sound(value)
+        # JSON readers have bounds on depth, and refuse the whole answer where one is passed.
         if depth > _MOST_DEPTH:
             return self._left_out("nested deeper")
         if isinstance(value, list):
@@ -204,16 +207,16 @@ class _Cut:
         return visible(value)
 
     def _list(self, value: list[Any], depth: int) -> list[Any]:
-        kept = [self.of(item, depth + 1) for item in value[: self._items]]
-        return kept if len(value) == len(kept) else [*kept, self._left_out(len(value) - len(kept))]
+        items = [self.of(item, depth + 1) for item in value[: self._items]]
+        return items if len(value) == len(items) else [*items, self._left_out(len(value) - len(items))]
 
     def _object(self, value: dict[str, Any], depth: int) -> dict[str, Any]:
         most = min(_MOST_KEYS, self._items * 4)
-        kept: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
         for key, item in list(value.items())[:most]:
-            kept[_free(visible(key[:_LONGEST_KEY]), kept)] = self.of(item, depth + 1)
+            fields[_free(visible(key[:_LONGEST_KEY]), fields)] = self.of(item, depth + 1)
             self.is_cut |= len(key) > _LONGEST_KEY
-        return kept if len(value) <= most else {**kept, **self._left_out(len(value) - most)}
+        return fields if len(value) <= most else {**fields, **self._left_out(len(value) - most)}
 
     def _left_out(self, what: Any) -> dict[str, Any]:
         self.is_cut = True
@@ -229,11 +232,13 @@ def _free(name: str, taken: Collection[str]) -> str:
 
 
 def _text(output: Any) -> str:
+    # Escaped and not cleaned: the parts together must be the output to the last character.
     return escaped(dumped(output))
 
 
 async def aside(output: Any, work: Callable[..., T], *arguments: Any) -> T:
     """Work on a large output in a thread, so that no other call waits for it."""
+    # Only then: a thread costs more than a small output takes.
     if is_large(output):
         return await anyio.to_thread.run_sync(work, *arguments)
     return work(*arguments)

@@ -18,6 +18,7 @@ from fal_mcp.outputs.outcome import Media, Outcome
 from fal_mcp.runs.call import Call
 from fal_mcp.text import one_line
 
+# Seconds; a hint for models that poll too fast, and pay for each look with their own tokens.
 _POLL_AFTER = {"queued": 10, "running": 20}
 _LONGEST_TIME = 10**9
 _WORDS = ("prompt", "text", "query", "lyrics", "script", "input")
@@ -42,16 +43,19 @@ async def outcome(job: Job, call: Call, *, save_to: str | None = None, is_shown:
     if not job.is_over or _is_being_fetched(job, call):
         return _pending(job, call)
     output = await call.jobs.output(job)
-    found = await shortening.aside(output, media.find, output)
-    files = media.told(found)
+    # All are found before some are told: a file's number must be the same in every answer about its job.
+    all_files = await shortening.aside(output, media.find, output)
+    files = media.told(all_files)
     saved = await _saved(files, job, output, call, save_to)
-    short, parts = await shortening.aside(output, _within_budget, output, found, job.job_id, saved.paths)
+    short, parts = await shortening.aside(output, _within_budget, output, all_files, job.job_id, saved.paths)
+    # After saving, which is owed to the user; pictures are only for the model, and have a few seconds.
     shown = await previews.of(files, call.fal()) if is_shown and call.shows_previews else previews.Seen()
     notes = [*saved.notes, *await shortening.aside(output, media.oddities, output), *shown.notes]
-    notes += _limits(len(found), len(files), parts)
-    if not found and not shortening.has_values(output):
+    notes += _limits(len(all_files), len(files), parts)
+    if not all_files and not shortening.has_values(output):
+        # Some models answer 200 with nothing; without a word the model would look for its files, or run it again.
         notes.append("The result is empty: no file and no value came out.")
-    told = shortening.named(files, job.job_id)
+    named = shortening.named(files, job.job_id)
     waited, ran = _seconds(job.queue_seconds), _seconds(job.run_seconds)
     data: dict[str, Any] = {
         "status": "completed",
@@ -60,7 +64,7 @@ async def outcome(job: Job, call: Call, *, save_to: str | None = None, is_shown:
         "job_id": job.job_id,
         "output": short,
         **({"output_parts": parts} if parts else {}),
-        "files": [about(item, saved.paths) for item in told],
+        "files": [about(item, saved.paths) for item in named],
         "timing": {"queue_s": waited, "run_s": ran},
         "cost": cost_of(job),
         **({"notes": notes} if notes else {}),
@@ -69,7 +73,7 @@ async def outcome(job: Job, call: Call, *, save_to: str | None = None, is_shown:
     lines += [f"Saved as {path}" for path in saved.paths.values()]
     return Outcome(
         data=data,
-        media=told,
+        media=named,
         note="\n".join(lines),
         previews=shown.previews,
         echoed=_echoed(output, job.arguments or {}),
@@ -122,6 +126,7 @@ async def part(job: Job, number: int, jobs: Jobs) -> tuple[str, int]:
     output = await jobs.output(job)
 
     def cut() -> tuple[str, int]:
+        # A file that was moved since stands in the parts as its bytes again: they are nowhere else.
         there = {name for name, path in (job.saved or {}).items() if saving.is_there(path)}
         plain = shortening.without_data(output, media.find(output), job.job_id, there)
         return shortening.parted(plain, number)
@@ -130,35 +135,37 @@ async def part(job: Job, number: int, jobs: Jobs) -> tuple[str, int]:
 
 
 def _within_budget(
-    output: dict[str, Any], found: tuple[Media, ...], job_id: str, saved: Mapping[str, str]
+    output: dict[str, Any], files: tuple[Media, ...], job_id: str, saved: Mapping[str, str]
 ) -> tuple[Any, int]:
     """The output as it is told, and in how many parts all of it can be had; 0 where this is all of it."""
-    short, is_cut = shortening.shortened(shortening.with_labels(output, media.told(found)))
-    is_only_here = any(before.url != after.url and after.url not in saved for before, after in _renamed(found, job_id))
+    # Labels first: addresses of a thousand characters would else use up the budget that values could have.
+    short, is_cut = shortening.shortened(shortening.with_labels(output, media.told(files)))
+    is_only_here = any(before.url != after.url and after.url not in saved for before, after in _renamed(files, job_id))
     if not is_cut and not is_only_here:
         return short, 0
-    return short, shortening.parts(shortening.without_data(output, found, job_id, saved))
+    return short, shortening.parts(shortening.without_data(output, files, job_id, saved))
 
 
-def _renamed(found: tuple[Media, ...], job_id: str) -> "zip[tuple[Media, Media]]":
-    return zip(found, shortening.named(found, job_id), strict=True)
+def _renamed(files: tuple[Media, ...], job_id: str) -> "zip[tuple[Media, Media]]":
+    return zip(files, shortening.named(files, job_id), strict=True)
 
 
-async def _saved(found: tuple[Media, ...], job: Job, output: dict[str, Any], call: Call, save_to: str | None) -> _Saved:
+async def _saved(files: tuple[Media, ...], job: Job, output: dict[str, Any], call: Call, save_to: str | None) -> _Saved:
     """Where the files are on this disk, and what went wrong: a result that is paid for is never lost to a full disk."""
     # What came as bytes has no address: it is put where it can be found, whatever the settings.
     is_only_bytes = call.output is None
     trouble = ("This server saves no files: it has no --output-dir.",) if is_only_bytes and save_to else ()
-    if not found or (is_only_bytes and not any(item.url.startswith("data:") for item in found)):
+    if not files or (is_only_bytes and not any(item.url.startswith("data:") for item in files)):
         return _Saved(notes=trouble)
     # Asked for again, a result is not saved again beside itself.
     if job.saved and await anyio.to_thread.run_sync(saving.are_there, job.saved):
         return _Saved(job.saved, trouble)
     try:
         folder, below = (call.kept, None) if call.output is None else (call.output, save_to)
-        saved = await saving.save_all(found, job, output, call.fal(), folder, below, is_only_bytes=is_only_bytes)
+        saved = await saving.save_all(files, job, output, call.fal(), folder, below, is_only_bytes=is_only_bytes)
     except FalError as error:
         return _Saved(notes=(f"It could not be saved: {error.message}",))
+    # In the row, so that a later answer, or another server, neither fetches nor saves it again.
     if saved.paths:
         await call.jobs.note(job, saved=saved.paths)
     return _Saved(saved.paths, (*trouble, *saved.notes))
@@ -171,7 +178,7 @@ def _is_being_fetched(job: Job, call: Call) -> bool:
 
 
 def _pending(job: Job, call: Call) -> Outcome:
-    found = call.jobs.standing(job)
+    follower = call.jobs.standing(job)
     poll = _POLL_AFTER.get(job.state, 10)
     place = f", {job.position} before it" if job.position else ""
     known = {"queued": f"waits in fal's queue{place}", "running": "is running", "intent": "is being submitted"}
@@ -181,7 +188,7 @@ def _pending(job: Job, call: Call) -> Outcome:
         "status": "in_progress" if job.state != "unknown" else "unknown",
         "state": job.state,
         "endpoint_id": job.endpoint_id,
-        "request_id": found.request.request_id if found and found.request else None,
+        "request_id": follower.request.request_id if follower and follower.request else None,
         "job_id": job.job_id,
         "queue_position": job.position,
         "poll_after_s": poll,

@@ -21,6 +21,7 @@ from fal_mcp.machine.readable import Readable
 from fal_mcp.machine.variables import Variables
 from fal_mcp.runs.pricing import Prices
 
+# Hosts redraw at each line, and some log every one.
 _SAY_SECONDS = 0.5
 _APPROVAL: Mapping[str, Any] = {
     "type": "object",
@@ -92,6 +93,7 @@ class Call:
     """The jobs that this call began or joined: their answer is this call's."""
     looked_at: list[str] = field(default_factory=list[str])
     """The jobs of other calls that this one answers with."""
+    # A list because the call is frozen.
     _said: list[float] = field(default_factory=lambda: [float("-inf")])
     """When a line was last reported."""
 
@@ -117,6 +119,7 @@ class Call:
             answer = await self.ask(question, _AGREEMENT)
         except CannotAsk:
             return None
+        # Only true itself: the text "true" may be what stood in a form, and not what a person chose.
         return answer is not None and answer.get("agree") is True
 
     async def approve(self, question: str, way_out: str | None = None) -> None:
@@ -133,6 +136,7 @@ class Call:
                 hint=way_out
                 or "Nothing was sent. Ask the user to raise the server's --approve-over, or choose a cheaper one.",
             ) from error
+        # No answer is no: whoever is away must not be charged.
         if answer is None or answer.get("approve") is not True:
             hint = "Nothing was sent. Do not ask again unless told to."
             raise BudgetExceeded(f"{question} The user did not approve it.", hint=hint)

@@ -40,6 +40,7 @@ def doubt(file: LocalFile, argument: FileArgument) -> str | None:
 
 def _size_fault(file: LocalFile, part: Schema) -> str | None:
     about = object_of(part.get("x-fal"))
+    # fal's documents have it in either place.
     most = number_of(about.get("max_file_size")) or number_of(part.get("max_file_size"))
     if most is not None and file.size > most:
         return f"{_name(file)} has {file.size:,} bytes; at most {most:,.0f} are allowed."
@@ -48,6 +49,7 @@ def _size_fault(file: LocalFile, part: Schema) -> str | None:
 
 def _kind(file: LocalFile, argument: FileArgument, wanted: tuple[str, ...]) -> str | None:
     kind = file_kind.sniffed(head_of(file), file.name)
+    # What no one recognises may be a format that the model knows: fal decides.
     if not wanted or kind.startswith(wanted) or kind == "application/octet-stream":
         return None
     return f"{_name(file)} is {kind}, and this takes a file of the kind {argument.kind!r}."

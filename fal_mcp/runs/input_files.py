@@ -11,7 +11,8 @@ import anyio
 import anyio.to_thread
 
 from fal_mcp.catalog.endpoint import Endpoint, FileArgument
-from fal_mcp.client.storage import LARGE, Upload
+from fal_mcp.client.file_stream import Upload
+from fal_mcp.client.storage import LARGE
 from fal_mcp.errors import FalError, Fault, InvalidInput, NotReadable, UploadClosed
 from fal_mcp.machine import file_kind
 from fal_mcp.machine.readable import LocalFile, escaped, path_in, refusal
@@ -71,8 +72,10 @@ async def check(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call) ->
         NotReadable: one may not be read.
     """
     files = [item for item in find(endpoint, arguments) if not _is_remote(item.value)]
+    # Asked before anything is opened: a folder that the user forbids is not even looked into.
     await _allowed(files, call)
     looked = [await anyio.to_thread.run_sync(_looked_at, item, call) for item in files]
+    # All of them at once: a model corrects what it is told, and each round costs the user's time.
     if faults := tuple(look.fault for look in looked if look.fault):
         raise InvalidInput(
             f"Files of {endpoint.endpoint_id!r} were refused here, before anything was sent or paid:",
@@ -100,6 +103,7 @@ async def put_up(
     for doubt in checked.doubts:
         await call.say(doubt)
     urls = await _urls(checked, call)
+    # A copy all the way down: the arguments that were checked stay as the caller gave them.
     changed = json.loads(json.dumps(dict(arguments)))
     for item in checked.files:
         _put_back(changed, item.path, urls[item.value])
@@ -112,6 +116,7 @@ async def upload(
     """Put an open file on fal's CDN, unless this very file is there already; its URL."""
     storage, uploads = call.fal().storage, call.jobs.ledger.uploads
     identity = await anyio.to_thread.run_sync(_identity, file)
+    # What shall expire or be private is never shared with another call: its address would outlive the promise.
     is_plain = lifetime is None and access is None
     if is_plain and (known := await uploads.address_of(call.owner, identity)):
         return known
@@ -126,6 +131,7 @@ async def upload(
                 item, parts, tell, lambda now: uploads.remember_parts(call.owner, identity, now)
             )
         except UploadClosed:
+            # Else every later call would take up what fal has closed, and fail like this one.
             await uploads.forget_parts(call.owner, identity)
             raise
     if is_plain:
@@ -156,14 +162,14 @@ async def may_read(path: str, call: Call) -> None:
     call.readable.add(folder)
 
 
-async def _allowed(found: list[Found], call: Call) -> None:
-    for one in found:
-        path = _local_path(one)
+async def _allowed(items: list[Found], call: Call) -> None:
+    for item in items:
+        path = _local_path(item)
         if path is not None:
             try:
                 await may_read(path, call)
             except NotReadable as error:
-                raise NotReadable(f"{_shown(one.path)}: {error.message}", hint=error.hint) from error
+                raise NotReadable(f"{_shown(item.path)}: {error.message}", hint=error.hint) from error
 
 
 async def _urls(checked: Checked, call: Call) -> dict[str, str]:
@@ -179,6 +185,7 @@ async def _urls(checked: Checked, call: Call) -> dict[str, str]:
                 failed.append(error)
 
     async with anyio.create_task_group() as tasks:
+        # The same file in two places is sent once.
         for item in {item.value: item for item in checked.files}.values():
             tasks.start_soon(one, item)
     if failed:
@@ -192,6 +199,7 @@ async def _url(item: Found, identity: str | None, call: Call) -> str:
     path = _local_path(item)
     assert path is not None
     with call.readable.opened(path) as file:
+        # What the user agreed to, and what was checked, is this file and no other that took its name since.
         if identity is not None and file.identity != identity:
             raise NotReadable(f"{_shown(item.path)}: the file was changed since it was checked.", hint="Call again.")
         head = await anyio.to_thread.run_sync(head_of, file)
@@ -218,8 +226,8 @@ async def of_job(reference: str, call: Call, where: str = "") -> Media | None:
     return files[int(number) - 1]
 
 
-def _local_path(found: Found) -> str | None:
-    return None if found.value.startswith(_JOB_FILE) else path_in(found.value)
+def _local_path(item: Found) -> str | None:
+    return None if item.value.startswith(_JOB_FILE) else path_in(item.value)
 
 
 def _is_remote(value: str) -> bool:
@@ -253,12 +261,14 @@ def _looked_at(item: Found, call: Call) -> _Look:
 
 def _identity(file: LocalFile) -> str:
     """What makes it this very file: its hash, or for a large one what changes when it does."""
+    # Reading gigabytes for their hash takes as long as sending a good part of them.
     if file.size >= LARGE:
         return f"stat:{file.identity}"
     digest = hashlib.sha256()
     file.stream.seek(0)
     while chunk := file.stream.read(1024 * 1024):
         digest.update(chunk)
+    # With its name, which becomes a part of the address that models see.
     return f"sha256:{digest.hexdigest()}:{file.name}"
 
 
@@ -282,9 +292,11 @@ def _part(root: Schema, path: tuple[str, ...]) -> Schema:
     for step in path:
         options = list(branches(part, root))
         if step == "[]":
-            part = next((one["items"] for one in options if "items" in one), nothing)
+            part = next((option["items"] for option in options if "items" in option), nothing)
         else:
-            part = next((one["properties"][step] for one in options if step in one.get("properties", {})), nothing)
+            part = next(
+                (option["properties"][step] for option in options if step in option.get("properties", {})), nothing
+            )
     return part
 
 

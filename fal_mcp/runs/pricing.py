@@ -11,6 +11,7 @@ from fal_mcp.client.fal import Fal
 from fal_mcp.errors import FalError
 from fal_mcp.jobs import cost
 
+# Seconds; prices change seldom, and each question holds its call.
 _FRESH_FOR = 600.0
 _MOST_KEPT = 2000
 
@@ -27,28 +28,30 @@ class Prices:
         if known.amount is not None:
             return known
         unit, past = await self._asked(endpoint.endpoint_id, fal)
-        told = price.quote(endpoint, arguments, unit) if unit else known
-        if told.amount is None and past is not None:
+        quoted = price.quote(endpoint, arguments, unit) if unit else known
+        # Last: an average says nothing of this call's length or size.
+        if quoted.amount is None and past is not None:
             return Quote(past, "what a call of it cost on average so far")
-        return told
+        return quoted
 
     async def _asked(self, endpoint_id: str, fal: Fal) -> tuple[Price | None, float | None]:
         kept = self._kept.get(endpoint_id)
         if kept is None or kept[0] < time.monotonic() - _FRESH_FOR:
             if len(self._kept) >= _MOST_KEPT:
+                # All at once: which are used again cannot be told, and asking anew costs nothing but a moment.
                 self._kept.clear()
             try:
-                found = (await fal.models.prices([endpoint_id])).get(endpoint_id)
+                priced = (await fal.models.prices([endpoint_id])).get(endpoint_id)
                 past = await fal.models.past_price(endpoint_id)
             except FalError:
                 # A price that cannot be had is unknown, and is said to be.
                 return None, None
-            unit = _price(found) if found else None
+            unit = _price(priced) if priced else None
             kept = self._kept[endpoint_id] = (time.monotonic(), unit, past)
         return kept[1], kept[2]
 
 
-def _price(found: Mapping[str, Any]) -> Price | None:
-    if cost.micro(found["unit_price"]) is None:
+def _price(item: Mapping[str, Any]) -> Price | None:
+    if cost.micro(item["unit_price"]) is None:
         return None
-    return Price(float(found["unit_price"]), str(found["unit"]), str(found.get("currency", "USD")))
+    return Price(float(item["unit_price"]), str(item["unit"]), str(item.get("currency", "USD")))

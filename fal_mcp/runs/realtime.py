@@ -44,8 +44,8 @@ class Came:
         """Add an answer, its files written down."""
         output, written = await inline_bytes.keep(answer, call.kept, saving.stem_of(endpoint_id, arguments, answer))
         self.outputs.append(output)
-        found = await shortening.aside(output, media.find, output)
-        self.files |= {item.url: item for item in (*written.values(), *found)}
+        files = await shortening.aside(output, media.find, output)
+        self.files |= {item.url: item for item in (*written.values(), *files)}
         self.saved |= {item.url: path for path, item in written.items()}
 
 
@@ -56,17 +56,21 @@ async def run(endpoint: Endpoint, inputs: Sequence[Mapping[str, Any]], call: Cal
         FalError: nothing came.
     """
     call.fal().need_key()
+    # Priced, held to the limits and approved as one: approved one by one, a user would say yes to a run of unknown
+    # length.
     quoted, prices = await _quoted(endpoint, inputs, call)
     order = with_queue.order_of(endpoint, {"realtime": list(inputs)}, call, quoted, way="realtime")
     await call.jobs.check([order])
     await with_queue.approved(order, call)
     ready = [await input_files.put_up(endpoint, given, call) for given in inputs]
+    # After the files are up: a row for what could not be sent would count as paid.
     job = await call.jobs.ledger.begin(replace(order, arguments={"realtime": ready}), call.jobs.limits)
     came, began = Came(prices), time.monotonic()
     try:
         await _converse(endpoint, ready, call, seconds, came)
     except FalError as error:
         came.stopped = error
+    # A host that hangs up: the answers that came are in no other place than this call, and are paid for.
     except BaseException:
         await _broken_off(job, came, len(ready), call)
         raise
@@ -117,6 +121,7 @@ async def sent(
     )
     if not is_cut:
         return outcome
+    # A session's row grows with its inputs and keeps none of its answers: they are streams of pictures.
     return await _kept_whole(outcome, came, saving.stem_of(endpoint.endpoint_id, ready, answer), call)
 
 
@@ -126,12 +131,13 @@ async def _quoted(
     """What all inputs cost, and each of them; where one's price is not known, neither is."""
     prices: list[float] = []
     for number, arguments in enumerate(inputs, 1):
-        one = await with_queue.quote(endpoint, arguments, call)
+        quoted = await with_queue.quote(endpoint, arguments, call)
         if len(inputs) == 1:
-            return one, () if one.amount is None else (one.amount,)
-        if one.amount is None:
-            return replace(one, note=f"input {number}: {one.note}"), ()
-        prices.append(one.amount)
+            return quoted, () if quoted.amount is None else (quoted.amount,)
+        if quoted.amount is None:
+            return replace(quoted, note=f"input {number}: {quoted.note}"), ()
+        prices.append(quoted.amount)
+    # Added exactly: hundreds of cents as doubles drift by more than the ledger's unit.
     return Quote(math.fsum(prices), f"{len(inputs)} inputs, each by its own arguments"), tuple(prices)
 
 
@@ -142,6 +148,7 @@ async def _converse(
     deadline = time.monotonic() + seconds
     async with call.fal().realtime(endpoint.endpoint_id) as line:
         for number, arguments in enumerate(inputs, 1):
+            # Looked at before sending: what cannot be answered in time would be paid for and thrown away.
             left = deadline - time.monotonic()
             if left <= 0:
                 late = f"{seconds:g} seconds were over before input {number} was sent."
@@ -152,6 +159,7 @@ async def _converse(
 
 async def _broken_off(job: Job, came: Came, count: int, call: Call) -> None:
     """Write down what came before the call was broken off; what was under way then may be paid for."""
+    # One more than came: the input that was under way may be on the bill.
     price = _paid(job, came, 1)
     if not came.outputs:
         return await call.jobs.note_at_the_end(job, state="unknown", price=price)

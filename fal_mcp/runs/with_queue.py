@@ -40,6 +40,7 @@ async def run_endpoint(
     started = await call.jobs.start(order)
     call.takes(started)
     seconds = call.wait if wait is None else min(wait, call.wait)
+    # A call that only joined must not cancel what another one began.
     job = await call.jobs.wait(started.job, seconds, call.tell, is_its_call=not started.is_joined)
     answer = await answers.outcome(job, call, save_to=save_to)
     return answer.with_notes((_joined(job),)) if started.is_joined else answer
@@ -53,11 +54,14 @@ async def ready(endpoint: Endpoint, order: Order, call: Call) -> Order:
         BudgetExceeded: it is over a limit, or the user did not approve.
         FalError: a file cannot be used or uploaded.
     """
+    # Looked up before the user is asked: whoever gets a job that is paid for is not asked to pay for it.
     is_joined = await call.jobs.repeated(order) is not None
     if not is_joined:
         await call.jobs.check([order])
         await approved(order, call)
     arguments = await input_files.put_up(endpoint, order.arguments, call)
+    # The order's digest changes with the addresses of its files; those are the same for the same file, so that it still
+    # joins.
     return replace(order, arguments=arguments, is_only_joined=is_joined and call.jobs.limits.approve_over is not None)
 
 
@@ -71,6 +75,8 @@ async def quote(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call) ->
 
 def order_of(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call, quoted: Quote, **options: Any) -> Order:
     """What is to be run, with what it is thought to cost."""
+    # A model that draws at random without being given a seed: two calls of it are two wishes, and the second one is no
+    # mistake.
     random = [name for name in _RANDOM if name in endpoint.input_schema.get("properties", {})]
     is_repeatable = not random or any(arguments.get(name) is not None for name in random)
     known: dict[str, Any] = {"is_repeatable": is_repeatable, **options}
@@ -105,6 +111,7 @@ async def approved(order: Order, call: Call) -> None:
         return
     if order.price is None and not call.jobs.limits.allow_unpriced:
         await call.approve(f"Run {order.endpoint_id}? What it costs is not known: {order.price_note}.")
+    # Written so that NaN asks: every comparison with it is false.
     elif order.price is not None and not order.price <= limit:
         await call.approve(f"Run {order.endpoint_id} for about {order.price:.4g} USD ({order.price_note})?")
 

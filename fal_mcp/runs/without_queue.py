@@ -39,9 +39,11 @@ async def run(
     if started.is_joined:
         answer = await answers.outcome(started.job, call, save_to=save_to)
         return answer.with_notes((_ANSWERED_ANEW,))
+    # fal's answer without the queue has no times of its own.
     began = time.monotonic()
     try:
         output = await (_streamed if is_streamed else _at_once)(endpoint, order.arguments, call)
+    # The row is there since before it was sent: each way out of here has to write what became of it.
     except Exception as error:
         return await _ended(started.job, error, time.monotonic() - began, call, save_to)
     except BaseException:
@@ -61,6 +63,7 @@ async def _ended(job: Job, error: Exception, seconds: float, call: Call, save_to
         columns: dict[str, Any] = {"output": partial, "run_seconds": round(seconds, 3), "error": said(error)}
         answer = await _told(job, columns, call, save_to)
         return answer.with_notes((f"it broke off, and this is what had come: {error.message}",))
+    # Proven to be refused or failed; all else stays as estimated, because nobody can look up its result later.
     if costs_nothing(error):
         await call.jobs.note(job, state="failed", error=said(error))
         raise error

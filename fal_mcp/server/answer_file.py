@@ -42,10 +42,13 @@ class Kept:
                 made_by, catalog, *lines = file.read().split(b"\n")
         except (OSError, ValueError):
             return self
+        # An update must not be answered for by the version before it.
         if made_by != self.made_by.encode():
             return self
         pairs = (line.partition(b"\t") for line in lines)
         answers = {question.decode(): answer for question, _, answer in pairs if answer}
+        # Only lists depend on it: a handshake says the same with any catalog, and it is the handshake that hosts have
+        # no patience with.
         if catalog != self.catalog.encode():
             answers = {question: answer for question, answer in answers.items() if not question.startswith(LISTS)}
         return replace(self, answers=answers)
@@ -60,6 +63,7 @@ class Kept:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         lines = [self.made_by.encode(), self.catalog.encode()]
         lines += [f"{question}\t".encode() + answer for question, answer in self.answers.items()]
+        # Two servers of the same settings may write at once; each its own, and the last one stays.
         unfinished = f"{self.file}.{os.getpid()}.part"
         try:
             with open(unfinished, "wb") as file:
@@ -79,8 +83,10 @@ def kept_for(arguments: Sequence[str], environment: Mapping[str, str]) -> Kept:
     cache = cache_folder(environment)
     models = _models(arguments, environment)
     named = sorted(name for name in environment if name.startswith("FAL_"))
+    # Of keys only that there is one: the file's name must not be a digest that a key could be guessed by.
     given = [f"{name}={name in _SECRET or environment[name]}" for name in named if environment[name]]
     settings = repr([*arguments, *given, models])
+    # A checksum and no hash: `hashlib` takes its time to be imported, and the settings are compared in full inside.
     file = f"{zlib.crc32(settings.encode('utf-8', 'replace')):08x}.answers"
     made_by = repr([_FORMAT, settings, sys.version, _sdk(), _code()])
     return Kept(os.path.join(cache, "first-answers", file), made_by, cache, models, repr(_catalog(cache, models)))
@@ -101,11 +107,11 @@ def cache_folder(environment: Mapping[str, str]) -> str:
 def _models(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
     """The folder of model documents that the settings name, if they do."""
     models = environment.get("FAL_MCP_MODELS", "")
-    for one, following in zip(arguments, [*arguments[1:], ""], strict=False):
-        if one == "--models":
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
+        if argument == "--models":
             models = following
-        elif one.startswith("--models="):
-            models = one.partition("=")[2]
+        elif argument.startswith("--models="):
+            models = argument.partition("=")[2]
     return os.path.abspath(models) if models else ""
 
 
@@ -114,21 +120,22 @@ def _catalog(cache: str, models: str) -> list[str]:
     if models:
         return sorted(f"{entry.name} {entry.stat().st_mtime_ns}" for entry in _entries(models))
     folders = sorted(entry.path for entry in _entries(cache) if entry.name.startswith("catalog"))
+    # Only the pointers: looking through thousands of documents would take the time that is to be saved.
     return [_text_of(os.path.join(folder, "catalog.json")) for folder in folders]
 
 
 def _code() -> list[str]:
     """Every module of the package with its time and size: a checkout changes without a new version."""
-    found: list[str] = []
+    modules: list[str] = []
     folders = [_PACKAGE]
     while folders:
         for entry in _entries(folders.pop()):
             if entry.name.endswith(".py"):
                 status = entry.stat()
-                found.append(f"{entry.path} {status.st_mtime_ns} {status.st_size}")
+                modules.append(f"{entry.path} {status.st_mtime_ns} {status.st_size}")
             elif entry.is_dir() and not entry.name.startswith(("_", "emulator")):
                 folders.append(entry.path)
-    return [f"{zlib.crc32('|'.join(sorted(found)).encode()):08x}"]
+    return [f"{zlib.crc32('|'.join(sorted(modules)).encode()):08x}"]
 
 
 def _sdk() -> list[str]:

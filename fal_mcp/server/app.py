@@ -1,6 +1,6 @@
 """The MCP server: its identity, its capabilities, and the handlers behind them. Both protocol eras.
 
-What a handler does is in `calls`, `library` and `news`.
+What a handler does is in `calls`, `tool_list`, `resources` and `list_changed`.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _FRESH_FOR = 300_000
 _HINT = CacheHint(ttl_ms=_FRESH_FOR, scope="public")
 """Five minutes: long beside a conversation, short beside a change of the catalog, which is announced besides."""
+_CACHED = ("tools/list", "prompts/list", "resources/list", "resources/templates/list", "server/discover")
 
 INSTRUCTIONS = """\
 Use these tools to make or change images, video, speech, music, sound and 3D, or to transcribe and describe media, \
@@ -49,10 +50,10 @@ class FalServer(Server[Shared]):
     shared: Shared
     news: News
 
+    # The HTTP session manager calls this without arguments, and would say that the list never changes.
     def create_initialization_options(
         self, notification_options: NotificationOptions | None = None, *rest: Any, **more: Any
     ) -> Any:
-        # The HTTP session manager calls this without arguments, and would say that the list never changes.
         return super().create_initialization_options(
             notification_options or NotificationOptions(tools_changed=True), *rest, **more
         )
@@ -63,7 +64,24 @@ def build(
 ) -> FalServer:
     """The server for these settings; `transport` stands in for the network, and tools may be added, in tests."""
     news = News()
+    # One for the process: every session over HTTP shares it.
     shared = Shared(settings, transport, news.tools_changed, more_tools)
+
+    server = _with_handlers(shared, news)
+    server.extensions[tasks.EXTENSION] = {}
+    server.extensions[gallery.EXTENSION] = {}
+    server.add_request_handler("tasks/get", tasks.TaskParams, _get_task)
+    server.add_request_handler("tasks/update", tasks.UpdateParams, _update_task)
+    server.add_request_handler("tasks/cancel", tasks.TaskParams, _cancel_task)
+    # What a client sends back as the state of a question must be what was sent to it.
+    server.middleware.append(RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience=server.name))
+    server.shared, server.news = shared, news
+    server.middleware.append(news.watch)
+    return server
+
+
+def _with_handlers(shared: Shared, news: News) -> FalServer:
+    """The SDK's server with its identity, and a handler for each request that it knows itself."""
 
     @asynccontextmanager
     async def lifespan(_: Server[Shared]) -> AsyncGenerator[Shared]:
@@ -77,7 +95,7 @@ def build(
         tool = shared.tools.get(name)
         return tool.input_schema if tool else None
 
-    server = FalServer(
+    return FalServer(
         "fal",
         version=__version__,
         title="fal",
@@ -85,14 +103,8 @@ def build(
         instructions=INSTRUCTIONS,
         website_url="https://fal.ai",
         lifespan=lifespan,
-        cache_hints={
-            "tools/list": _HINT,
-            "prompts/list": _HINT,
-            "resources/list": _HINT,
-            "resources/templates/list": _HINT,
-            "server/discover": _HINT,
-        },
-        # Without it each modern call over HTTP walks the whole list for a header (facts/mcp, fact 2).
+        cache_hints=dict.fromkeys(_CACHED, _HINT),
+        # Without it each modern call over HTTP walks the whole list for a header.
         get_tool_input_schema=input_schema,
         on_list_tools=_list_tools,
         on_call_tool=_call_tool,
@@ -104,27 +116,17 @@ def build(
         on_completion=_complete,
         on_subscriptions_listen=news.listen,
     )
-    server.extensions[tasks.EXTENSION] = {}
-    server.extensions[gallery.EXTENSION] = {}
-    server.add_request_handler("tasks/get", tasks.TaskParams, _get_task)
-    server.add_request_handler("tasks/update", tasks.UpdateParams, _update_task)
-    server.add_request_handler("tasks/cancel", tasks.TaskParams, _cancel_task)
-    # What a client sends back as the state of a question must be what was sent to it.
-    server.middleware.append(RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience=server.name))
-    server.shared, server.news = shared, news
-    server.middleware.append(news.watch)
-    return server
 
 
 # Each handler imports what it needs when it is first called: that takes a quarter as long as importing the SDK, and the
 # handshake is to be answered as fast as the SDK allows. Lists are plain dicts: 25 to 140 ms less than the SDK's
 # objects, whose types do not know that dicts are allowed.
 async def _list_tools(ctx: Any, params: types.PaginatedRequestParams | None) -> Any:
-    from fal_mcp.server import calls
+    from fal_mcp.server import tool_list
 
     shared: Shared = ctx.lifespan_context
     selection, size = shared.selection_of(ctx.request), int(shared.settings.page_size)
-    return calls.list_tools(shared.tools, params.cursor if params else None, selection, size)
+    return tool_list.list_tools(shared.tools, params.cursor if params else None, selection, size)
 
 
 async def _call_tool(ctx: Any, params: types.CallToolRequestParams) -> Any:

@@ -1,12 +1,9 @@
-"""What happens when a host asks for the tools, or calls one.
+"""What happens when a host calls a tool.
 
 The one `except Exception` stands here: on 2025-era connections a handler's exception reaches the client with its
-text, keys and all (facts/mcp, fact 3).
+text, keys and all.
 """
 
-import base64
-import binascii
-import hashlib
 import logging
 from collections.abc import Mapping
 from typing import Any, cast
@@ -16,20 +13,18 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from fal_mcp.catalog.catalog import Catalog
-from fal_mcp.client.http import ADMIN_HINT, NO_ADMIN_KEY
+from fal_mcp.client.hints import ADMIN_HINT, NO_ADMIN_KEY
 from fal_mcp.config import Settings
 from fal_mcp.errors import FalError, Fault, NotAuthorised, RequestRejected, ServiceFailed
 from fal_mcp.jobs.progress import Report
 from fal_mcp.json_values import dumped, list_of, object_of
 from fal_mcp.runs.call import Call
-from fal_mcp.server import gallery, results, tasks
+from fal_mcp.server import results, tasks
 from fal_mcp.server.elicitation import InputNeeded, asker, secret_asker
 from fal_mcp.server.shared import Shared
 from fal_mcp.server.tasks import Run
 from fal_mcp.text import one_line
 from fal_mcp.tools.tool import Tool
-from fal_mcp.toolsets.selection import Selection
-from fal_mcp.toolsets.toolbox import Toolbox
 
 _INVALID_PARAMS = -32602
 _MOST_VALUES = 20_000
@@ -53,8 +48,10 @@ async def call_tool(ctx: Any, params: types.CallToolRequestParams, came: float) 
     tool = box.get(params.name)
     if tool is None:
         raise MCPError(_INVALID_PARAMS, _unknown(params.name, box.catalog))
+    # Before anything is begun: what only a task can end would be paid for and never heard of.
     if tool.needs_task:
         tasks.need_declared(ctx)
+    # Made here and not where the call runs: that its answer arrived is only known after it.
     asked = Asked(came)
     if not tasks.declared(ctx):
         return asked.on_its_way(await _answer(ctx, params, tool, None, asked))
@@ -81,6 +78,7 @@ class Asked:
 
     def on_its_way(self, answer: Any) -> Any:
         """The answer, which goes to the client now. What was refused, failed or asks a question answers nothing."""
+        # What is no result of a tool is a task, and being told of the task is an answer to the call.
         is_answer = not answer.is_error if isinstance(answer, types.CallToolResult) else isinstance(answer, Mapping)
         if self.call is not None and is_answer:
             is_open = _is_open(answer)
@@ -111,6 +109,7 @@ async def _answer(
         is_answered = isinstance(answer, types.CallToolResult) and not answer.is_error
         return answer
     finally:
+        # Also where the call is cancelled: the same call again then gets this job and not another.
         if not is_answered:
             await asked.is_left()
 
@@ -121,6 +120,7 @@ async def _result(
     shared: Shared = ctx.lifespan_context
 
     def began(job_id: str) -> None:
+        # While its id was told to nobody it may still become the job's, which outlives this server.
         if run is not None and not run.is_task:
             run.task_id = job_id
 
@@ -130,6 +130,7 @@ async def _result(
         size = _size(given)
         if size > _MOST_VALUES:
             return results.refuse(tool.name, (Fault("$", _TOO_MANY),))
+        # First of all: text with half a character can be neither sent, nor written into the ledger, nor shown.
         if halves := _half_characters(given, "$"):
             return results.refuse(tool.name, tuple(halves))
         # Checking so many takes as long as other calls would stand still.
@@ -141,6 +142,7 @@ async def _result(
             tell=_teller(ctx, run),
             ask=asker(ctx, params, run, shared.is_first),
             ask_secret=secret_asker(ctx, params, run, lambda: shared.secret_pages),
+            # A task holds no line, so that nothing presses it.
             wait=shared.settings.wait if run is None else _AS_LONG_AS_IT_TAKES,
             connection=_connection(ctx, shared),
             came=asked.came,
@@ -155,21 +157,21 @@ async def _result(
     except FalError as error:
         return results.fail(error, asked.job_id)
     except Exception:
+        # The text goes to the log alone: a library's exception may hold a path, an address with a token, or arguments.
         logger.exception("The call of %r failed.", tool.name)
-        return results.fail(
-            ServiceFailed(
-                f"The call of {tool.name!r} failed inside this server; its log has the details.",
-                retryable=False,
-                hint="A job may be running: list_jobs shows it. Look there before you repeat it."
-                if tool.effect == "spends"
-                else "Whoever runs the server can find the reason there.",
-            ),
-            asked.job_id,
-        )
+        return results.fail(_inner_fault(tool), asked.job_id)
+
+
+def _inner_fault(tool: Tool) -> ServiceFailed:
+    look = "A job may be running: list_jobs shows it. Look there before you repeat it."
+    hint = look if tool.effect == "spends" else "Whoever runs the server can find the reason there."
+    message = f"The call of {tool.name!r} failed inside this server; its log has the details."
+    return ServiceFailed(message, retryable=False, hint=hint)
 
 
 def _connection(ctx: Any, shared: Shared) -> str:
     """What tells this client's connection from others; empty over HTTP without a session, where nothing does."""
+    # Over standard input there is one client for the life of the process.
     if ctx.request is None:
         return f"{shared.server_id}:stdio"
     session_id: str | None = ctx.request.headers.get("mcp-session-id")
@@ -238,56 +240,3 @@ def _unknown(name: str, catalog: Catalog) -> str:
     near = catalog.near(name)
     meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     return f"Unknown tool: {one_line(name, 100)!r}.{meant} search_models finds models by what they do."
-
-
-def list_tools(
-    tools: Toolbox, cursor: str | None, selection: Selection | None = None, page_size: int = 0
-) -> dict[str, Any]:
-    """One page of the list, in an order that only a change of the catalog changes; a size of 0 is all of it.
-
-    A hundred tools are some ten milliseconds of work, so that running jobs go on being reported.
-
-    Raises:
-        MCPError: the cursor is not one of this list's.
-    """
-    names = tools.names(selection)
-    size = page_size or len(names)
-    revision = hashlib.sha256("\n".join([tools.catalog.revision, *names]).encode()).hexdigest()[:12]
-    start = _start(cursor, revision)
-    page = tools.page(names[start : start + size], listed)
-    answer: dict[str, Any] = {"resultType": "complete", "tools": page}
-    if start + size < len(names):
-        answer["nextCursor"] = base64.urlsafe_b64encode(f"{revision}:{start + size}".encode()).decode()
-    return answer
-
-
-def _start(cursor: str | None, revision: str) -> int:
-    if not cursor:
-        return 0
-    try:
-        known, _, start = base64.urlsafe_b64decode(cursor).decode().partition(":")
-        if known == revision:
-            return max(int(start), 0)
-    except (ValueError, binascii.Error):
-        pass
-    raise MCPError(_INVALID_PARAMS, "The cursor is not one of this list's; the list may have changed. Start again.")
-
-
-def listed(tool: Tool) -> dict[str, Any]:
-    """A tool as a host reads it."""
-    meta = {**tool.metadata, **(gallery.TOOL_META if tool.shows_media else {})}
-    return {
-        "name": tool.name,
-        "title": tool.title,
-        "description": tool.description,
-        "inputSchema": tool.listed_schema,
-        "annotations": _annotations(tool),
-        **({"_meta": meta} if meta else {}),
-    }
-
-
-def _annotations(tool: Tool) -> dict[str, bool]:
-    """What is not the protocol's default; whether something destroys is asked only of what does not just read."""
-    if tool.effect == "reads":
-        return {"readOnlyHint": True}
-    return {"readOnlyHint": False, "destructiveHint": tool.effect == "destroys"}

@@ -43,6 +43,7 @@ def asker(ctx: Any, params: types.CallToolRequestParams, run: Run | None, is_fir
 
     async def ask(question: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
         capabilities = ctx.session.client_capabilities
+        # Asked anyway, a client that takes none answers with an error, or never.
         if not _takes_forms(capabilities):
             raise CannotAsk
         if run is not None and run.is_task:
@@ -123,6 +124,7 @@ async def _answer_in_task(run: Run, request: types.ElicitRequest) -> types.Elici
     answer = await run.ask(request.model_dump(mode="json", by_alias=True, exclude_none=True))
     try:
         return types.ElicitResult.model_validate(answer)
+    # An answer of another form is no yes.
     except ValueError:
         return None
 
@@ -144,6 +146,7 @@ class _Retry:
         Raises:
             InputNeeded: nothing yet.
         """
+        # With the arguments in it: a yes to a cheap run must not be sent along with a dear one.
         about = self._about(question)
         if await self._is_fresh():
             if about in self._given:
@@ -155,7 +158,9 @@ class _Retry:
                     self._given = {**self._given, about: dict(content)}
                 return content
         asked: types.InputRequests = {_KEY: _request(question, schema)}
+        # A state that was used once gives nothing any more, also to the questions before.
         given = {} if self._is_used else self._given
+        # The SDK seals it, so that a client can keep it but neither read nor change it.
         state = dumped({"about": about, "nonce": secrets.token_hex(16), "given": given})
         raise InputNeeded(types.InputRequiredResult(input_requests=asked, request_state=state))
 

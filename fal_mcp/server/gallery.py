@@ -22,7 +22,7 @@ TOOL_META = {"ui": {"resourceUri": URI}}
 _SCRIPTS = ("text.js", "addresses.js", "host.js", "result.js", "elements.js", "files.js", "runs.js", "start.js")
 """One scope, in this order: the page is one module, and nothing of it is global."""
 _FALS = ("https://fal.media", "https://*.fal.media")
-"""Every media host of fal's (fact sheet §0.1)."""
+"""Every media host of fal's."""
 
 
 def resource(hosts: Hosts) -> types.Resource:
@@ -53,12 +53,14 @@ def page(hosts: Hosts) -> str:
     script = "\n".join((folder / name).read_text("utf-8") for name in _SCRIPTS)
     style = (folder / "style.css").read_text("utf-8")
     media = " ".join(_media(hosts))
+    # In the page itself, by hash: hosts differ in what they add, and some add nothing.
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
         f"img-src {media} data:; media-src {media}; base-uri 'none'; form-action 'none'"
     )
     whole = (folder / "page.html").read_text("utf-8")
     for name, text in {"POLICY": policy, "MEDIA": media, "STYLE": style, "SCRIPT": script}.items():
+        # The policy goes in before the script is, so that nothing in the script can pass for a mark of the policy.
         whole = whole.replace(f"@{name}@", text)
     return whole
 

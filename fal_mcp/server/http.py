@@ -14,7 +14,7 @@ _IDLE_SECONDS = 1800.0
 _MOST_SESSIONS = 2000
 """Each takes some 40 KB."""
 _GOODBYE_SECONDS = 3
-"""An open listen stream would hold the exit for ever (facts/mcp, fact 15)."""
+"""An open listen stream would hold the exit for ever."""
 
 
 async def serve(settings: Settings, port: int, ready: Callable[[str], None]) -> None:
@@ -41,6 +41,7 @@ async def serve_app(
         ready(f"http://127.0.0.1:{port_of(listening)}/mcp")
         config = uvicorn.Config(
             mended(starlette),
+            # MCP has no websockets, and what is not served cannot be attacked.
             ws="none",
             log_level="warning",
             timeout_graceful_shutdown=_GOODBYE_SECONDS,

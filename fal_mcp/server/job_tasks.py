@@ -1,41 +1,40 @@
 """A paid job of the ledger as an MCP task: what is left of a task after a restart."""
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio.lowlevel
 
+from fal_mcp.engine import Engine
 from fal_mcp.errors import FalError, NotFound
 from fal_mcp.jobs.job import Job
 from fal_mcp.runs import answers
 from fal_mcp.server import results, tasks
 
-if TYPE_CHECKING:
-    from fal_mcp.server.shared import Shared
 
-
-def finder(shared: "Shared") -> Callable[[str], Awaitable[dict[str, Any] | None]]:
+def finder(engine: Engine) -> Callable[[str], Awaitable[dict[str, Any] | None]]:
     """What reads a job as a task; None for an id that is no job of this owner's."""
 
     async def find(task_id: str) -> dict[str, Any] | None:
         try:
-            job = await shared.jobs.get(task_id, shared.owner)
-            job = await shared.jobs.wait(job, 0, _nobody)
+            job = await engine.jobs.get(task_id, engine.owner)
+            # Not to wait: it is picked up again if its server is gone, so that asking about a task makes it go on.
+            job = await engine.jobs.wait(job, 0, _nobody)
         except NotFound:
             return None
         except FalError:
-            job = await shared.jobs.get(task_id, shared.owner)
-        return await _task(shared, job)
+            job = await engine.jobs.get(task_id, engine.owner)
+        return await _task(engine, job)
 
     return find
 
 
-def canceller(shared: "Shared") -> Callable[[str], Awaitable[None]]:
+def canceller(engine: Engine) -> Callable[[str], Awaitable[None]]:
     """What cancels the job behind a task, if there is one."""
 
     async def cancel(task_id: str) -> None:
         try:
-            await shared.jobs.cancel(await shared.jobs.get(task_id, shared.owner))
+            await engine.jobs.cancel(await engine.jobs.get(task_id, engine.owner))
         except FalError:
             # A task without a job, or one that fal cannot cancel: the task ends all the same.
             return
@@ -43,15 +42,16 @@ def canceller(shared: "Shared") -> Callable[[str], Awaitable[None]]:
     return cancel
 
 
-async def _task(shared: "Shared", job: Job) -> dict[str, Any]:
+async def _task(engine: Engine, job: Job) -> dict[str, Any]:
     if job.state == "cancelled":
         return tasks.described(job.job_id, "cancelled", job.created, job.updated)
     if not job.is_over:
         return tasks.described(job.job_id, "working", job.created, job.updated, job.state)
-    call = shared.unheard()
+    call = engine.unheard()
     try:
         answer = results.render(await answers.outcome(job, call))
-        shared.jobs.answering([job.job_id])
+        # The client has the result with this: a call again would be a wish for another.
+        engine.jobs.answering([job.job_id])
     except FalError as error:
         answer = results.fail(error)
     return tasks.described(job.job_id, "completed", job.created, job.updated, result=tasks.inlined(answer))

@@ -24,6 +24,7 @@ class News:
 
         The SDK keeps no list of them, and its private `_connection` is the one place that knows the end.
         """
+        # Not at `initialize`: the specification wants nothing sent before the client said that it is ready.
         if ctx.method == "notifications/initialized" and ctx.session not in self._sessions:
             self._sessions.append(ctx.session)
             ctx.session._connection.exit_stack.callback(self._forget, ctx.session)
@@ -32,8 +33,10 @@ class News:
     async def tools_changed(self) -> None:
         """Announce it to everyone; a client that does not take it holds nobody up."""
         await self._bus.publish(ToolsListChanged())
+        # A copy: sessions end while the others are told.
         for session in list(self._sessions):
             try:
+                # A host that reads no more fills its pipe, and would keep the news from all others.
                 with anyio.move_on_after(_LONGEST_SEND):
                     await session.send_tool_list_changed()
             except (anyio.ClosedResourceError, anyio.BrokenResourceError):

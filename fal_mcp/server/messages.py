@@ -44,6 +44,7 @@ def read(line: bytes | TooLong, version: str = "") -> SessionMessage | Refusal |
     """What a line holds; None where it is no message and wants no answer. `version` is the connection's revision."""
     if isinstance(line, TooLong):
         return _too_long(line)
+    # A broken character is a fault within one argument, and no reason to answer nothing.
     text = line.decode("utf-8", "replace")
     try:
         message = types.jsonrpc_message_adapter.validate_json(text, by_name=False)
@@ -74,25 +75,26 @@ def _batch(items: list[Any], version: str) -> Refusal | Batch:
 
 
 def _message(value: Any) -> SessionMessage | Refusal | None:
-    asked = object_of(value)
+    fields = object_of(value)
     try:
         # A lone half of a character is no JSON to the SDK's reader, yet Python has it: the call is then refused for
         # the argument that it stands in, where a model reads of it.
         message = types.jsonrpc_message_adapter.validate_python(value, by_name=False)
-        if not isinstance(message, types.JSONRPCNotification) or "id" not in asked:
+        if not isinstance(message, types.JSONRPCNotification) or "id" not in fields:
             return SessionMessage(message)
     except ValidationError:
         pass
-    if ("id" not in asked and "method" in asked) or "result" in asked or "error" in asked:
+    if ("id" not in fields and "method" in fields) or "result" in fields or "error" in fields:
         logger.warning("A message from the host was dropped: it is not what JSON-RPC calls one.")
         return None
-    identity = asked.get("id")
+    identity = fields.get("id")
     is_one = isinstance(identity, int | float | str) and not isinstance(identity, bool)
     return _refusal(INVALID_REQUEST, "This is not a JSON-RPC 2.0 message.", identity if is_one else None, dumped(value))
 
 
 def _too_long(line: TooLong) -> Refusal:
     most = LONGEST_LINE // 1024**2
+    # Before the parameters: an argument may be called id as well.
     identity = _ID.search(line.head.partition(b'"params"')[0])
     return _refusal(
         INVALID_REQUEST,

@@ -166,12 +166,13 @@ def get(name: str, arguments: dict[str, str]) -> types.GetPromptResult:
     prompt = _BY_NAME.get(name)
     if prompt is None:
         raise MCPError(_INVALID_PARAMS, f"There is no prompt {name[:80]!r}.")
-    missing = [one for one, _ in prompt.arguments if "?" not in one and not arguments.get(one)]
+    missing = [argument for argument, _ in prompt.arguments if "?" not in argument and not arguments.get(argument)]
     if missing:
         raise MCPError(_INVALID_PARAMS, f"The prompt {name!r} needs {', '.join(map(repr, missing))}.")
     text = prompt.text
-    for one, _ in prompt.arguments:
-        key, _, otherwise = one.partition("?")
+    for argument, _ in prompt.arguments:
+        key, _, otherwise = argument.partition("?")
+        # Not `format`: a text of the user's may have braces in it, which would be taken for names.
         text = text.replace(f"{{{key}}}", clean(arguments.get(key) or otherwise, _LONGEST_VALUE))
     message = types.PromptMessage(role="user", content=types.TextContent(text=text))
     return types.GetPromptResult(description=prompt.description, messages=[message])

@@ -31,6 +31,7 @@ logger = logging.getLogger("fal_mcp")
 
 async def asked(server: FalServer, state: Any, requests: Iterable[types.JSONRPCRequest]) -> list[types.JSONRPCMessage]:
     """The answers to these requests, in order, on a connection of their own."""
+    # Of size 0 and 1: one question at a time, so that answers come in the order of their questions.
     to_server, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     outgoing, from_server = anyio.create_memory_object_stream[SessionMessage](1)
     answers: list[types.JSONRPCMessage] = []
@@ -66,6 +67,7 @@ async def _given(server: FalServer, state: Any, version: str, questions: _Questi
     given: dict[str, bytes] = {}
     for number, ((method, _), answer) in enumerate(zip(questions, answered, strict=True)):
         start = f'{{"jsonrpc":"2.0","id":{number},"result":'.encode()
+        # An error begins otherwise, and is not kept: it may be of this moment only.
         if (text := written(answer)).startswith(start):
             given[f"{method} {version}"] = text[len(start) : -1]
     return given
@@ -81,6 +83,7 @@ async def keep(kept: Kept, given: Mapping[str, bytes]) -> Kept:
     """Keep these answers, on the disk too where that can be written and has others."""
     now = replace(kept, answers=given)
     try:
+        # Written only where it differs: a server is started many times a day.
         if kept.read().answers != now.answers:
             await anyio.to_thread.run_sync(now.write)
     except OSError as error:

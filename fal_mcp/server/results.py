@@ -11,6 +11,7 @@ from fal_mcp.outputs import shortening
 from fal_mcp.outputs.outcome import Media, Outcome, Preview
 from fal_mcp.text import clean, cut, one_line, readable_size, visible
 
+# A host may fetch or draw each of them.
 _MOST_LINKS = 20
 _LONGEST_TEXT = 8000
 _LONGEST_PLAIN_TEXT = 40_000
@@ -31,6 +32,7 @@ def render(outcome: Outcome) -> types.CallToolResult:
             *(_picture(preview) for preview in outcome.previews),
             *links,
         ],
+        # A model's output was cut to a budget before; all else comes here as it was made.
         structured_content=_guarded(outcome) if outcome.is_plain else shown(dict(outcome.data)),
     )
 
@@ -49,6 +51,7 @@ def _text(outcome: Outcome) -> str:
     rest = (
         f"\nNot all of it is told in this text: get_job with job_id {outcome.data.get('job_id')!r} and part 1 has it."
     )
+    # Shortened before it is added to: how to have the rest must not be what is cut off.
     return cut(whole, _LONGEST_TEXT - len(rest)) + rest
 
 
@@ -103,6 +106,7 @@ def fail(error: FalError, job_id: str | None = None) -> types.CallToolResult:
         **({"job_id": job_id} if job_id else {}),
     }
     request = f"Request {error.request_id}." if error.request_id else ""
+    # The id in words too: hosts hand their models the text or the data, seldom both.
     if job_id and job_id not in error.hint:
         lines.append(f"Its job is {job_id}.")
     if error.retry_after:
@@ -140,8 +144,8 @@ def _values(output: Any, echoed: frozenset[str]) -> list[str]:
         value = shortening.without_labels(whole)
         if key in echoed or key == "timings" or value is None or value == [] or value == {}:
             continue
-        told = clean(value, _LONGEST_VALUE) if isinstance(value, str) else one_line(dumped(value), _LONGEST_NESTED)
-        lines.append(f"{one_line(key, 60)}: {told}")
+        text = clean(value, _LONGEST_VALUE) if isinstance(value, str) else one_line(dumped(value), _LONGEST_NESTED)
+        lines.append(f"{one_line(key, 60)}: {text}")
     return sorted(lines, key=lambda line: len(line) > _LONGEST_NESTED)
 
 

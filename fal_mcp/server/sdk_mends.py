@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+# Whole and anchored: a page elsewhere can have its name resolve to this machine, but cannot send these names.
 _HERE = r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?"
 _HOST = re.compile(_HERE)
 _ORIGIN = re.compile(rf"https?://{_HERE}")

@@ -55,6 +55,8 @@ class SecretPage:
     def __init__(self, name: str, purpose: str, lifetime: float) -> None:
         self.name = name
         self.purpose = purpose
+        # Another than the address: the client and its model hear the id, and must not be able to read or post to the
+        # page by it.
         self.id = secrets.token_urlsafe(16)
         self.port = 0
         self.lifetime = lifetime
@@ -90,6 +92,7 @@ class SecretPage:
     async def _answer(self, request: Request) -> Response:
         if not self._is_from_here(request):
             return _page(403, "<p>This page is opened at its own address only.</p>")
+        # The same answer for a wrong address and for one that was used: it tells nobody that there was a page.
         if self.settled.is_set() or not secrets.compare_digest(request.url.path.encode(), self._path.encode()):
             return _gone()
         match request.method:
@@ -103,6 +106,7 @@ class SecretPage:
     def _is_from_here(self, request: Request) -> bool:
         """Whether neither a foreign name that leads to this machine nor a foreign page is behind it."""
         host, origin = request.headers.get("host"), request.headers.get("origin", self._origin)
+        # Any page in the user's browser may post to this machine; none can say that it comes from here.
         return f"http://{host}" == origin == self._origin
 
     async def _take(self, request: Request) -> Response:
@@ -150,6 +154,7 @@ class SecretPages:
         Raises:
             RequestRejected: too many are open.
         """
+        # A model that asks over and over would open a port for each.
         if len(self._open) >= _MOST_OPEN:
             hint = "The user closes them by giving their values or declining; each ends by itself within minutes."
             raise RequestRejected(f"{_MOST_OPEN} pages already wait for secrets.", hint=hint)

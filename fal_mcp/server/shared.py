@@ -52,19 +52,21 @@ class Shared(Engine):
 
     def selection_of(self, request: Any) -> "Selection | None":
         """What an HTTP request asks to have listed, by `?list=` or a header; None where it leaves that to us."""
-        asked = (request.query_params.get("list") or request.headers.get(LIST_HEADER)) if request is not None else None
-        if not asked:
+        names = (request.query_params.get("list") or request.headers.get(LIST_HEADER)) if request is not None else None
+        if not names:
             return None
-        return self.selection.within([part.strip() for part in asked[:500].split(",") if part.strip()])
+        # Within and not instead: a request may narrow what the server was set to list, and never widen it.
+        return self.selection.within([part.strip() for part in names[:500].split(",") if part.strip()])
 
     def lists_differ(self, before: "Toolbox", after: "Toolbox", changed: frozenset[str]) -> bool:
         """Whether a host that listed the tools before would read something else now."""
-        from fal_mcp.server.calls import listed
+        from fal_mcp.server.tool_list import listed
 
         names = after.names()
         if names != before.names():
             return True
         touched = [name for name in names if name in changed]
+        # Comparing is work for each tool; told once too often, a host only reads the list again.
         if len(touched) > _MOST_COMPARED:
             return True
         return before.page(touched, listed) != after.page(touched, listed)

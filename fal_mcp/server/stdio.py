@@ -50,6 +50,7 @@ class _Host:
         """Whether the SDK was handed a request, whose era it then takes for the connection's."""
         self._batches: dict[str, _Answers] = {}
         """The batch that a request came in, by the request's id."""
+        # One thread each, so that lines keep their order, and full pools of other work never stop the conversation.
         self._reading, self._writing = anyio.CapacityLimiter(1), anyio.CapacityLimiter(1)
 
     async def serve(self) -> None:
@@ -77,6 +78,7 @@ class _Host:
     async def _read(self, to_server: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
         async with to_server:
             while True:
+                # Abandoned when the server ends: a thread that reads cannot be woken, and must not hold the exit.
                 line = await anyio.to_thread.run_sync(self._door.next, abandon_on_cancel=True, limiter=self._reading)
                 if line is None:
                     return
@@ -101,10 +103,11 @@ class _Host:
                 return await self._pass_out(answer)
             if request.method == CALL:
                 self._state.has_come(request.id, self._door.came)
+            # From here on the SDK takes the connection's era for settled, and cannot be asked on the side.
             self._is_decided = True
             if request.method == INITIALIZE:
-                asked = (request.params or {}).get("protocolVersion")
-                self._version = asked if asked in HANDSHAKE else HANDSHAKE[-1]
+                version = (request.params or {}).get("protocolVersion")
+                self._version = version if version in HANDSHAKE else HANDSHAKE[-1]
         await to_server.send(message)
 
     async def _pass_in_batch(self, batch: Batch, to_server: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
@@ -125,6 +128,7 @@ class _Host:
         answer = messages.written(message)
         if isinstance(message, types.JSONRPCResponse | types.JSONRPCError):
             identity = dumped(message.id)
+            # The host had this answer at once; the SDK was only to be brought into the same state.
             if identity in self._door.answered:
                 return self._door.answered.discard(identity)
             if batch := self._batches.pop(identity, None):
@@ -142,6 +146,7 @@ class _Host:
         kept = self._door.kept
         if kept is None:
             return self._door.hand_over()
+        # While the host thinks: the first call then finds it there.
         await anyio.to_thread.run_sync(_import_what_calls_need)
         await anyio.sleep(_KEEP_AFTER)
         answers = await rehearsal.answers(self._server, self._state)
@@ -174,6 +179,6 @@ class _Answers:
 
 
 def _import_what_calls_need() -> None:
-    from fal_mcp.server import calls
+    from fal_mcp.server import calls, tool_list
 
-    assert calls
+    assert calls and tool_list

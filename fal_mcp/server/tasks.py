@@ -19,6 +19,7 @@ from pydantic import Field
 
 EXTENSION = "io.modelcontextprotocol/tasks"
 _MISSING_CAPABILITY, _HEADER_MISMATCH, _INVALID_PARAMS, _INTERNAL = -32021, -32020, -32602, -32603
+# Seconds; a paid job is found in the ledger for longer.
 _KEPT = 24 * 3600.0
 _POLL_MS = 3000
 _MOST_KEPT = 1000
@@ -74,6 +75,7 @@ class Run:
 
     def answer(self, responses: Mapping[str, Any]) -> None:
         """Take answers to open questions; what nobody asked is left aside."""
+        # Taken out at once: an answer that is sent twice answers nothing twice.
         for key in [key for key in responses if key in self.asked]:
             del self.asked[key]
             self._answers[key] = responses[key]
@@ -107,6 +109,7 @@ class Tasks:
     async def call(self, work: Callable[[Run], Awaitable[Result]], grace: float) -> Any:
         """Do `work`: its result where that comes within `grace` seconds, else a task."""
         run = Run()
+        # In the server's group from the first moment: a task that begins within its call would end with it.
         self._tasks.start_soon(self._work, run, work)
         try:
             with anyio.move_on_after(grace):
@@ -141,6 +144,7 @@ class Tasks:
         run = self._runs.get(task_id)
         if run is None:
             await self._job(task_id)
+        # The job first: a run that is cancelled lets go of its job, which may then go on and cost.
         if run is None or not run.is_over:
             await self._cancel_job(task_id)
         if run is not None and not run.is_over:
@@ -166,6 +170,7 @@ class Tasks:
 
     @staticmethod
     def _settle(run: Run, status: Status) -> None:
+        # A result that comes while it is being cancelled does not bring it back: the client was told.
         if run.status != "cancelled":
             run.set(status)
 
@@ -178,17 +183,18 @@ class Tasks:
 
     def _keep(self, run: Run) -> None:
         now = time.time()
-        gone = [key for key, one in self._runs.items() if one.is_over and one.updated < now - _KEPT]
-        oldest = [key for key, one in self._runs.items() if one.is_over][: max(len(self._runs) - _MOST_KEPT, 0)]
+        gone = [key for key, other in self._runs.items() if other.is_over and other.updated < now - _KEPT]
+        oldest = [key for key, other in self._runs.items() if other.is_over][: max(len(self._runs) - _MOST_KEPT, 0)]
+        # Only what is over: a task that works is somebody's, however many there are.
         for key in {*gone, *oldest}:
             del self._runs[key]
         self._runs[run.task_id] = run
 
     async def _job(self, task_id: str) -> dict[str, Any]:
-        found = await self._find_job(task_id)
-        if found is None:
+        task = await self._find_job(task_id)
+        if task is None:
             raise MCPError(_INVALID_PARAMS, "There is no such task.", {"taskId": task_id[:200]})
-        return found
+        return task
 
 
 def declared(ctx: Any) -> bool:

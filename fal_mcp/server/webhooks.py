@@ -31,6 +31,7 @@ class Callbacks:
                 return JSONResponse({"error": "too large"}, 413)
         try:
             delivery = await self._shared.fal.webhooks.verified(dict(request.headers), body)
+        # Before it is looked up: what is not fal's must not learn which requests are known here.
         except NotAuthentic as error:
             return JSONResponse({"error": error.message}, 401)
         except FalError:

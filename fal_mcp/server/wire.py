@@ -88,6 +88,7 @@ class _Line:
         if part and not self._is_too_long:
             self._parts.append(part)
         if self._length > LONGEST_LINE and not self._is_too_long:
+            # Thrown away as it comes; only its head stays, for the id that the refusal is sent to.
             self._is_too_long, self._parts = True, [b"".join(self._parts[:1])[:_HEAD]]
 
     def taken(self) -> Iterator[bytes | TooLong]:
@@ -112,12 +113,14 @@ def _private(fd: int) -> int:
     """A duplicate outside the standard range, which children do not inherit."""
     low: list[int] = []
     try:
+        # Where the host closed standard error, a copy would land there, and a warning would be written into the
+        # conversation.
         while (copy := os.dup(fd)) <= 2:
             low.append(copy)
         return copy
     finally:
-        for one in low:
-            os.close(one)
+        for descriptor in low:
+            os.close(descriptor)
 
 
 def _to_standard_error() -> int:

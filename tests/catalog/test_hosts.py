@@ -12,7 +12,7 @@ from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.catalog.source import Folder
 from fal_mcp.openapi import validate
 from fal_mcp.openapi.example import example
-from fal_mcp.server.calls import listed
+from fal_mcp.server.tool_list import listed
 from fal_mcp.tools import from_endpoint
 from fal_mcp.tools.tool import Tool
 from tests.documents import CORPUS

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from fal_mcp.client.fal import Fal
-from fal_mcp.client.storage import PART, Parts, Upload
+from fal_mcp.client.file_stream import Upload
+from fal_mcp.client.storage import PART, Parts
 from fal_mcp.errors import FalError, ServiceFailed, UploadClosed
 from tests.client.scripted import KEY, FreeClock, network
 

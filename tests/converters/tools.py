@@ -8,7 +8,7 @@ from typing import Any
 from fal_mcp import bundled
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.catalog.source import Folder
-from fal_mcp.server.calls import listed
+from fal_mcp.server.tool_list import listed
 from fal_mcp.tools import from_endpoint
 from fal_mcp.tools.tool import Tool
 from fal_mcp.toolset_table import TABLE

@@ -19,7 +19,8 @@ from PIL import Image
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.catalog.endpoint import FileArgument
 from fal_mcp.catalog.source import Folder
-from fal_mcp.client.storage import PART, Upload
+from fal_mcp.client.file_stream import Upload
+from fal_mcp.client.storage import PART
 from fal_mcp.config import Hosts, Settings
 from fal_mcp.emulator import Emulator, serve
 from fal_mcp.engine import fal_of

@@ -62,6 +62,7 @@ async def read(shared: "Shared", uri: str) -> types.ReadResourceResult:
                 return await _job(shared, uri, await shared.jobs.get(job_id, shared.owner))
             case [job_id, "output", part] if part.isdecimal():
                 return await _part(shared, uri, await shared.jobs.get(job_id, shared.owner), int(part))
+            # By the owner each time: an id that somebody guessed or read in a log opens nothing.
             case [job_id, "files", number] if number.isdecimal():
                 return await _file(shared, uri, await shared.jobs.get(job_id, shared.owner), int(number))
             case _:
@@ -94,14 +95,15 @@ async def _file(shared: "Shared", uri: str, job: Job, number: int) -> types.Read
     content = await _content(shared, job, item, uri)
     if content is None:
         where = f"get_job with job_id {job.job_id!r} says where" if item.url.startswith("data:") else item.url
-        said = f"The file is larger than {_LARGEST:,} bytes or not on fal's hosts; it is elsewhere: {where}."
-        raise MCPError(contents.INVALID_PARAMS, said, {"uri": uri})
+        message = f"The file is larger than {_LARGEST:,} bytes or not on fal's hosts; it is elsewhere: {where}."
+        raise MCPError(contents.INVALID_PARAMS, message, {"uri": uri})
     blob = base64.b64encode(content).decode()
     blob_contents = types.BlobResourceContents(uri=uri, blob=blob, mime_type=item.content_type)
     return types.ReadResourceResult(contents=[blob_contents])
 
 
 async def _content(shared: "Shared", job: Job, item: Media, uri: str) -> bytes | None:
+    # The disk before the network: fal's copy may have expired.
     saved = (job.saved or {}).get(item.url) or (job.saved or {}).get(uri)
     if saved is not None and (content := await anyio.to_thread.run_sync(_on_disk, Path(saved))) is not None:
         return content

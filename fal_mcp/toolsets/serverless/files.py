@@ -7,7 +7,7 @@ from typing import Any, cast
 import anyio
 from pydantic import Field
 
-from fal_mcp.client.storage import Upload
+from fal_mcp.client.file_stream import Upload
 from fal_mcp.errors import InvalidInput, NotFound, NotWritable, ServiceFailed
 from fal_mcp.machine.output_folder import slug
 from fal_mcp.machine.readable import path_in
