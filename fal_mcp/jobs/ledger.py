@@ -365,7 +365,13 @@ class Ledger:
     def _charge(self, database: sqlite3.Connection, job_id: str, amount: int) -> None:
         row = database.execute("SELECT price_micro FROM job WHERE job_id = ?", (job_id,)).fetchone()
         if row is not None:
-            records.write(database, job_id, None, {"price_micro": max((row[0] or 0) + amount, 0)}, self._clock())
+            records.write(
+                database,
+                job_id,
+                None,
+                {"price_micro": max((rows.typed("price_micro", row[0]) or 0) + amount, 0)},
+                self._clock(),
+            )
 
     def _alive(self, jobs: list[Job]) -> set[str]:
         sessions: dict[str, float] = {}
