@@ -23,7 +23,7 @@ from fal_mcp.outputs.outcome import Media
 
 async def main():
     url, folder = sys.argv[1], OutputFolder(Path(sys.argv[2]))
-    async with Fal(Settings(key="emulator:emulator", hosts=Hosts.at(url))) as fal:
+    async with Fal("emulator:emulator", hosts=Hosts.at(url)) as fal:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         began = time.perf_counter()
         path, _ = await saving.save(Media(f"{url}/cdn/film.mp4", "video"), fal, folder, folder.place(None), "film")

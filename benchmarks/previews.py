@@ -27,7 +27,7 @@ from fal_mcp.outputs.outcome import Media
 async def main():
     url, names = sys.argv[1], sys.argv[2:]
     seen = []
-    async with Fal(Settings(key="emulator:emulator", hosts=Hosts.at(url))) as fal:
+    async with Fal("emulator:emulator", hosts=Hosts.at(url)) as fal:
         async def one(name):
             seen.append(await previews.of((Media(f"{url}/cdn/{name}", "image"),), fal))
         began = time.perf_counter()

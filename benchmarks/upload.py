@@ -16,6 +16,7 @@ _OURS = """
 import anyio, sys, time, resource
 from pathlib import Path
 from fal_mcp.client.fal import Fal
+from fal_mcp.engine import fal_of
 from fal_mcp.client.storage import Upload
 from fal_mcp.config import Hosts, Settings
 
@@ -24,7 +25,7 @@ async def nobody(*_): pass
 async def main():
     settings = Settings(key="emulator:emulator", hosts=Hosts.at(sys.argv[1]))
     file = Path(sys.argv[2])
-    async with Fal(settings) as fal:
+    async with fal_of(settings) as fal:
         with file.open("rb", buffering=0) as stream:
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             began = time.perf_counter()

@@ -17,7 +17,8 @@ import platformdirs
 
 from fal_mcp import key, setting_values
 from fal_mcp.addresses import parts_of
-from fal_mcp.settings_table import BY_NAME, MORE_TOOLSETS, TOOLSETS
+from fal_mcp.settings_table import BY_NAME
+from fal_mcp.toolset_table import MORE_TOOLSETS, TOOLSETS
 
 __all__ = ["DEFAULT_PINS", "MORE_TOOLSETS", "TOOLSETS", "Hosts", "Settings"]
 
@@ -60,12 +61,14 @@ def _is_below(url: str, base: str) -> bool:
     if here is None or there is None:
         return False
     has_user = here.username is not None or here.password is not None
+    # A path that climbs may end above the prefix it begins with, once a server has resolved it.
     dotted = ".." in here.path.split("/") or "%2e" in here.path.lower()
     same_host = _origin(here) == _origin(there)
     return same_host and not has_user and not dotted and (here.path + "/").startswith(there.path + "/")
 
 
 def _origin(parts: SplitResult) -> tuple[str, str | None, int]:
+    # With the port that is meant where none is written: `https://queue.fal.run:443` is the same host.
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
 
 

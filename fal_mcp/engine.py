@@ -109,9 +109,7 @@ class Engine:
     @cached_property
     def fal(self) -> "Fal":
         """The way to fal, closed when the server stops."""
-        from fal_mcp.client.fal import Fal
-
-        fal = Fal(self.settings, self._transport)
+        fal = fal_of(self.settings, self._transport)
         self._open.push_async_exit(fal)
         return fal
 
@@ -282,6 +280,21 @@ class Engine:
 
 async def _nobody(_: Any) -> None:
     await anyio.lowlevel.checkpoint()
+
+
+def fal_of(settings: Settings, transport: "httpx.AsyncBaseTransport | None" = None) -> "Fal":
+    """The way to fal that the settings describe."""
+    from fal_mcp.client.fal import Fal
+    from fal_mcp.client.fal_cli import FalCli
+
+    return Fal(
+        settings.key,
+        hosts=settings.hosts,
+        admin_key=settings.admin_key,
+        transport=transport,
+        patience=settings.wait,
+        cli=FalCli(settings.fal_cli, settings.key, settings.variable),
+    )
 
 
 def source_of(settings: Settings) -> "Source":

@@ -62,6 +62,7 @@ async def refresh(fal: Fal, folder: Path, tell: Told = _nobody, *, prices: bool 
     if prices:
         await _price(fal, gathered.entries)
     gathered.entries = {one: _with_price(entry, old_entries.get(one)) for one, entry in gathered.entries.items()}
+    # A page that failed must not look like models that fal has taken away.
     if not gathered.is_whole:
         gathered.entries = {**old_entries, **gathered.entries}
     changed = {
@@ -69,6 +70,8 @@ async def refresh(fal: Fal, folder: Path, tell: Told = _nobody, *, prices: bool 
         for one in old_entries.keys() | gathered.entries.keys()
         if _digest_of(old_entries, one) != _digest_of(gathered.entries, one)
     }
+    # Sorted: the order of fal's pages says nothing, and a revision that changes for it would have every host read its
+    # list again.
     digests = sorted(f"{one} {entry.digest}" for one, entry in gathered.entries.items())
     revision = hashlib.sha256("\n".join(digests).encode()).hexdigest()[:12]
     entries = list(gathered.entries.values())
@@ -102,6 +105,7 @@ async def _gather(fal: Fal, old: Mapping[str, Entry], pages: Mapping[str, cache.
             logger.warning("A page of fal's catalog could not be had: %s What it held before stays.", error.message)
             gathered.is_whole = False
             break
+        # Not modified: what it held last time is taken over, documents and all, without being fetched or read.
         if page is None and known:
             gathered.entries |= {one: old[one] for one in known.ids if one in old}
             gathered.pages[cursor], following = known, known.next_cursor
@@ -113,6 +117,7 @@ async def _gather(fal: Fal, old: Mapping[str, Entry], pages: Mapping[str, cache.
                 gathered.pages[cursor] = cache.Page(page.etag, ids, page.next_cursor)
             following = page.next_cursor
         await tell(len(gathered.entries))
+        # A cursor that was there before would go round for ever.
         if not following or following in gathered.pages:
             break
         cursor = following
@@ -133,6 +138,8 @@ async def _page(fal: Fal, cursor: str, etag: str) -> Page | None:
 
 
 async def _entries(fal: Fal, page: Page, old: Mapping[str, Entry]) -> dict[str, Entry]:
+    # fal's list says of some documents that it could not produce them: they are asked for once more, each by its own
+    # address.
     failed = [one for one in page.models if one.document is None]
     fetched: dict[str, Any] = {}
     for one in failed:
@@ -149,12 +156,15 @@ def _packed(models: Iterable[Listed], fetched: Mapping[str, Any], old: Mapping[s
     for one in models:
         document = one.document or fetched.get(one.endpoint_id)
         before = old.get(one.endpoint_id)
-        kept = canonical(document) if document else before.document if before else b""
-        packed[one.endpoint_id] = _entry(one.endpoint_id, canonical(one.item), kept)
+        # What is there from before stays where fal has none today: a model does not go because its document could not
+        # be made.
+        content = canonical(document) if document else before.document if before else b""
+        packed[one.endpoint_id] = _entry(one.endpoint_id, canonical(one.item), content)
     return packed
 
 
 def _entry(endpoint_id: str, item: bytes, document: bytes) -> Entry:
+    # Of the canonical form, keys sorted: fal changes their order from one day to the next.
     return Entry(endpoint_id, item, document, hashlib.sha256(item + b"\0" + document).hexdigest()[:16])
 
 
@@ -168,11 +178,11 @@ async def _price(fal: Fal, entries: dict[str, Entry]) -> None:
     ids = sorted(entries)
     for start in range(0, len(ids), MOST_IDS):
         try:
-            found = await fal.models.prices(ids[start : start + MOST_IDS])
+            prices = await fal.models.prices(ids[start : start + MOST_IDS])
         except FalError as error:
             logger.warning("fal's prices could not be had: %s", error.message)
             return
-        priced = await anyio.to_thread.run_sync(_priced, entries, found)
+        priced = await anyio.to_thread.run_sync(_priced, entries, prices)
         entries.update(priced)
         await anyio.sleep(_PAUSE)
 

@@ -7,24 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from fal_mcp.toolset_table import MORE_TOOLSETS, TOOLSETS
+
 Kind = Literal["text", "words", "switch", "number", "money", "choice", "folder", "folders", "names", "address"]
 PREFIX = "FAL_MCP_"
-TOOLSETS = ("models", "jobs", "storage", "usage")
-"""Which toolsets there are unless told otherwise."""
-MORE_TOOLSETS = (
-    *(
-        "realtime",
-        "requests",
-        "serverless",
-        "compute",
-        "keys",
-        "account",
-        "organization",
-        "workflows",
-        "assets",
-        "docs",
-    ),
-)
 _MOST_HOURS = 24 * 30
 _LONGEST_WAIT = 3600.0
 _LARGEST_PAGE = 100_000

@@ -4,10 +4,12 @@ What comes out is safe to show in a terminal and to a model: no escape sequences
 the direction of what is, no key of fal's, and never longer than asked.
 """
 
+import base64
 import json
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 _ESCAPES = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
@@ -24,6 +26,10 @@ _INVISIBLE = (
     r"\ufe00-\ufe0f\u180b-\u180d\u180f\U000e0000-\U000e0fff"
     # Letters and signs without a shape: fillers, inherent vowels, the empty Braille cell, controls of other scripts.
     r"\u115f\u1160\u3164\uffa0\u17b4\u17b5\u2800\U00016fe4\U00013430-\U0001343f"
+    # What is set aside never to be a character.
+    r"\ufdd0-\ufdef"
+    + "".join(f"\\U{plane:04x}fffe\\U{plane:04x}ffff" for plane in range(1, 15))
+    +
     # Halves of characters, and what is private.
     r"\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff"
 )
@@ -38,14 +44,27 @@ _KEY = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}:[0-9a-z]{16,}"
 """A key of fal's: an id and a secret."""
 _NO_KEY = "(a key)"
 _SHORTEST_SECRET = 12
+_SPLIT = r"(?:\s|\\[nrt])*"
+"""What a key is broken by where it is too long for a line, in a text or in JSON."""
 _secrets: set[str] = set()
+"""In small letters, in each form that a text may have them in."""
 
 
 def hide(secret: str | None) -> None:
-    """Never show this text again, nor its secret half: whoever opens a way to fal names its keys here."""
+    """Never show this text again, nor its secret half, nor what is made of them by base64 or in hexadecimal: whoever
+    opens a way to fal names its keys here."""
     for part in (secret or "", (secret or "").rpartition(":")[2]):
         if len(part) >= _SHORTEST_SECRET:
-            _secrets.add(part)
+            _secrets.update(form.lower() for form in (part, part.encode().hex(), *_base64_of(part)))
+
+
+def _base64_of(secret: str) -> Iterator[str]:
+    """What of base64 holds all of a secret wherever it begins in what was encoded, in both alphabets."""
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + secret.encode()).decode().rstrip("=")
+        # The first and the last sign are made of what stands beside it too.
+        whole = encoded[(0, 2, 3)[before] : -1]
+        yield from (whole, whole.replace("+", "-").replace("/", "_"))
 
 
 def clean(text: str, limit: int) -> str:
@@ -99,10 +118,18 @@ def money(usd: float) -> str:
 
 
 def _without_keys(text: str) -> str:
-    for secret in _secrets:
-        if secret in text:
-            text = text.replace(secret, _NO_KEY)
+    if len(text) >= _SHORTEST_SECRET and _secrets:
+        spaced = text.replace("\\n", " ").replace("\\r", " ").replace("\\t", " ") if "\\" in text else text
+        whole = "".join(spaced.split()).lower()
+        for secret in _secrets:
+            if secret in whole:
+                text = _anywhere(secret).sub(_NO_KEY, text)
     return _KEY.sub(_NO_KEY, text) if ":" in text else text
+
+
+@lru_cache(maxsize=64)
+def _anywhere(secret: str) -> re.Pattern[str]:
+    return re.compile(_SPLIT.join(map(re.escape, secret)), re.IGNORECASE)
 
 
 def _joined(match: re.Match[str]) -> str:

@@ -13,10 +13,19 @@ PAGE = Path(__file__).parents[1] / "docs" / "files.md"
 BEGIN = "<!-- made from the code: everything below -->\n"
 
 
+_RULES = (
+    secret_names.NAMES,
+    secret_names.ENDINGS,
+    secret_names.WORDS,
+    secret_names.WORDS_ELSEWHERE,
+    secret_names.ANYWHERE_ELSEWHERE,
+)
+
+
 def lines() -> Iterator[str]:
     """The tables."""
     yield "\n## Names that are never read\n"
-    for rule in (secret_names.NAMES, secret_names.ENDINGS, secret_names.WORDS):
+    for rule in _RULES:
         yield f"{rule.about}: {_shown(rule.words)}.\n"
     yield "Two words one after the other, in the name of a file that is no medium:\n"
     for first, second in secret_names.PAIRS:
@@ -25,6 +34,7 @@ def lines() -> Iterator[str]:
     yield f"Endings of media, whose names may hold any word: {_shown(secret_names.MEDIA)}.\n"
     yield "Whatever its name, a file whose beginning has one of these in it is a key: "
     yield f"{', '.join(f'`{text.decode()}`' for text in secret_names.BEGINNINGS)}.\n"
+    yield f"So is one with text of one of these forms: {', '.join(f'`{form}`' for form in secret_names.TOKENS)}.\n"
     yield "## Folders\n"
     yield f"Trees of which nothing is read: {', '.join(f'`{name}`' for name in broad_folders.FORBIDDEN)}.\n"
     yield "Folders that are no default and nobody is asked about, besides home and what is above it, and folders whose "

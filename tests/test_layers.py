@@ -15,9 +15,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "addresses": set(),
     "bundled": set(),
     "key": set(),
-    "settings_table": set(),
+    "toolset_table": set(),
+    "settings_table": {"toolset_table"},
     "setting_values": {"settings_table"},
-    "config": {"key", "setting_values", "settings_table"},
+    "config": {"key", "setting_values", "settings_table", "toolset_table"},
     "machine": {"errors", "text"},
     "openapi": {"errors", "text"},
     "catalog": {"openapi", "text"},
@@ -28,6 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tools": {"runs", "outputs", "catalog", "client", "openapi", "errors", "text"},
     "toolsets": {
         *("tools", "runs", "outputs", "machine", "jobs", "catalog", "client", "openapi", "bundled", "errors", "text"),
+        *("config", "toolset_table"),
     },
     "refresh": {"catalog", "client", "errors"},
     "engine": {
@@ -83,6 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {
         *(
             "settings_table",
+            "install",
             "terminal",
             "machine",
             "engine",
@@ -96,7 +99,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "entry": {"cli", "server"},
     "__main__": {"entry"},
-    "__init__": set(),
+    # The client as a library; each name is imported when it is asked for.
+    "__init__": {"client", "config", "errors"},
 }
 EVERYWHERE = {"json_values", "addresses"}
 """What anybody may use: they know nothing of this project."""

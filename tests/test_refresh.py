@@ -10,8 +10,8 @@ import pytest
 
 from fal_mcp.catalog import cache
 from fal_mcp.catalog.catalog import Catalog
-from fal_mcp.client.fal import Fal
 from fal_mcp.config import Settings
+from fal_mcp.engine import fal_of
 from fal_mcp.errors import FalError
 from fal_mcp.refresh import refresh
 from tests.documents import document
@@ -72,7 +72,7 @@ def site() -> Site:
 async def fetch(site: Site, folder: Path, **options: Any) -> Any:
     settings = Settings(key="id:secret" if options.get("prices") else None, cache=folder)
     with anyio.fail_after(BOUND):
-        async with Fal(settings, httpx.MockTransport(site)) as fal:
+        async with fal_of(settings, httpx.MockTransport(site)) as fal:
             return await refresh(fal, folder, **options)
 
 

@@ -283,6 +283,24 @@ async def test_whatever_is_wrong_is_a_sentence_and_an_exit_code(
     assert "Traceback" not in done.stderr and fal.jobs == {}
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--pin", "nope/*"], "Of --pin: 'nope/*' is no model of the catalog."),
+        (["--pin", "fal-ai/flux/dev", "--pin", "fal-ai/flux/dve"], "Did you mean 'fal-ai/flux/dev'"),
+        (["--only", "all"], "cannot start: 'all' is no model"),
+        (["--only", "text-to-image"], "cannot start: 'text-to-image' is no model"),
+        (["--list", "nope"], "cannot start: 'nope' is neither a category nor a model"),
+        (["--pin", "fal-ai/flux/dev", "--list", "text-to-image"], ""),
+    ],
+)
+async def test_what_names_no_model_is_said_at_the_start(
+    settings: Settings, tmp_path: Path, options: list[str], said: str
+):
+    result = await fal_mcp(settings, tmp_path, "serve", *options)
+    assert said in result.stderr if said else "no model" not in result.stderr
+
+
 async def test_help_of_a_run_lists_the_models_own_arguments(settings: Settings, tmp_path: Path):
     done = await fal_mcp(settings, tmp_path, "run", FLUX, "--help")
     assert "num_inference_steps  integer, 1 to 50, default 28" in done.stdout and "--detach" in done.stdout

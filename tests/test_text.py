@@ -1,7 +1,12 @@
 """Text from elsewhere, as people and models are shown it: what cannot be seen carries nothing, and no key is told."""
 
+import base64
+import json
+import re
 import sys
 import unicodedata
+import urllib.parse
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -20,6 +25,7 @@ CARRIERS = {
     "tags": ["\U000e0001", "\U000e0041", "\U000e007f"],
     "fillers": ["\u115f", "\u1160", "\u3164", "\uffa0", "\u2800", "\u034f", "\u17b4", "\u17b5"],
     "private and half": ["\ue000", "\U000f0000", "\U0010fffd", "\ud800", "\udfff"],
+    "never characters": ["\ufdd0", "\ufdef", "\U0001fffe", "\U000affff", "\U000efffe"],
     "shapeless": ["\U0001d159", "\U0001d173", "\U0001bca0", "\U00013430"],
 }
 
@@ -48,6 +54,47 @@ def test_every_character_that_unicode_calls_ignorable_is_gone():
         if unicodedata.category(chr(code)) == "Cf" and code not in shaped and len(text.visible(f"a{chr(code)}b")) > 2
     ]
     assert left == []
+
+
+SECRET = "12ab34cd-1234-1234-1234-123456789012:feedfacefeedface0123456789abcdef"
+HALF = SECRET.partition(":")[2]
+FORMS: dict[str, str] = {
+    "plain": SECRET,
+    "half": HALF,
+    "capitals": HALF.upper(),
+    "for an address": urllib.parse.quote(SECRET, safe=""),
+    "base64": base64.b64encode(SECRET.encode()).decode(),
+    "basic": base64.b64encode(f"user:{SECRET}".encode()).decode(),
+    "base64 after one": base64.urlsafe_b64encode(f"x{SECRET}y".encode()).decode(),
+    "base64 after two": base64.b64encode(f"xy{HALF}".encode()).decode(),
+    "hexadecimal": SECRET.encode().hex().upper(),
+    "two lines": f"{SECRET[:50]}\n{SECRET[50:]}",
+    "indented lines": f"{SECRET[:50]}\r\n    {SECRET[50:]}",
+    "spaces": " ".join(HALF),
+    "lines in JSON": json.dumps(f"{SECRET[:45]}\n{SECRET[45:]}"),
+    "carriers": "\u200b".join(HALF),
+    "escapes": f"{SECRET[:50]}\x1b[0m{SECRET[50:]}",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_key_is_hidden_in_every_form_that_it_is_written_in(form: str):
+    text.hide(SECRET)
+    for around in ("{}", "said {} and more", "(x={})"):
+        written = around.format(FORMS[form])
+        for shown in (text.visible(written), text.clean(written, 900), text.one_line(written, 900)):
+            bare = "".join(shown.split()).replace("\\n", "").lower()
+            assert HALF not in bare and HALF.encode().hex() not in bare and "(akey)" in bare
+            for part in _encoded(shown):
+                assert HALF.encode() not in part
+    if form not in ("carriers", "escapes"):
+        assert "(a key)" in text.escaped(FORMS[form])
+
+
+def _encoded(shown: str) -> Iterator[bytes]:
+    for part in re.findall(r"[A-Za-z0-9+/_-]{20,}", shown):
+        plain = part.replace("-", "+").replace("_", "/")
+        yield base64.b64decode(plain[: len(plain) // 4 * 4])
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,12 @@ from fal_mcp.catalog.source import Folder
 from fal_mcp.config import MORE_TOOLSETS, TOOLSETS, Settings
 from fal_mcp.server.calls import listed
 from fal_mcp.tools.tool import Tool
-from fal_mcp.toolsets import optional, platform
+from fal_mcp.toolset_table import TABLE
+from fal_mcp.toolsets import platform
 from fal_mcp.toolsets.selection import Selection
-from fal_mcp.toolsets.toolbox import USUAL, Toolbox
+from fal_mcp.toolsets.toolbox import Toolbox
 
-SETS = (*USUAL, *optional.SETS)
+SETS = tuple(TABLE)
 PAGE = Path(__file__).parents[1] / "docs" / "tools.md"
 HEAD = """\
 # Every tool
@@ -68,7 +69,9 @@ def test_the_page_says_what_there_is():
 
 
 def test_every_toolset_can_be_asked_for_by_name():
-    assert (tuple(USUAL), set(optional.SETS)) == (TOOLSETS, set(MORE_TOOLSETS))
+    """Its makers are imported by the names in the table: one that is misspelt there would show nowhere else."""
+    assert [name for name in SETS if not made(name)] == []
+    assert Settings().toolsets == TOOLSETS and {*TOOLSETS, *MORE_TOOLSETS} == set(SETS)
 
 
 def test_every_operation_is_behind_the_tool_that_it_is_said_to_be_behind():

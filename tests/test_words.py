@@ -170,7 +170,7 @@ def test_the_readme_is_short_and_its_configuration_is_json():
     assert len(text.splitlines()) <= 180
     (block,) = re.findall(r"```json\n(.*?)```", text, re.S)
     entry = json.loads(block)["mcpServers"]["fal"]
-    assert entry["args"][0] == "fal-mcp" and "--allow-dir" in entry["args"]
+    assert entry["command"].endswith("fal-mcp") and "--allow-dir" in entry["args"]
     assert all(name in text for name in MORE_TOOLSETS)
 
 

@@ -74,6 +74,8 @@ class Cache:
         self.revision = revision
         self.fetched_at = fetched_at
         with _translated():
+            # Immutable: no lock is taken and no journal looked for, which a read-only disk or another process would
+            # stumble over. It is true, as a file is never changed once the pointer names it.
             address = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
             self._database = sqlite3.connect(address, uri=True, check_same_thread=False)
         # Asked for at once, so that a damaged file is found here and not in the middle of a call: a millisecond.
@@ -81,6 +83,7 @@ class Cache:
             ((sound,), *_) = self._rows("PRAGMA quick_check(1)")
             if sound != "ok":
                 raise Damaged(f"the catalog kept on this disk is damaged ({sound})")
+            # A model whose document fal could not produce is kept for its item and its digest, and gives no tool.
             names = self._rows("SELECT id FROM model WHERE document != '' ORDER BY id")
             self.ids: list[str] = [row[0] for row in names if isinstance(row[0], str)]
         except OSError:
@@ -140,9 +143,11 @@ def newest(folder: Path) -> Cache | None:
             pointer = object_of(parsed((folder / _POINTER).read_bytes()))
             if pointer.get("format") != _FORMAT:
                 return None
+            # Only the name: a pointer that was tampered with leads to no other folder.
             name = Path(str(pointer["file"])).name
             return Cache(folder / name, str(pointer["revision"]), _fetched_at(pointer.get("fetched_at")))
         except FileNotFoundError as error:
+            # No pointer is no catalog yet, which is no trouble. Any other file that is missing was just replaced.
             if error.filename == str(folder / _POINTER):
                 return None
             trouble = str(error)
@@ -153,9 +158,9 @@ def newest(folder: Path) -> Cache | None:
     return None
 
 
-def _fetched_at(said: Any) -> float:
+def _fetched_at(value: Any) -> float:
     """Seconds since 1970; 0, and so long ago, where it is no time or one to come."""
-    known = number_of(said)
+    known = number_of(value)
     return known if known is not None and 0 <= known <= time.time() + _CLOCKS_APART else 0.0
 
 
@@ -174,6 +179,7 @@ def write(folder: Path, entries: Iterable[Entry], pages: Mapping[str, Page], rev
     """
     folder.mkdir(parents=True, exist_ok=True)
     mark = secrets.token_hex(4)
+    # The mark keeps apart two processes that refresh to the same revision at once.
     unfinished, finished = folder / f"{mark}.part", folder / f"catalog-{revision}-{mark}.sqlite3"
     replaced = _pointed_at(folder)
     try:
@@ -200,10 +206,11 @@ def _fill(file: Path, entries: Iterable[Entry], pages: Mapping[str, Page]) -> No
     with _writing(file), closing(sqlite3.connect(file)) as database, database:
         database.execute("CREATE TABLE model (id TEXT PRIMARY KEY, item BLOB, document BLOB, digest TEXT)")
         database.execute("CREATE TABLE page (cursor TEXT PRIMARY KEY, etag TEXT, ids TEXT, next TEXT)")
+        # Each document is compressed by itself, so that one can be opened without the others.
         rows = ((e.endpoint_id, e.item, zlib.compress(e.document) if e.document else b"", e.digest) for e in entries)
         database.executemany("INSERT INTO model VALUES (?, ?, ?, ?)", rows)
-        kept = [(cursor, page.etag, json.dumps(page.ids), page.next_cursor) for cursor, page in pages.items()]
-        database.executemany("INSERT INTO page VALUES (?, ?, ?, ?)", kept)
+        rows_of_pages = [(cursor, page.etag, json.dumps(page.ids), page.next_cursor) for cursor, page in pages.items()]
+        database.executemany("INSERT INTO page VALUES (?, ?, ?, ?)", rows_of_pages)
 
 
 @contextmanager
@@ -225,6 +232,8 @@ def _point(folder: Path, content: Mapping[str, Any]) -> None:
 
 def _unpacked(packed: bytes) -> bytes:
     with _translated():
+        # One byte more than is allowed, so that a small file cannot swell to fill the memory, and its being too large
+        # still shows.
         document = zlib.decompressobj().decompress(packed, LARGEST_DOCUMENT + 1)
     if len(document) > LARGEST_DOCUMENT:
         raise ValueError(f"The document is larger than {LARGEST_DOCUMENT // 1024**2} MiB.")

@@ -50,6 +50,7 @@ class Catalog:
 
     def get(self, endpoint_id: str) -> Endpoint | None:
         """The endpoint of this id, or None where there is none or its document cannot be used."""
+        # The second half keeps out what is in no source: an id from a caller must not lead to a file.
         if endpoint_id not in self._read and self._names.get(tool_name(endpoint_id)) == endpoint_id:
             self._read[endpoint_id] = self._try(endpoint_id)
         return self._read.get(endpoint_id)
@@ -105,6 +106,8 @@ class Catalog:
     def _claim(self, endpoint_id: str) -> None:
         name = tool_name(endpoint_id)
         if name in self._names:
+            # The first in the order of ids has the name: a call by it must not lead now to one model and now to
+            # another.
             self._problems[endpoint_id] = f"Its tool name {name!r} is that of {self._names[name]!r} already."
             self._read[endpoint_id] = None
         else:
@@ -126,10 +129,11 @@ class Catalog:
             content = self._source.document(endpoint_id)
         except ValueError as error:
             raise UnusableDocument(str(error)) from error
-        found = reader.endpoint(parsed(content), self._source.items.get(endpoint_id))
-        if found.endpoint_id != endpoint_id:
-            raise UnusableDocument(f"The document kept as {endpoint_id!r} describes {found.endpoint_id!r}.")
-        return found
+        endpoint = reader.endpoint(parsed(content), self._source.items.get(endpoint_id))
+        if endpoint.endpoint_id != endpoint_id:
+            # Run under the wrong id, another model would be paid for.
+            raise UnusableDocument(f"The document kept as {endpoint_id!r} describes {endpoint.endpoint_id!r}.")
+        return endpoint
 
     @cached_property
     def _ranked(self) -> list[str]:
@@ -139,4 +143,6 @@ class Catalog:
         metadata = self.metadata(endpoint_id)
         category = text_of(metadata.get("category"))
         order = CATEGORIES.index(category) if category in CATEGORIES else len(CATEGORIES)
+        # False sorts before True, hence the `not`. The id ends ties, so that the list is the same whatever order the
+        # documents come in.
         return (not metadata.get("highlighted"), not metadata.get("pinned"), order, endpoint_id)

@@ -24,6 +24,7 @@ class Price:
     def __str__(self) -> str:
         """Such as `$0.025 per megapixel`; a unit that fal calls `1` is a run."""
         amount = money(self.amount) if self.currency == "USD" else f"{self.amount:g} {self.currency}"
+        # fal writes units in the plural, singular and anything else; only plain words lose their s.
         one = re.sub(r"^([A-Za-z ]*[A-Za-z])s$", r"\1", self.unit)
         return f"{amount} per {'run' if one.strip() in ('', '1') else one}"
 
@@ -77,7 +78,10 @@ def tool_name(endpoint_id: str) -> str:
     Longer ones keep their first 45 and end in 8 hex digits of the id's SHA-256. 54 leaves room for a host's own
     prefix below the 64 that OpenAI and Gemini allow.
     """
+    # Not the shortest form, but one that no two of fal's ids share. Left with small and capital letters as they are,
+    # and with `fal-ai`: without it some names exist twice.
     name = endpoint_id.replace("/", "_").replace(".", "_")
     if len(name) <= MOST_NAME_CHARACTERS:
         return name
+    # The digest is of the whole id: cut names alone would collide in families whose members differ at the end.
     return f"{name[:_KEPT_OF_A_LONG_NAME]}_{hashlib.sha256(endpoint_id.encode()).hexdigest()[:8]}"

@@ -24,6 +24,7 @@ def family_of(endpoint_id: str) -> Family:
     rest: list[str] = []
     for part in re.split(r"[/-]", endpoint_id):
         match = _VERSION.fullmatch(part) or _AFTER_A_NAME.fullmatch(part)
+        # The first number only: those after it are sizes and variants.
         if match and not version:
             version = tuple(map(int, match[1].split(".")))
             part = part[: match.start(1)].removesuffix("v")
@@ -44,14 +45,15 @@ class Spellings:
         """The name that is one letter off, or two where the word is long; None where none is."""
         if len(word) < _SHORTEST_NAME:
             return None
-        most = 2 if len(word) >= _LONG_NAME else 1
+        most_letters = 2 if len(word) >= _LONG_NAME else 1
         letters = frozenset(word)
         near = [
             (distance, name)
-            for length in range(len(word) - most, len(word) + most + 1)
+            for length in range(len(word) - most_letters, len(word) + most_letters + 1)
             for name, others in self._of_length.get(length, ())
             # Each letter off changes the set of letters by two at most: this spares nearly all of the work.
-            if len(letters ^ others) <= 2 * most and (distance := _distance(word, name, most)) <= most
+            if len(letters ^ others) <= 2 * most_letters
+            and (distance := _distance(word, name, most_letters)) <= most_letters
         ]
         return min(near)[1] if near else None
 

@@ -47,8 +47,8 @@ def find(
     is what the document shows for a place.
     """
     known = shown or {}
-    found = dict.fromkeys(_in_object(schema, schema, markers, (), 0))
-    return tuple(_with_evidence(argument, markers, known.get(argument.path, ())) for argument in found)
+    arguments = dict.fromkeys(_in_object(schema, schema, markers, (), 0))
+    return tuple(_with_evidence(argument, markers, known.get(argument.path, ())) for argument in arguments)
 
 
 def _with_evidence(argument: FileArgument, markers: Schema, shown: tuple[str, ...]) -> FileArgument:
@@ -58,6 +58,7 @@ def _with_evidence(argument: FileArgument, markers: Schema, shown: tuple[str, ..
     """
     types = [known for text in shown if text.strip() and (known := _type_of(text))]
     is_marked = len(argument.path) == 1 and _marker(markers.get(argument.path[0])) in ("image", "video", "audio")
+    # One example of a kind that cannot be told apart by its first bytes, and nothing may be refused for its kind.
     if not (types or is_marked) or not all(known.startswith(_CHECKED) for known in types):
         return argument
     # A moving GIF stands for a film where films are shown; that does not make pictures of films.
@@ -101,6 +102,7 @@ def _in_value(
 ) -> Iterator[FileArgument]:
     for branch in branches(part, root):
         match branch.get("type"):
+            # A choice of texts is no place for a file, whatever its name.
             case "string" if "enum" not in branch and "const" not in branch:
                 if marked or _is_file(name):
                     yield FileArgument(path, marked or _kind("_".join(path)))
@@ -121,6 +123,7 @@ def _kind(name: str) -> str:
         places = {kind: [match.end() for match in word.finditer(name.casefold())] for kind, word in words.items()}
         last = {kind: ends[-1] for kind, ends in places.items() if ends}
         if last:
+            # The last word is what it is: a `video_mask_url` takes a mask.
             return max(last, key=lambda kind: last[kind])
     return "file"
 

@@ -40,6 +40,7 @@ class Index:
     def __init__(self, models: Iterable[Fields], weights: Weights, stems: Stems) -> None:
         self.stems = stems
         texts = [{name: words(spelled_out(plain(getattr(model, name)))) for name in _LENGTH} for model in models]
+        # All at once: each visit to the stemmer's table costs more than a word does.
         stems.learn(word for fields in texts for text in fields.values() for word in text)
         self._counts = [
             {name: Counter(map(stems.of, text)) for name, text in fields.items() if text} for fields in texts
@@ -57,20 +58,22 @@ class Index:
 
     def _weighed(self, weights: Weights) -> dict[str, list[tuple[int, float]]]:
         means = {name: self._mean(name) for name in _LENGTH}
-        found: dict[str, list[tuple[int, float]]] = {}
+        postings: dict[str, list[tuple[int, float]]] = {}
         for model, fields in enumerate(self._counts):
             sums: dict[str, float] = {}
             for name, counts in fields.items():
                 length = 1 - _LENGTH[name] + _LENGTH[name] * counts.total() / means[name]
+                # BM25F: fields are summed before the saturation, so that a word in title and tags is not counted as
+                # two finds.
                 weight = getattr(weights, name) / length
                 for stem, count in counts.items():
                     sums[stem] = sums.get(stem, 0.0) + weight * count
             for stem, value in sums.items():
-                found.setdefault(stem, []).append((model, value / (_SATURATION + value)))
+                postings.setdefault(stem, []).append((model, value / (_SATURATION + value)))
         size = len(self._counts)
         return {
             stem: [(model, value * _rarity(len(models), size)) for model, value in models]
-            for stem, models in found.items()
+            for stem, models in postings.items()
         }
 
     def _mean(self, name: str) -> float:
@@ -117,4 +120,5 @@ def _said(task: Task) -> list[str]:
 
 
 def _rarity(count: int, size: int) -> float:
+    # With the one inside, a word that more than half have counts little and never against a model.
     return math.log(1 + (size - count + 0.5) / (count + 0.5))

@@ -9,6 +9,7 @@ from fal_mcp.catalog.words import plain
 
 _LONGEST_PHRASE = 4
 _SHORTEST_STEM = 4
+# A syllable of Korean is one character, and roots in Arabic and Hindi are shorter than words in Latin letters.
 _SHORTEST_OF = {"ko": 1, "hi": 3, "ar": 3}
 _LONGEST_ENDING = 5
 _LONGEST_SEGMENT = 8
@@ -55,18 +56,22 @@ class Language:
         if word in self.meanings:
             return self.meanings[word]
         shortest = _SHORTEST_OF.get(self.name, _SHORTEST_STEM)
+        # From the end, as these languages put their cases and numbers there; the bound keeps a short word from being
+        # found in every long one.
         for length in range(len(word) - 1, max(len(word) - _LONGEST_ENDING, shortest) - 1, -1):
             if word[:length] in self.meanings:
                 return self.meanings[word[:length]]
         return self._compound(word) or self._without_article(word)
 
     def _longest(self, words: list[str], at: int) -> tuple[int, str | None]:
+        # The longest first: a phrase means something other than its words.
         for length in range(min(_LONGEST_PHRASE, len(words) - at), 1, -1):
             if meaning := self.meanings.get(" ".join(words[at : at + length])):
                 return length, meaning
         return 1, self.meaning(words[at])
 
     def _compound(self, word: str) -> str | None:
+        # Only these write compounds as one word.
         if self.name not in ("de", "nl"):
             return None
         for at in range(len(word) - 3, 3, -1):
@@ -103,8 +108,9 @@ def languages() -> dict[str, Language]:
 
 def language_of(text: str) -> Language | None:
     """The language that the text's script alone tells; None where it is written in Latin letters."""
-    found = {name for start, end, name in _SCRIPTS for character in text if start <= character <= end}
-    first = next((name for name in ("ja", "zh", "ko", "hi", "ar", "ru") if name in found), None)
+    names = {name for start, end, name in _SCRIPTS for character in text if start <= character <= end}
+    # Japanese first: it is written in Chinese characters too, and only its own letters tell it from Chinese.
+    first = next((name for name in ("ja", "zh", "ko", "hi", "ar", "ru") if name in names), None)
     return languages()[first] if first else None
 
 
@@ -112,6 +118,7 @@ def segments(text: str, language: Language) -> list[str]:
     """A text without spaces cut so that the table knows the most of it; what it does not know is cut by character."""
     best: list[tuple[int, int, int]] = [(0, 0, 0)]
     for end in range(1, len(text) + 1):
+        # The fewest unknown characters, then the fewest pieces: a long phrase that is known beats two short ones.
         ways = [(best[end - 1][0] + 1, best[end - 1][1] + 1, 1)]
         for size in range(1, min(_LONGEST_SEGMENT, end) + 1):
             if text[end - size : end] in language.meanings:

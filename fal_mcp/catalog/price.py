@@ -84,9 +84,11 @@ def quote(endpoint: Endpoint, arguments: Mapping[str, Any], price: Price | None 
 
     An amount is finite and not negative, whatever document, price and arguments say.
     """
+    # What this account pays, where it was asked, before the list price.
     price = price or endpoint.price
     if price is None or not _is_known(price):
         return Quote(None, "fal's catalog has no price for it here")
+    # Budgets and limits are in USD, and no rate is guessed here.
     if price.currency != "USD":
         return Quote(None, f"its price is in {price.currency}", price.currency)
     units = _units(price.unit.casefold().strip(), endpoint, _with_defaults(endpoint, arguments))
@@ -105,11 +107,13 @@ def _rounded_up(amount: float) -> float | None:
     """Whole millionths, so that no price however small becomes nothing; None where it is no price."""
     if not math.isfinite(amount) or not 0 <= amount <= _MOST:
         return None
+    # Rounded first: 3 times 0.07 is 0.21 and a hair in binary, and that hair would be charged as a millionth.
     return math.ceil(round(amount * 1e6, 3)) / 1e6
 
 
 def _with_defaults(endpoint: Endpoint, arguments: Mapping[str, Any]) -> dict[str, Any]:
     properties = object_of(endpoint.input_schema.get("properties"))
+    # What is left out is filled in by fal, and paid: four images are four where four is the default.
     defaults = {name: part["default"] for name, part in properties.items() if "default" in object_of(part)}
     given = {**defaults, **{name: value for name, value in arguments.items() if value is not None}}
     return {name: value for name, value in given.items() if value is not None}
@@ -133,6 +137,7 @@ def _times(count: int) -> str:
 
 
 def _of_pixels(match: re.Match[str], endpoint: Endpoint, given: Mapping[str, Any], count: int) -> _Units | None:
+    # A million pixels, and no block: a fraction of a megapixel counts as that fraction.
     pixels = _megapixels(given)
     return (
         None
@@ -157,6 +162,7 @@ def _of_minutes(match: re.Match[str], endpoint: Endpoint, given: Mapping[str, An
 
 def _of_characters(match: re.Match[str], endpoint: Endpoint, given: Mapping[str, Any], count: int) -> _Units | None:
     length = sum(len(text) for text in _texts(given, 0))
+    # Fractions of a thousand are billed as such: no block here, other than with seconds.
     per = int(match[1] or 1) * (1000 if match[2] else 1)
     return _Units(length / per * count, f"{length:,} characters{_times(count)}") if length else None
 
@@ -187,10 +193,12 @@ def _count(endpoint: Endpoint, given: Mapping[str, Any]) -> int | None:
         if not _COUNTS.fullmatch(name) and not (name in _MAYBE_COUNTS and _gives_several(endpoint)):
             continue
         number = whole_number_of(value)
+        # A client may send a number as text, and an enum of texts lets it through.
         if number is None and isinstance(value, str) and value.isdecimal() and value.isascii():
             number = int(value[:12])
         if number is None or number < 1:
             return None
+        # They multiply: `num_images` of each of several prompts.
         many *= number
     return many
 
@@ -207,8 +215,11 @@ def _gives_several(endpoint: Endpoint) -> bool:
 def _seconds(endpoint: Endpoint, given: Mapping[str, Any]) -> float | None:
     lengths = list(_lengths(endpoint, given))
     known = [length for length in lengths if length is not None]
+    # One length that cannot be read may be the long one, so nothing is told.
     if not known or len(known) < len(lengths) or any(length <= 0 for length in known):
         return None
+    # Several lengths are bounds or parts of one film, and which of them is billed is not said: the longest is the
+    # dearer reading.
     return max(known)
 
 
@@ -219,6 +230,7 @@ def _lengths(endpoint: Endpoint, given: Mapping[str, Any]) -> Iterator[float | N
             if (length := _length(value)) is not None or not isinstance(value, str):
                 yield length
             else:
+                # "auto" lets the model choose; the price held against a budget is that of the longest it may choose.
                 yield _longest(endpoint, name)
         elif _MILLISECONDS.fullmatch(name):
             length = _length(value)
@@ -260,6 +272,8 @@ def _texts(value: Any, depth: int) -> Iterator[str]:
 
 
 def _megapixels(given: Mapping[str, Any]) -> float | None:
+    # A name such as `landscape_4_3`, or an object with both sides; models without either take the sides as arguments
+    # of their own.
     size: Any = given.get("image_size", given.get("video_size"))
     if isinstance(size, str):
         size = dict(zip(("width", "height"), _SIZES.get(size, ()), strict=False))

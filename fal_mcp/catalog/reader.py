@@ -25,11 +25,14 @@ def endpoint(source: Any, item: Mapping[str, Any] | None = None) -> Endpoint:
         UnusableDocument: the reason, in one sentence.
     """
     read = document.read(source)
+    # The id becomes a part of addresses and of a tool's name: it is looked at before anything is made of it.
     _check_id(read.endpoint_id)
     schema, unnamed = _with_names_hosts_take(read.input_schema)
     item = object_of(item)
     metadata = object_of(item.get("metadata"))
+    # fal's list first: the document's own text is often missing, another model's, or a comment out of its code.
     about = str(metadata.get("description") or read.metadata.get("about") or "")
+    # fal gives it in minutes.
     minutes = number_of(metadata.get("duration_estimate"))
     return Endpoint(
         endpoint_id=read.endpoint_id,
@@ -56,10 +59,11 @@ def _with_names_hosts_take(schema: Schema) -> tuple[Schema, list[str]]:
     odd = [name for name in schema["properties"] if not _PROPERTY_NAME.fullmatch(name)]
     for name in odd:
         if name in schema.get("required", ()):
+            # Without it every call would be refused; under another name fal would not know it.
             raise UnusableDocument(f"The argument name {one_line(name[:200], 80)!r} is one that hosts refuse.")
     if odd:
-        kept = {name: part for name, part in schema["properties"].items() if name not in odd}
-        schema = {**schema, "properties": kept}
+        known = {name: part for name, part in schema["properties"].items() if name not in odd}
+        schema = {**schema, "properties": known}
     return schema, [f"$ leaves out {one_line(name[:200], 80)!r}, a name that hosts refuse." for name in odd]
 
 

@@ -38,12 +38,12 @@ class Request:
 
 def read(query: str, is_english: IsEnglish) -> Request:
     """The request that `query` makes, in whatever language; `is_english` says of a word whether search knows it."""
-    said = tuple(_english(spelled_out(plain(query[:LONGEST])), is_english)[:_MOST_WORDS])
-    made = _made(said)
-    given = _given(said)
+    spoken = tuple(_english(spelled_out(plain(query[:LONGEST])), is_english)[:_MOST_WORDS])
+    made = _made(spoken)
+    given = _given(spoken)
     if not made and given in ({"video"}, {"audio"}):
         made = given  # what is done to a video mostly gives a video, and to a song a song
-    return Request(said, frozenset(given - made or given or ({"text"} if made else ())), frozenset(made))
+    return Request(spoken, frozenset(given - made or given or ({"text"} if made else ())), frozenset(made))
 
 
 def _english(text: str, is_english: IsEnglish) -> list[str]:
@@ -65,8 +65,10 @@ def _of_latin_letters(text: str, is_english: IsEnglish) -> languages.Language | 
     english = sum(all(map(is_english, words(piece))) for piece in pieces)
     if not pieces or english == len(pieces):
         return None
+    # Languages of other letters cannot be meant by Latin ones.
     counts = {name: found.count(pieces) for name, found in languages.languages().items() if name not in _OTHER_LETTERS}
     best = max(counts, key=lambda name: counts[name])
+    # More than English, not as many: names of models are the same in every language.
     return languages.languages()[best] if counts[best] > english else None
 
 
@@ -75,6 +77,8 @@ _OTHER_LETTERS = {"ja", "zh", "ko", "hi", "ar", "ru"}
 
 def _made(said: tuple[str, ...]) -> set[str]:
     known = vocabulary()
+    # From the surest sign to the weakest: "into", a verb at the end, a question, and only then the medium that stands
+    # alone.
     if made := {kind for at in _turns(said) if (kind := _next_kind(said, at))}:
         return made
     if turned := _turned(said):

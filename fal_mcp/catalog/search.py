@@ -9,6 +9,7 @@ from typing import TypeVar
 from fal_mcp.catalog import request as requests
 from fal_mcp.catalog.catalog import CATEGORIES, Catalog
 from fal_mcp.catalog.families import Family, Spellings, family_of
+from fal_mcp.catalog.fields import fields_of, kinds_of
 from fal_mcp.catalog.index import Fields, Index, Scores, TaskIndex
 from fal_mcp.catalog.request import Request
 from fal_mcp.catalog.stems import Stems
@@ -16,10 +17,8 @@ from fal_mcp.catalog.tasks import tasks
 from fal_mcp.catalog.vocabulary import kind_of, vocabulary
 from fal_mcp.catalog.weights import BOUNDS, NORMAL, Bounds, Weights
 from fal_mcp.catalog.words import plain, words
-from fal_mcp.json_values import object_of, text_of
 
 K = TypeVar("K", bound=Hashable)
-_LONGEST_DESCRIPTION = 1000
 _NEAR_ENOUGH = 0.6
 """A second task is named where it is asked for at least so much as the first."""
 _SHORTEST_PART = 3
@@ -77,9 +76,11 @@ class Search:
         self._stems = Stems()
         self._tasks = TaskIndex(self._stems)
         ids = list(allowed)
-        fields = [_fields(catalog, endpoint_id) for endpoint_id in ids]
+        fields = [fields_of(catalog, endpoint_id) for endpoint_id in ids]
         self._index = Index(fields, weights, self._stems)
+        # After the index: it has taught the stemmer every word at once, which is much cheaper than word by word.
         self._rows = [self._row(catalog, one, model) for one, model in zip(ids, fields, strict=True)]
+        # What does not depend on a request is worked out once for each model here, and not at every search.
         self._newest = _newest(self._rows)
         self._merits = [self._standing(row) for row in self._rows]
         self._of_task = _grouped((number, model) for model, row in enumerate(self._rows) for number in row.tasks)
@@ -102,9 +103,13 @@ class Search:
         if not query.strip():
             return Matches(self._all(category), True, ())
         request = requests.read(query, self._is_english)
+        # Words to stems to tasks to models: each step takes only what the one before gives, so that a wrong task can
+        # be traced to its word.
         terms = self._terms(request)
         asked = self._asked(request, terms)
         scores = self._scores(request, terms, asked)
+        # After scoring: rarity is measured over the whole catalog, so that a score does not change its meaning with
+        # the filter.
         if category is not None:
             scores = {model: score for model, score in scores.items() if self._rows[model].category == category}
         hits = [Hit(self._rows[model].endpoint_id, score) for model, score in self._ordered(scores, terms).items()]
@@ -122,6 +127,7 @@ class Search:
             if not other.is_deprecated
             and other.family.version > family.version
             and other.family.words == family.words
+            # A newer version for another task is no replacement.
             and (row is None or other.category == row.category)
         ]
         return max(newer, key=lambda other: other.family.version).endpoint_id if newer else None
@@ -145,6 +151,7 @@ class Search:
 
     def _all(self, category: str | None) -> list[Hit]:
         rows = [row for row in self._rows if category in (None, row.category)]
+        # The sort is stable: the catalog's order, which is what fal puts forward, stays within each half.
         rows.sort(key=lambda row: row.is_training or row.is_deprecated)
         return [Hit(row.endpoint_id, 0.0) for row in rows]
 
@@ -152,7 +159,7 @@ class Search:
         about = catalog.metadata(endpoint_id)
         category = catalog.category(endpoint_id)
         name = {*words(plain(fields.name)), *words(plain(fields.title))}
-        given, made = _kinds(category)
+        given, made = kinds_of(category)
         return _Row(
             endpoint_id=endpoint_id,
             category=category,
@@ -192,16 +199,22 @@ class Search:
         content = request.content
         terms: dict[str, float] = {}
         for word in content:
+            # What was said counts whole; whatever is read into it, less. `_add` keeps the larger weight where both
+            # hold.
             self._add(terms, word, 1.0)
         for word in content:
             for other in known.same.get(word, ()):
                 self._add(terms, other, self._weights.same)
+        # Only for words that mean nothing else: corrected without need, "cat" would find a family that is called
+        # nearly so. The bound is for pasted nonsense, as each guess goes through all names.
         for word in [word for word in content if not self._is_english(word)][:_MOST_GUESSES]:
             for other in self._guesses(word):
                 self._add(terms, other, self._weights.guessed)
         if request.is_question:
             self._add(terms, _QUESTION, self._weights.same)
+        # Out of `words` and not `content`: there, words stand side by side that had another between them.
         for first, second in zip(request.words, request.words[1:], strict=False):
+            # Only where the two together are a name: any two words side by side could be read as one otherwise.
             if (joined := first + second) in self._index.names:
                 self._add(terms, joined, self._weights.joined)
         return terms
@@ -214,6 +227,7 @@ class Search:
         """What a word may be that is known nowhere: two names in one, or a name misspelt."""
         names = self._index.names
         for at in range(_SHORTEST_PART, len(word) - _SHORTEST_PART + 1):
+            # Both halves have to be names: half a name and some letters is a misspelling, which is tried next.
             if word[:at] in names and word[at:] in names:
                 return word[:at], word[at:]
         near = self._spellings.nearest(word)
@@ -232,6 +246,8 @@ class Search:
         weights = self._weights
         scores = self._index.scores(self._as_names(request, terms))
         best: Scores = {}
+        # Ascending, so that the strongest of a model's tasks is written last and stays. Tasks do not add up: a model
+        # with many would win over the one that does the one thing asked.
         for number in sorted(asked, key=lambda number: asked[number]):
             best.update(dict.fromkeys(self._of_task.get(number, ()), asked[number]))
         for model, score in best.items():
@@ -240,6 +256,7 @@ class Search:
             (request.given, self._of_given, weights.given),
             (request.made, self._of_made, weights.made),
         ):
+            # Only what has a word in common already: medium alone fits hundreds, and would bury what was named.
             for model in {model for kind in kinds for model in of_kind.get(kind, ())} & scores.keys():
                 scores[model] += weight
         if not any(map(kind_of, request.words)) and not self._families.intersection(request.words):
@@ -247,6 +264,8 @@ class Search:
                 scores[model] = scores.get(model, 0.0) + weights.unsaid
         if not self._wants_training(request, asked):
             for model in self._trainers & scores.keys():
+                # Trainers have the name and the words of the model that they train, and are another thing than a run
+                # of it: they come behind it unless training was asked for.
                 scores[model] *= _UNASKED_TRAINER
         return scores
 
@@ -256,6 +275,8 @@ class Search:
 
     def _as_names(self, request: Request, terms: dict[str, float]) -> dict[str, float]:
         """The terms, with names that are words of everyday made light where other words stand beside them."""
+        # Said alone, a name is a name, whatever else the word means: who types "film" into a search of models means
+        # the model.
         if all(word in self._names for word in request.content):
             return terms
         light = self._weights.everyday
@@ -267,13 +288,17 @@ class Search:
     def _ordered(self, scores: Scores, terms: Mapping[str, float]) -> Scores:
         """Scores with what is known of the best models besides, the best first."""
         least = _LEAST_OF_BEST * max(scores.values(), default=0.0)
+        # Merit reorders what fits, it must not lift what hardly does: only models within reach of the best get any.
         likely = sorted((model for model, score in scores.items() if score >= least), key=scores.__getitem__)
-        found = {model: scores[model] + self._merit(model, terms) for model in likely[-_MOST_RANKED:]}
-        return dict(sorted(found.items(), key=lambda pair: (self._rows[pair[0]].is_deprecated, -pair[1], pair[0])))
+        merits = {model: scores[model] + self._merit(model, terms) for model in likely[-_MOST_RANKED:]}
+        # Deprecated ones last whatever they score, as fal takes them away. The number ends ties, so that the order is
+        # the same in every process.
+        return dict(sorted(merits.items(), key=lambda pair: (self._rows[pair[0]].is_deprecated, -pair[1], pair[0])))
 
     def _merit(self, model: int, terms: Mapping[str, float]) -> float:
         stems = self._rows[model].stems
         unnamed = len(stems) - len(stems & terms.keys())
+        # Logarithm: the first unnamed word makes a variant of a model, a fourth hardly changes what it is.
         return self._merits[model] - self._weights.plain * math.log2(1 + unnamed)
 
     def _standing(self, row: _Row) -> float:
@@ -287,6 +312,7 @@ class Search:
     def _is_sure(self, request: Request, terms: Mapping[str, float]) -> bool:
         """Whether the request is about anything that a model here does."""
         content = request.content
+        # The name of a family is a match whatever surrounds it.
         if not content or any(word in self._families for word in content):
             return True
         asked = self._tasks.scores({stem: weight for stem, weight in terms.items() if stem != _QUESTION})
@@ -294,41 +320,14 @@ class Search:
         is_ours = any(self._stems.of(word) in self._ours or kind_of(word) for word in content)
         if any(word in vocabulary().foreign for word in content) or (request.is_question and not is_ours):
             least = self._bounds.least_share if is_ours else self._bounds.least_share_foreign
+            # By the word: a long sentence about something else touches some task by chance, and only its share of the
+            # words tells that from a request.
             return best / len(content) >= least
         return is_ours or best / len(content) >= self._bounds.least_share_plain
 
     def _meant(self, asked: Scores) -> tuple[str, ...]:
         order = sorted(asked, key=lambda number: -asked[number])
         return tuple(tasks()[number].name for number in order if asked[number] >= _NEAR_ENOUGH * asked[order[0]])
-
-
-def _fields(catalog: Catalog, endpoint_id: str) -> Fields:
-    about = catalog.metadata(endpoint_id)
-    endpoint = None if about.get("description") else catalog.get(endpoint_id)
-    label = text_of(object_of(about.get("group")).get("label")) or ""
-    title = str(about.get("display_name") or (endpoint.title if endpoint else endpoint_id))
-    owner, _, name = endpoint_id.partition("/")
-    return Fields(
-        title=f"{title} {label}",
-        name=name if owner == "fal-ai" else endpoint_id,
-        category=catalog.category(endpoint_id).replace("-", " "),
-        tags=" ".join(map(str, about.get("tags") or ())),
-        description=str(about.get("description") or (endpoint.description if endpoint else ""))[:_LONGEST_DESCRIPTION],
-        owner=owner.removeprefix("fal-ai"),
-    )
-
-
-_AS_KIND = {"speech": "audio", "music": "audio"}
-_READERS = {"vision": ("image", "text"), "llm": ("text", "text"), "training": ("archive", "model")}
-
-
-def _kinds(category: str) -> tuple[frozenset[str], str]:
-    """What goes in and what comes out, as the category says."""
-    if category in _READERS:
-        given, made = _READERS[category]
-        return frozenset({given}), made
-    given, _, made = category.partition("-to-")
-    return frozenset({_AS_KIND.get(given, given)}), _AS_KIND.get(made, made)
 
 
 def _newest(rows: Iterable[_Row]) -> dict[tuple[str, tuple[str, ...]], tuple[int, ...]]:

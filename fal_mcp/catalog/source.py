@@ -58,6 +58,7 @@ class Folder:
 
     @cached_property
     def _revision(self) -> str:
+        # Names and times, not contents: this is asked for often, and reading a thousand files is not.
         names = "\n".join(f"{name} {_changed(file)}" for name, file in self._files.items())
         return hashlib.sha256(names.encode()).hexdigest()[:12]
 
@@ -85,6 +86,7 @@ def _changed(file: Path) -> int:
 
 def _items(file: Path) -> Iterator[tuple[str, Item]]:
     try:
+        # One bad byte costs its line, not every title and price.
         lines = file.read_text("utf-8", errors="replace").splitlines()
     except OSError:
         # Without it the models have no titles and no prices, and are there all the same.

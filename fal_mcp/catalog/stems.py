@@ -12,6 +12,8 @@ class Stems:
 
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
+        # Whoever builds the index need not be the thread that searches, and SQLite's own check would refuse the other
+        # one.
         self._database = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
         self._database.execute("CREATE VIRTUAL TABLE word USING fts5(letters, tokenize = 'porter unicode61')")
         self._database.execute("CREATE VIRTUAL TABLE stem USING fts5vocab(word, 'instance')")
@@ -33,4 +35,5 @@ class Stems:
         self._database.executemany("INSERT INTO word (rowid, letters) VALUES (?, ?)", enumerate(english))
         for number, stem in self._database.execute("SELECT doc, term FROM stem"):
             self._known[english[number]] = stem
+        # The table is only a way through the stemmer; what went through it is in `_known`.
         self._database.execute("ROLLBACK")

@@ -40,6 +40,8 @@ _SHORT = {
 
 def plain(text: str) -> str:
     """In small letters and without accents, so that what people type meets what is written. No script is dropped."""
+    # Taken apart, only the marks of Latin letters are dropped, and put together again: in other scripts a mark is a
+    # letter.
     apart = unicodedata.normalize("NFKD", text.casefold().translate(_ODD_LETTERS))
     return unicodedata.normalize("NFC", _ACCENTS.sub("", apart))
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from fal_mcp import __version__, bundled
+from fal_mcp.cli.install import install
 from fal_mcp.cli.jobs import jobs_app, ledger_app, usage
 from fal_mcp.cli.models import models_app, webhook_app
 from fal_mcp.cli.options import AsJson, takes
@@ -29,6 +30,7 @@ app.add_typer(ledger_app, name="ledger")
 app.add_typer(models_app, name="models")
 app.add_typer(webhook_app, name="webhook")
 app.command()(usage)
+app.command()(install)
 
 
 @app.callback(invoke_without_command=True)
@@ -61,6 +63,8 @@ def serve(
 def _serve(http: int | None, chosen: dict[str, Any]) -> None:
     settings = settings_of(chosen)
     if http is None:
+        # Only on standard input and output, where whoever talks to the server is who started it; over HTTP the disk
+        # is another's.
         allowed = settings.allow_dirs or default_folders()
         names = settings.secret_env or None
         settings = replace(settings, allow_dirs=allowed, may_ask_for_folders=True, secret_env=names)
@@ -143,6 +147,7 @@ def doctor(chosen: dict[str, Any], as_json: AsJson = False) -> None:
     """Examine what this server needs: key, network, folders, catalog, hosts. Exit code 1: something is amiss."""
     from fal_mcp.terminal import doctor as terminal
 
+    # It has to run where nothing else does, so what is wrong is collected and not raised.
     settings, problems = Settings.surveyed(os.environ, **chosen)
     try:
         settings = with_stored_key(settings)

@@ -18,3 +18,9 @@ def pairs_that_begin(context: typer.Context, incomplete: str) -> list[str]:
 
     endpoint_id = str(context.params.get("endpoint_id") or "")
     return models.argument_names(Settings.surveyed(os.environ)[0], endpoint_id, incomplete)
+
+
+def hosts_that_begin(incomplete: str) -> list[str]:
+    from fal_mcp.install.hosts import HOSTS
+
+    return [name for name in HOSTS if name.startswith(incomplete)]

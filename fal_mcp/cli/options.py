@@ -22,6 +22,7 @@ def takes(command: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Gives a command function the options of `command`; what was chosen comes to it as one mapping, `chosen`."""
 
     def wrap(function: Callable[..., None]) -> Callable[..., None]:
+        # The options are written into the signature, as typer knows no other way to be told of them.
         own = [each for each in inspect.signature(function).parameters.values() if each.name != "chosen"]
         settings = taken_by(command)
         parameters = [*own, *map(_parameter, settings)]
@@ -39,6 +40,7 @@ def takes(command: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 
 
 def _parameter(setting: Setting) -> inspect.Parameter:
+    # Both ways: a variable may have switched it on for every start, and this one wants it off.
     flag = f"{setting.option}/--no-{setting.option[2:]}" if setting.kind == "switch" else setting.option
     option: Any = typer.Option(flag, help=_help(setting), show_default=False)
     kind = _TYPES.get(setting.kind, str | None)

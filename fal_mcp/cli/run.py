@@ -17,6 +17,8 @@ class RunCommand(TyperCommand):
     """`run ID --help` says what that model takes, after what `run` takes."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        # `--help` ends the parsing before the arguments are read, so the id is picked out of what was typed: of all
+        # that `run` takes only an id has a slash and no dash before it.
         ctx.meta["fal_mcp.typed"] = next((arg for arg in args if "/" in arg and not arg.startswith("-")), None)
         return super().parse_args(ctx, args)
 
@@ -60,5 +62,6 @@ def run_model(
         code = ran(run.run, for_one_run(chosen), wish, began)
     except KeyboardInterrupt:
         run.interrupted(began)
+        # 128 and the signal's number, as shells have it.
         raise typer.Exit(130) from None
     raise typer.Exit(code)

@@ -28,6 +28,11 @@ def quiet(chosen: dict[str, Any]) -> Settings:
     return replace(settings_of(chosen), refresh_hours=0.0)
 
 
+def is_key_stored() -> bool:
+    """Whether `login` stored a key, which the server then finds by itself wherever it is started."""
+    return KeyStore(Settings().config).key() is not None
+
+
 def with_stored_key(settings: Settings) -> Settings:
     """With the key that `login` stored, unless one is set. A stand-in for fal is never sent it."""
     if settings.key is not None or settings.hosts != type(settings.hosts)():
@@ -37,6 +42,7 @@ def with_stored_key(settings: Settings) -> Settings:
 
 def source_of_key(settings: Settings) -> str:
     names = ("FAL_KEY", "FAL_KEY_ID", "FAL_KEY_FILE")
+    # In the order in which they win over one another.
     return next((name for name in names if os.environ.get(name, "").strip()), "fal-mcp login")
 
 
@@ -68,15 +74,21 @@ def check_folders(settings: Settings, chosen: dict[str, Any]) -> None:
 
 def check_selection(settings: Settings) -> None:
     """Name what in --list, --pin and --only means nothing. Words that always mean something cost no look."""
-    if set(settings.listed) <= {"search", "pinned", "all"} and settings.only == ("*",):
+    from fal_mcp.config import DEFAULT_PINS
+
+    # A look means reading every category of the catalog, and most starts need none.
+    is_plain = set(settings.listed) <= {"search", "pinned", "all"} and settings.only == ("*",)
+    if is_plain and set(settings.pins) <= set(DEFAULT_PINS):
         return
     from fal_mcp.catalog.catalog import Catalog
     from fal_mcp.engine import source_of
     from fal_mcp.toolsets.selection import Selection
 
-    selection = Selection(settings.listed, settings.pins, settings.only)
-    if problems := selection.problems(Catalog(source_of(settings))):
+    selection, catalog = Selection(settings.listed, settings.pins, settings.only), Catalog(source_of(settings))
+    if problems := selection.problems(catalog):
         wrong(f"fal-mcp cannot start: {' '.join(problems)}")
+    for doubt in selection.doubts(catalog):
+        typer.echo(f"Of --pin: {doubt}", err=True)
 
 
 def wrong(message: str) -> None:

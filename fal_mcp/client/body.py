@@ -93,8 +93,13 @@ class _Layer:
     def __init__(self) -> None:
         self._stream = zlib.decompressobj(zlib.MAX_WBITS | 32)
         self._is_begun = False
+        self._head = b""
 
     def fed(self, chunk: bytes) -> Iterator[bytes]:
+        if not self._is_begun:
+            # Which of the three it is shows in its first two bytes, and a network may deliver one.
+            self._head += chunk
+            chunk = self._head if len(self._head) > 1 else b""
         while chunk:
             yield from self._member(chunk)
             if not self._stream.eof:
@@ -106,7 +111,7 @@ class _Layer:
             self._stream = zlib.decompressobj(zlib.MAX_WBITS | 32)
 
     def ended(self) -> None:
-        if self._is_begun and not self._stream.eof:
+        if self._head and not self._stream.eof:
             raise zlib.error("the packed answer ends too early")
 
     def _member(self, chunk: bytes) -> Iterator[bytes]:

@@ -17,7 +17,6 @@ import anyio
 import anyio.abc
 
 from fal_mcp.client.http import NO_KEY
-from fal_mcp.config import Settings
 from fal_mcp.errors import NotAuthorised, RequestRejected, Unreachable
 from fal_mcp.text import cut, one_line
 
@@ -36,6 +35,10 @@ _PASSED_ON = (
 _PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "120", "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
 
 
+def _none(name: str) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """The last lines that it said, cleaned and without the key, and how many there were."""
@@ -45,12 +48,14 @@ class Said:
 
 
 class FalCli:
-    """fal's command line, where it is installed."""
+    """fal's command line: the `command` that is it, where it is installed. `variable` looks up what is passed on."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._command = settings.fal_cli
-        self._key = settings.key
-        self._variable = settings.variable
+    def __init__(
+        self, command: Sequence[str] | None, key: str | None, variable: Callable[[str], str | None] = _none
+    ) -> None:
+        self._command = command
+        self._key = key
+        self._variable = variable
 
     def need(self) -> None:
         """Refuse, before anybody is asked anything, what cannot be run.

@@ -52,6 +52,26 @@ class Platform:
             is_repeatable=is_idempotent or method in ("GET", "PUT"),
         )
 
+    async def call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        *,
+        as_admin: bool = False,
+    ) -> dict[str, Any]:
+        """What fal answers to an operation below `/v1`, such as `GET /models/pricing`; empty where that is nothing.
+
+        Raises:
+            FalError: as for `send`; and the answer is no JSON object.
+        """
+        response = await self.send(method, path, list((query or {}).items()), body, as_admin=as_admin)
+        answer = answers.json_object(response.content) if response.content.strip() else {}
+        if answer is None:
+            raise ServiceFailed("fal's answer is not a JSON object.")
+        return answer
+
     @asynccontextmanager
     async def events(
         self, method: str, path: str, query: Sequence[tuple[str, str]]

@@ -139,7 +139,20 @@ class Queue:
     async def follow(
         self, request: Request, seen: Callable[[Status], Awaitable[None]], trouble: Trouble | None = None
     ) -> Completed:
-        """Call `seen` with every change until the request is over, each log line once; return the last.
+        """Call `seen` with each of the request's `statuses`, and return the last.
+
+        Raises:
+            NotFound: fal says itself, again and again for a minute, that it does not know the request.
+        """
+        last = Completed()
+        async with aclosing(self.statuses(request, trouble)) as found:
+            async for status in found:
+                await seen(status)
+                last = status if isinstance(status, Completed) else last
+        return last
+
+    async def statuses(self, request: Request, trouble: Trouble | None = None) -> AsyncGenerator[Status]:
+        """Every change until the request is over, each log line once; the last is `Completed`.
 
         Streams; polls where the stream is refused or breaks, from twice a second to once in five seconds. Whatever
         stands in the way is told to `trouble` and waited out, more slowly each time, for as long as it lasts.
@@ -147,8 +160,14 @@ class Queue:
         Raises:
             NotFound: fal says itself, again and again for a minute, that it does not know the request.
         """
-        following = _Following(self._pace, self._http.clock.now, seen, trouble)
-        return await self._by_stream(request, following) or await self._by_polls(request, following)
+        following = _Following(self._pace, self._http.clock.now, trouble)
+        for way in (self._by_stream, self._by_polls):
+            found = way(request, following)
+            try:
+                async for status in found:
+                    yield status
+            finally:
+                await found.aclose()
 
     async def result(self, request: Request) -> dict[str, Any]:
         """The model's output: as it is where it is an object, else wrapped as `outputs` says.
@@ -202,23 +221,24 @@ class Queue:
             return Request(endpoint_id, request_id, *urls)
         return request_of(endpoint_id, request_id, self._hosts)
 
-    async def _by_stream(self, request: Request, following: "_Following") -> Completed | None:
-        """None where the stream was refused, broke, fell silent, or ended before the request did.
+    async def _by_stream(self, request: Request, following: "_Following") -> AsyncGenerator[Status]:
+        """Ends early where the stream is refused, breaks, falls silent, or ends before the request does.
 
         None of that is trouble yet: a poll will tell if the request itself is in any.
         """
-        async with AsyncExitStack() as stack:
-            try:
-                found = await stack.enter_async_context(self._streamed(request))
-            except FalError:
-                return None
-            while (status := await _next_status(found)) is not None:
-                if last := await following.pass_on(status):
-                    # Read to its end, a stream leaves its connection to the next request.
-                    with anyio.move_on_after(_LAST_BYTES):
-                        await _next_status(found)
-                    return last
-        return None
+        stack = AsyncExitStack()
+        try:
+            found = await stack.enter_async_context(self._streamed(request))
+            while not following.is_over and (status := await _next_status(found)) is not None:
+                yield following.passed(status)
+            if following.is_over:
+                # Read to its end, a stream leaves its connection to the next request.
+                with anyio.move_on_after(_LAST_BYTES):
+                    await _next_status(found)
+        except FalError:
+            return
+        finally:
+            await stack.aclose()
 
     @asynccontextmanager
     async def _streamed(self, request: Request) -> AsyncGenerator[AsyncGenerator[Event]]:
@@ -227,8 +247,8 @@ class Queue:
             async with aclosing(events(incoming)) as found:
                 yield found
 
-    async def _by_polls(self, request: Request, following: "_Following") -> Completed:
-        while True:
+    async def _by_polls(self, request: Request, following: "_Following") -> AsyncGenerator[Status]:
+        while not following.is_over:
             try:
                 response = await self._http.request(
                     "GET", request.status_url, retry=NEVER, params={"logs": "1"}, most=body.LARGEST
@@ -237,12 +257,12 @@ class Queue:
             except FalError as error:
                 wait = await following.in_trouble(error)
                 if following.is_puzzled and await self._has_ended(request):
-                    return Completed()
+                    yield following.passed(Completed())
             else:
-                if last := await following.pass_on(status):
-                    return last
+                yield following.passed(status)
                 wait = following.interval()
-            await self._http.clock.sleep(wait)
+            if not following.is_over:
+                await self._http.clock.sleep(wait)
 
     async def _has_ended(self, request: Request) -> bool:
         """Whether fal hands out a result, or says that there will be none. For words about it that nobody knows."""
@@ -287,16 +307,10 @@ class Queue:
 class _Following:
     """What is known while one request is followed: the lines that were told, and how long there has been trouble."""
 
-    def __init__(
-        self,
-        pace: Pace,
-        now: Callable[[], float],
-        seen: Callable[[Status], Awaitable[None]],
-        trouble: Trouble | None,
-    ) -> None:
+    def __init__(self, pace: Pace, now: Callable[[], float], trouble: Trouble | None) -> None:
+        self.is_over = False
         self._pace = pace
         self._now = now
-        self._seen = seen
         self._trouble = trouble
         self._lines = Lines()
         self._interval = FASTEST_POLL
@@ -309,13 +323,12 @@ class _Following:
         """Whether fal has said several times in a row what nobody knows the meaning of."""
         return self._puzzles >= self._pace.unknown_times
 
-    async def pass_on(self, status: Status) -> Completed | None:
-        """Tell a status; the same where it is the last."""
+    def passed(self, status: Status) -> Status:
+        """A status with what is new of it; whatever trouble there was is over."""
         self._troubles, self._puzzles = 0, 0
         self._unknown.clear()
-        status = self._lines.only_new(status)
-        await self._seen(status)
-        return status if isinstance(status, Completed) else None
+        self.is_over = isinstance(status, Completed)
+        return self._lines.only_new(status)
 
     async def in_trouble(self, error: FalError) -> float:
         """Tell a trouble; the seconds to wait.

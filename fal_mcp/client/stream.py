@@ -4,8 +4,8 @@ Some speak the stream of language models that has an end mark, pieces of text an
 such a stream says in all is its result.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from typing import Any
 
 from fal_mcp.client import answers, body
@@ -44,20 +44,51 @@ class Stream:
             GenerationFailed: fal says that it failed.
             MaybeReceived: it broke off or gave nothing; it may have been paid for, and `partial` is what came of it.
         """
+        collected = Collected()
+        async with self._opened(endpoint_id, arguments) as incoming:
+            if _is_no_stream(incoming):
+                return await _at_once(incoming)
+            async with aclosing(_each(incoming, collected)) as found:
+                async for event in found:
+                    await seen(event)
+        if (result := collected.result()) is None:
+            raise _nothing()
+        return result
+
+    async def events(self, endpoint_id: str, arguments: Mapping[str, Any]) -> AsyncGenerator[Any]:
+        """Each event as it comes; of most models the last is the result. A model that does not stream gives one.
+
+        Raises:
+            FalError: as for `run`.
+        """
+        collected = Collected()
+        stack = AsyncExitStack()
+        try:
+            incoming = await stack.enter_async_context(self._opened(endpoint_id, arguments))
+            if _is_no_stream(incoming):
+                yield await _at_once(incoming)
+                return
+            found = await stack.enter_async_context(aclosing(_each(incoming, collected)))
+            async for event in found:
+                yield event
+        finally:
+            await stack.aclose()
+        if collected.result() is None:
+            raise _nothing()
+
+    def _opened(self, endpoint_id: str, arguments: Mapping[str, Any]) -> AbstractAsyncContextManager[Incoming]:
         self._http.need_key()
         path = endpoint_id if endpoint_id.endswith("/stream") else f"{endpoint_id}/stream"
         url = f"{self._hosts.run}/{path}"
-        collected = Collected()
-        async with self._http.stream(
-            "POST", url, headers=_ACCEPT, json=arguments, changes=True, judge=answers.of_run
-        ) as incoming:
-            if "json" in incoming.headers.get("content-type", ""):
-                return await _at_once(incoming)
-            await _collect(incoming, collected, seen)
-        result = collected.result()
-        if result is None:
-            raise MaybeReceived("The stream ended before it gave anything. It may have been paid for.", hint=_PAID)
-        return result
+        return self._http.stream("POST", url, headers=_ACCEPT, json=arguments, changes=True, judge=answers.of_run)
+
+
+def _is_no_stream(incoming: Incoming) -> bool:
+    return "json" in incoming.headers.get("content-type", "")
+
+
+def _nothing() -> MaybeReceived:
+    return MaybeReceived("The stream ended before it gave anything. It may have been paid for.", hint=_PAID)
 
 
 async def _at_once(incoming: Incoming) -> dict[str, Any]:
@@ -67,17 +98,20 @@ async def _at_once(incoming: Incoming) -> dict[str, Any]:
         raise MaybeReceived(f"What came in place of a stream cannot be read: {error.message}", hint=_PAID) from error
 
 
-async def _collect(incoming: Incoming, collected: "Collected", seen: Callable[[Any], Awaitable[None]]) -> None:
-    async with aclosing(events(incoming)) as found:
-        while True:
+async def _each(incoming: Incoming, collected: "Collected") -> AsyncGenerator[Any]:
+    found = events(incoming)
+    try:
+        while collected.count < _MOST_EVENTS:
             try:
                 event = await anext(found, None)
             except (Unreachable, ServiceFailed) as error:
                 raise _broken(collected, error) from error
-            if event is None or collected.count >= _MOST_EVENTS:
+            if event is None:
                 return
             if collected.taken(event.data):
-                await seen(collected.last)
+                yield collected.last
+    finally:
+        await found.aclose()
 
 
 class Collected:

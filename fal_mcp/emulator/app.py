@@ -33,6 +33,7 @@ _PUBLIC = {
     "www": "https://fal.ai",
     "docs": "https://docs.fal.ai",
 }
+# The Platform's operations each say for themselves what key they take, and the others are public.
 _NEED_A_KEY = frozenset({"queue", "run", "rest"})
 
 
@@ -65,16 +66,19 @@ class App:
             response: Response = JSONResponse({"detail": "Not Found"}, 404)
         else:
             self._fal.record(visit.call())
+            # Recorded before it is answered: a test asks what was sent, refused or not.
             response = self._refusal(visit) or await _ANSWERS[visit.role](self._fal, visit)
         await response(scope, receive, send)
 
     def _refusal(self, visit: Visit) -> Response | None:
         """Fact sheet §1.4: the gateways' words for a key that will not do."""
+        # The keys that callbacks are verified with are for everybody.
         if visit.role not in _NEED_A_KEY or visit.path.startswith("/.well-known/"):
             return None
         scheme, _, key = visit.headers.get("authorization", "").partition(" ")
         if scheme not in {"Key", "Bearer"} or not key:
             return _detail(401, "Authentication is required to access this application.")
+        # The form of the key first: one without a colon is nobody's.
         if ":" not in key:
             return _detail(401, "Invalid Key Authorization header format. Expected '<key_id>:<key_secret>'.")
         if key in self._fal.locked_keys:
@@ -92,6 +96,7 @@ def _visit(request: HTTPConnection, body: bytes) -> Visit | None:
     else:
         role, _, rest = path.lstrip("/").partition("/")
         path, raw_path = f"/{rest}", f"/{raw_path.lstrip('/').partition('/')[2]}"
+        # Addresses in answers are for HTTP, also where a WebSocket asked.
         root = f"{request.url.scheme.replace('ws', 'http')}://{request.url.netloc}"
         bases = {name: f"{root}/{name}" for name in ROLES}
     if role not in ROLES:

@@ -45,6 +45,7 @@ def reason_of(job: Job) -> Reason:
         return "completed"
     if job.failure is CANCELLED:
         return "cancelled while it ran" if job.has_begun else "cancelled in the queue"
+    # fal bills nothing that failed with a status of 5xx.
     return "failed on fal's side" if job.failure.status >= 500 else "refused"
 
 
@@ -56,6 +57,7 @@ def is_billed(reason: Reason) -> bool:
 def units(document: Document, arguments: Mapping[str, Any], output: Mapping[str, Any], unit: str) -> float | None:
     """How many of its units a run took; None where this emulator cannot tell."""
     given = {**_defaults(document), **{name: value for name, value in arguments.items() if value is not None}}
+    # By what came out, and only where that shows no pictures by what was asked for.
     pictures = list(_sides(output)) or [_asked(given)] * _count(given)
     word = unit.casefold().removesuffix("s")
     match word:
@@ -83,8 +85,8 @@ def _defaults(document: Document) -> dict[str, Any]:
 def _count(given: Mapping[str, Any]) -> int:
     product = 1
     for name in _COUNTS:
-        value = given.get(name)
-        product *= value if isinstance(value, int) and value > 0 else 1
+        number = given.get(name)
+        product *= number if isinstance(number, int) and number > 0 else 1
     return product
 
 

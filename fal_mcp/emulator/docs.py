@@ -22,6 +22,7 @@ async def answer(fal: Emulator, visit: Visit) -> Response:
     if visit.path != "/mcp" or visit.method != "POST":
         return JSONResponse({"error": "Method Not Allowed"}, 405)
     message = json.loads(visit.body)
+    # A notification, which has no answer.
     if "id" not in message:
         return Response(status_code=202)
     result = _result(message["method"], message.get("params") or {})

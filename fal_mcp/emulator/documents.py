@@ -58,6 +58,7 @@ class Document:
     def _input(self) -> Any:
         body = self.content["paths"][f"/{self.endpoint_id}"]["post"]["requestBody"]
         resource = referencing.Resource.from_contents(self.content, default_specification=DRAFT202012)
+        # The document itself is the only thing that references may lead to: nothing is fetched.
         registry = referencing.Registry[Any]().with_resource("urn:model", resource)
         reference = body["content"]["application/json"]["schema"]["$ref"]
         return jsonschema.Draft202012Validator({"$ref": f"urn:model{reference}"}, registry=registry)
@@ -129,5 +130,6 @@ def _fault(error: Any) -> Json:
     location = ["body", *error.absolute_path]
     if error.validator == "required":
         missing = next(name for name in error.validator_value if name not in error.instance)
+        # The form of pydantic's errors, which is what fal's apps answer with.
         return {"loc": [*location, missing], "msg": "Field required", "type": "missing", "input": error.instance}
     return {"loc": location, "msg": error.message[:300], "type": "value_error", "input": error.instance}

@@ -112,6 +112,14 @@ class Emulator:
         self.access: dict[str, dict[str, Any]] = {}
         self.storage_settings: dict[str, Any] = {"expiration_duration_seconds": None, "initial_acl": None}
         self.tasks: anyio.abc.TaskGroup | None = None
+        self._scripts: dict[str | None, Script] = {}
+        self._changed = anyio.Event()
+        self._go = anyio.Event()
+        self._open_platform()
+        self._open_apps()
+
+    def _open_platform(self) -> None:
+        """The account as the Platform API shows it, as it is before anybody changes it."""
         self.platform_replies: dict[str, Reply] = {}
         """Answers to give instead of the usual ones, by operation id."""
         self.endless: set[str] = set()
@@ -131,6 +139,9 @@ class Emulator:
         self.instances: dict[str, Instance] = {}
         self.instance_reads = 2
         """The read of a new compute instance that finds it ready."""
+
+    def _open_apps(self) -> None:
+        """The account's serverless apps, and what they log."""
         self.apps, self.app_files = seeds.apps(), seeds.app_files()
         self.queues = dict.fromkeys(self.apps, 3)
         """How many requests wait for each app."""
@@ -141,9 +152,6 @@ class Emulator:
         self.are_logs_over = False
         self.log_watchers = 0
         """How many log streams are open."""
-        self._scripts: dict[str | None, Script] = {}
-        self._changed = anyio.Event()
-        self._go = anyio.Event()
 
     def release(self) -> None:
         """Let every held submit, and every job's result, go on."""
@@ -198,6 +206,7 @@ class Emulator:
         failure, output = script.failure or self._refusal(document, arguments), {}
         if failure is None:
             output = script.output or self.output(document, arguments, cdn)
+        # What comes of it is decided now, and shown when its time has come.
         job = Job(
             request_id=str(uuid.uuid4()),
             endpoint_id=document.endpoint_id,
@@ -257,6 +266,7 @@ class Emulator:
         endpoint_id = document.endpoint_id
         if endpoint_id in self.past_prices:
             return self.past_prices[endpoint_id]
+        # What a test has set wins over the catalog that came along.
         price = self.prices.get(endpoint_id) or self.documents.price(endpoint_id)
         units = bill.units(document, arguments, output, price[1]) if price else None
         return round(price[0] * units, 9) if price and units is not None else None
@@ -269,4 +279,5 @@ class Emulator:
 
     def _refusal(self, document: Document, arguments: dict[str, Any]) -> Failure | None:
         faults = document.faults(arguments)
+        # fal's gateway says with this header that a refused input is not billed.
         return Failure(422, {"detail": faults}, {"x-fal-billable-units": "0"}) if faults else None

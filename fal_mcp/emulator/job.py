@@ -45,6 +45,7 @@ class Job:
     async def live(self) -> None:
         """Go through the script."""
         script = self.script
+        # Down to 0 and not 1: fal counts how many are before it.
         for position in range(script.queue_position, -1, -1):
             self._queue(position)
             await self._spend(script.queue_seconds if position else 0)
@@ -66,6 +67,7 @@ class Job:
         if self.is_over:
             return False
         self.cancelled = True
+        # A runner may not heed the wish; then the job ends as if nobody had asked.
         if self.state == "IN_QUEUE" or self.script.cancellable:
             self.failure = CANCELLED
             self._complete()
@@ -110,6 +112,7 @@ class Job:
         seconds = self.script.steps * self.script.step_seconds if self.has_begun else 0.0
         status: dict[str, Any] = {"status": "COMPLETED", "logs": [], "metrics": {"inference_time": seconds}}
         if self.failure is not None:
+            # fal has no status for failure: it is COMPLETED, and these two keys say that it failed.
             status["error"] = _sentence(self.failure)
             status["error_type"] = self.failure.body.get("error_type", "runner_server_error")
         self._record(status)

@@ -56,6 +56,7 @@ def _single(box: dict[str, list[float]]) -> dict[str, list[float]]:
 
 
 def _container(description: bytes, buffer: bytes) -> bytes:
+    # Chunks begin at multiples of four: JSON is filled up with blanks and bytes with zeros.
     text, data = description + b" " * (-len(description) % 4), buffer + b"\0" * (-len(buffer) % 4)
     chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(data), b"BIN\0") + data
     return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks

@@ -21,8 +21,8 @@ _PAGE = re.compile(r"/models/(.+)/llms\.txt")
 async def website(fal: Emulator, visit: Visit) -> Response:
     """Whatever the website is asked."""
     if page := _PAGE.fullmatch(visit.path):
-        found = fal.documents.get(page[1])
-        return Response(f"# {page[1]}\n\nA page for language models, emulated.\n", 200 if found else 404)
+        model = fal.documents.get(page[1])
+        return Response(f"# {page[1]}\n\nA page for language models, emulated.\n", 200 if model else 404)
     if visit.path != "/api/openapi/queue/openapi.json":
         return JSONResponse(None, 404)
     document = fal.documents.get(visit.query.get("endpoint_id", ""))
@@ -32,11 +32,14 @@ async def website(fal: Emulator, visit: Visit) -> Response:
 def _models(fal: Emulator, request: Request) -> Response:
     wanted = request.listed("endpoint_id")
     ids = [one for one in fal.documents.ids if not wanted or one in wanted]
-    found = [item for one in ids if _matches(item := fal.documents.item(one), request.query)]
-    if wanted and not found:
+    items = [item for one in ids if _matches(item := fal.documents.item(one), request.query)]
+    # fal answers 404 where none of the ids that were asked for is there, and leaves out those that are not where
+    # others are.
+    if wanted and not items:
         raise Refused(404)
-    page = pages.by_cursor(fal, request, "models", found)
+    page = pages.by_cursor(fal, request, "models", items)
     if "openapi-3.0" in request.listed("expand"):
+        # Only for the models of the page: a document each is most of such an answer.
         page["models"] = [{**item, "openapi": _expanded(fal, item["endpoint_id"])} for item in page["models"]]
     response = JSONResponse(page)
     etag = f'"{hashlib.sha256(response.body).hexdigest()[:16]}"'
@@ -59,11 +62,13 @@ def _matches(item: dict[str, Any], query: dict[str, Any]) -> bool:
 def _expanded(fal: Emulator, endpoint_id: str) -> Any:
     document = fal.documents.get(endpoint_id)
     if document is None:
+        # Under a status of 200, as fal has it for the few documents it cannot produce.
         return {"error": {"code": "expansion_failed", "message": "No document"}}
     return document.content
 
 
 def _pricing(fal: Emulator, request: Request) -> Any:
+    # What has no price is left out without a word, as fal does.
     prices = [_price(fal, one) for one in request.listed("endpoint_id") if one in fal.prices]
     if not prices:
         raise Refused(404)
@@ -78,14 +83,14 @@ def _price(fal: Emulator, endpoint_id: str) -> dict[str, Any]:
 def _estimate(fal: Emulator, request: Request) -> Any:
     if request.body is None:
         raise Refused(400, "A body is required")
-    kind, asked = request.body["estimate_type"], request.body["endpoints"]
+    kind, wanted = request.body["estimate_type"], request.body["endpoints"]
     by_call = kind == "historical_api_price"
     prices = fal.past_prices if by_call else {one: amount for one, (amount, _) in fal.prices.items()}
-    known = [one for one in asked if one in prices]
+    known = [one for one in wanted if one in prices]
     if not known:
         raise Refused(404)
     quantity = "call_quantity" if by_call else "unit_quantity"
-    cost = sum(prices[one] * asked[one][quantity] for one in known)
+    cost = sum(prices[one] * wanted[one][quantity] for one in known)
     return {"estimate_type": kind, "total_cost": cost, "currency": "USD"}
 
 

@@ -30,6 +30,7 @@ def movie(text: str, seed: int) -> bytes:
 def _macroblocks(frame: Image.Image) -> list[bytes]:
     """The frame in 16 by 16 blocks of 256 luma and twice 64 chroma samples, in BT.601's narrow range."""
     luma, blue, red = frame.convert("YCbCr").split()
+    # Full range to 16 to 235 (and 240 for colour): players take a film without a note on its range for that.
     luma = luma.point(_LUMA)
     half = (WIDTH // 2, HEIGHT // 2)
     chroma = [plane.resize(half).point(_CHROMA) for plane in (blue, red)]
@@ -52,6 +53,8 @@ def _idr_slice(blocks: list[bytes]) -> bytes:
     bits = _ue(0) + _ue(7) + _ue(0) + "0000" + _ue(0) + "00" + _ue(0) + _ue(1)
     payload = bytearray()
     for block in blocks:
+        # 25 is the macroblock of plain samples in an I slice; in a P slice five more types come before it, hence 30
+        # below.
         payload += _aligned(bits + _ue(25)) + block
         bits = ""
     return _nal(0x65, bytes(payload) + b"\x80")
@@ -84,6 +87,7 @@ def _pps() -> bytes:
 
 
 def _nal(header: int, payload: bytes) -> bytes:
+    # Three bytes in a row that would look like the beginning of the next unit are kept apart by a 3.
     return bytes([header]) + re.sub(rb"\x00\x00(?=[\x00-\x03])", b"\x00\x00\x03", payload)
 
 
@@ -100,6 +104,7 @@ def _aligned(bits: str) -> bytes:
 
 def _file(samples: list[bytes]) -> bytes:
     head = _box(b"ftyp", b"isom\x00\x00\x02\x00isomiso2avc1mp41")
+    # The box's length does not depend on the offset in it, so it is written once to be measured.
     offset = len(head) + len(_movie_box(samples, 0)) + 8
     return head + _movie_box(samples, offset) + _box(b"mdat", b"".join(samples))
 

@@ -65,6 +65,7 @@ class Output:
         self._cdn = cdn
         self._text = str(arguments.get("prompt") or arguments.get("text") or document.endpoint_id)
         seed = arguments.get("seed")
+        # Without a seed it is drawn from the prompt, so that a test sees the same picture every time.
         self._seed = seed if isinstance(seed, int) else zlib.crc32(self._text.encode()) % 1_000_000
 
     def value(self) -> Json:
@@ -78,6 +79,7 @@ class Output:
             return part["const"]
         if "enum" in part:
             return part["enum"][0]
+        # A schema may hold itself.
         if depth > _MOST_DEPTH:
             return None
         match _type(part):
@@ -101,6 +103,7 @@ class Output:
         for word in ("anyOf", "oneOf", "allOf"):
             options = [self._plain(option) for option in part.get(word, ())]
             if options:
+                # A real run fills in what may be null more often than not.
                 return next((one for one in options if one.get("type") != "null"), options[0])
         return part
 
@@ -128,6 +131,7 @@ class Output:
         if "prefixItems" in schema:
             return [self._of(item, name, depth + 1) for item in schema["prefixItems"]]
         least, most = schema.get("minItems", 1), schema.get("maxItems", _MOST_ITEMS)
+        # As many pictures as were asked for: a client is to show all of them, and to be billed for all.
         count = min(max(self._asked() if "image" in name else 1, least), most)
         return [self._of(schema.get("items", {}), name, depth + 1) for _ in range(count)]
 
@@ -163,6 +167,7 @@ class Output:
         self.files[path] = made
         about: Json = {"url": f"{self._cdn}{path}", "content_type": content_type, "file_name": made.name}
         about |= {"width": width, "height": height}
+        # The size is known only once the file is drawn, which otherwise waits until somebody fetches it.
         if "file_size" in schema.get("required", ()):
             about["file_size"] = len(made.make())
         rest = [key for key in schema.get("required", ()) if key not in about]
@@ -171,8 +176,8 @@ class Output:
         }
 
     def _content_type(self, properties: Json, name: str) -> str:
-        told = self._plain(properties.get("content_type", {}))
-        fixed: Any = told.get("const") or next(iter(told.get("enum", ())), None)
+        declared = self._plain(properties.get("content_type", {}))
+        fixed: Any = declared.get("const") or next(iter(declared.get("enum", ())), None)
         if fixed in _TYPES:
             return fixed
         kind = _kind(name) or _kind(self._document.metadata.get("category", "").rsplit("to-", 1)[-1])
@@ -198,12 +203,13 @@ class Output:
                 return "image/png"
 
     def _size(self) -> tuple[int, int]:
-        asked = self._arguments.get("image_size")
-        sides = cast(Json, asked) if isinstance(asked, dict) else self._arguments
+        size = self._arguments.get("image_size")
+        sides = cast(Json, size) if isinstance(size, dict) else self._arguments
         width, height = sides.get("width"), sides.get("height")
         if isinstance(width, int) and isinstance(height, int):
+            # Whatever was asked for, drawing it must not take all memory.
             return min(max(width, 16), 4096), min(max(height, 16), 4096)
-        return _SIZES.get(asked if isinstance(asked, str) else "", _SIZES["landscape_4_3"])
+        return _SIZES.get(size if isinstance(size, str) else "", _SIZES["landscape_4_3"])
 
 
 def _type(schema: Json) -> str | None:

@@ -13,6 +13,7 @@ from fal_mcp.emulator.job import Job
 from fal_mcp.emulator.script import Reply
 from fal_mcp.emulator.visit import Visit
 
+# The only two that fal has; after one of them owner and alias are the second and third part.
 _NAMESPACES = frozenset({"workflows", "comfy"})
 _REQUEST = re.compile(r"/(?P<app>.+)/requests/(?P<id>[^/]+)(?P<what>/status/stream|/status|/cancel|/response)?/?")
 _PING_SECONDS = 15.0
@@ -20,18 +21,19 @@ _PING_SECONDS = 15.0
 
 async def answer(fal: Emulator, visit: Visit) -> Response:
     """Whatever the queue host is asked."""
-    found = _REQUEST.fullmatch(visit.path)
-    if found is None:
+    match = _REQUEST.fullmatch(visit.path)
+    if match is None:
         return await _submit(fal, visit) if visit.method == "POST" else _not_allowed()
-    if found["app"] != app_id(found["app"]):
+    if match["app"] != app_id(match["app"]):
         # With a sub-path the gateway takes it for a call of the app, which only takes POST.
         return _not_allowed()
-    job = fal.jobs.get(found["id"])
-    if job is None or app_id(job.endpoint_id) != found["app"]:
+    job = fal.jobs.get(match["id"])
+    # A job is known under its app alone: asked for under another one's address it is not there.
+    if job is None or app_id(job.endpoint_id) != match["app"]:
         return JSONResponse({"status": "NOT_FOUND"}, 404)
-    if visit.method == "GET" and not found["what"]:
+    if visit.method == "GET" and not match["what"]:
         await fal.held(job.script.hold_result and not job.is_released)
-    return _of_job(job, visit, found["what"] or "")
+    return _of_job(job, visit, match["what"] or "")
 
 
 def app_id(endpoint_id: str) -> str:
@@ -62,6 +64,7 @@ def _of_job(job: Job, visit: Visit, what: str) -> Response:
         case "PUT", "/cancel":
             taken = job.cancel()
             word = "CANCELLATION_REQUESTED" if taken else "ALREADY_COMPLETED"
+            # 202, as a runner may go on all the same: whether it was cancelled shows in its status.
             return JSONResponse({"status": word}, 202 if taken else 400)
         case _:
             return _not_allowed()
@@ -82,6 +85,7 @@ async def _submit(fal: Emulator, visit: Visit) -> Response:
     await fal.held(script.hold_submit == "before")
     job = fal.submit(document, arguments, visit.base("cdn"), visit.query.get("fal_webhook"))
     await fal.held(script.hold_submit == "after")
+    # The job exists and the answer breaks off: what a client has to take for "may have been received".
     if script.submit_drop:
         return StreamingResponse(_broken(), headers={"content-length": "500"})
     accepted = {"status": "IN_QUEUE", "queue_position": job.position, "gateway_request_id": job.request_id}
@@ -91,7 +95,9 @@ async def _submit(fal: Emulator, visit: Visit) -> Response:
 def _status(job: Job, visit: Visit) -> Response:
     logs = visit.query.get("logs", "0") in {"1", "true", "True"}
     status: dict[str, Any] = {**(job.history[-1] if job.history else {"status": "IN_QUEUE", "queue_position": 0})}
+    # Null in the queue and a list later: fal's own clients index the key, so it is always there.
     status["logs"] = None if job.state == "IN_QUEUE" else job.logs if logs else []
+    # fal's SDK tells that a job is over by the 200 alone, and by 202 that it is not.
     return JSONResponse({**_names(job, visit), **status}, 200 if job.state == "COMPLETED" else 202, _id(job))
 
 
@@ -117,6 +123,7 @@ async def _events(job: Job, names: dict[str, str], logs: bool) -> AsyncGenerator
             statuses = statuses[: drop - sent]
         sent += len(statuses)
         more = not job.is_over or sent < len(job.history)
+        # Each event with its new log lines only, other than a status that is asked for, which has all of them.
         yield b"".join(_frame(job, {**names, **status}, logs) for status in statuses) or b": ping\n\n", more
         if sent == job.script.drop_stream_after:
             raise ConnectionAbortedError("as scripted")
@@ -139,6 +146,7 @@ async def _broken() -> AsyncGenerator[bytes]:
 
 def _result(job: Job, visit: Visit) -> Response:
     if job.state != "COMPLETED":
+        # 400, with the addresses to ask at: so fal answers who fetches a result too early.
         return JSONResponse({"detail": "Request is still in progress", **_names(job, visit)}, 400, _id(job))
     if job.failure is None:
         return JSONResponse(job.output, headers=_id(job))
@@ -149,6 +157,7 @@ def _result(job: Job, visit: Visit) -> Response:
 
 
 def _names(job: Job, visit: Visit) -> dict[str, str]:
+    # The app's address without the endpoint's further path, whatever fal's own documents of each model print.
     here = f"{visit.base('queue')}/{app_id(job.endpoint_id)}/requests/{job.request_id}"
     return {
         "request_id": job.request_id,

@@ -32,13 +32,14 @@ _NORMAL, _POLICY = 1000, 1008
 
 def give_token(fal: Emulator, visit: Visit) -> Response:
     """A token, by the older address as a bare string, by the newer one in an object."""
-    asked: Json = json.loads(visit.body)
-    apps = asked.get("allowed_apps") or ([asked["app"]] if "app" in asked else [])
+    wish: Json = json.loads(visit.body)
+    # Two ways to ask are in use, and fal takes both.
+    apps = wish.get("allowed_apps") or ([wish["app"]] if "app" in wish else [])
     if not apps:
-        missing = {"loc": ["body", "allowed_apps"], "msg": "Field required", "type": "missing", "input": asked}
+        missing = {"loc": ["body", "allowed_apps"], "msg": "Field required", "type": "missing", "input": wish}
         return JSONResponse({"detail": [missing]}, 422)
     token = f"emulated-{uuid.uuid4().hex}"
-    seconds = asked.get("token_expiration", asked.get("duration", _LIFETIME))
+    seconds = wish.get("token_expiration", wish.get("duration", _LIFETIME))
     fal.tokens[token] = Token(tuple(apps), time.time() + seconds)
     return JSONResponse({"token": token} if visit.path.rstrip("/").endswith(_PATH) else token)
 
@@ -55,6 +56,7 @@ async def answer(fal: Emulator, visit: Visit | None, scope: Scope, receive: Rece
     line = Line(document.endpoint_id, visit.query.get("fal_jwt_token"))
     fal.lines.append(line)
     try:
+        # fal opens the connection first and says in a frame that the token will not do.
         await websocket.accept()
         if _may_enter(fal, visit, line):
             await _converse(fal, document, line, websocket)
@@ -85,6 +87,7 @@ def _may_enter(fal: Emulator, visit: Visit, line: Line) -> bool:
     if line.token is None:
         return visit.headers.get("authorization", "").removeprefix("Key ") in fal.keys
     token, app = fal.tokens.get(line.token), app_id(line.endpoint_id)
+    # A token is made out to the alias alone by fal's clients, and to the whole id by its documentation.
     known = {app, app.rsplit("/", 1)[-1], line.endpoint_id, f"{line.endpoint_id}{_PATH}"}
     return token is not None and token.expires > time.time() and not known.isdisjoint(token.apps)
 
@@ -124,6 +127,7 @@ async def _failed(websocket: WebSocket, code: str, reason: str) -> None:
 
 
 async def _answer(script: Script, document: Document, given: Json, websocket: WebSocket, *, is_text: bool) -> None:
+    # Before each answer: clients have to pass over what is only news.
     await websocket.send_json({"type": "x-fal-message", "action": "timings", "timing": 0.05})
     frame = script.live.answer
     if frame is None:

@@ -18,6 +18,7 @@ _WORDS = "The emulator made this up, word by word, so that there is something to
 async def answer(fal: Emulator, visit: Visit) -> Response:
     """Whatever the run host is asked."""
     path = visit.path.strip("/")
+    # A few ids of fal's end in `/stream` themselves.
     endpoint_id = path if fal.document(path) else path.removesuffix("/stream")
     document = fal.document(endpoint_id)
     request_id = str(uuid.uuid4())
@@ -45,6 +46,7 @@ async def answer(fal: Emulator, visit: Visit) -> Response:
 async def _events(script: Script, output: dict[str, Any]) -> AsyncGenerator[bytes]:
     """Partial answers, then the whole."""
     partial = [{"output": " ".join(_WORDS[:count]), "partial": True} for count in range(1, len(_WORDS) + 1)]
+    # A model of words sends words; any other its output again and again, with how far it is.
     if "output" not in output:
         partial = [{**output, "progress": step / script.steps} for step in range(1, script.steps)]
     for number, event in enumerate([*partial, output], 1):

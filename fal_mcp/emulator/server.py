@@ -33,11 +33,12 @@ async def serve(
             access_log=False,
             lifespan="off",
             ws="websockets-sansio",
+            # Streams that a client holds open would keep it up for as long.
             timeout_graceful_shutdown=1,
             ssl_certfile=ssl_certfile,
             ssl_keyfile=ssl_keyfile,
         )
-        server = _Server(config)
+        server, raised = _Server(config), None
         async with anyio.create_task_group() as tasks:
             fal.tasks = tasks
 
@@ -50,9 +51,16 @@ async def serve(
             tasks.start_soon(run)
             try:
                 yield f"{'https' if ssl_certfile else 'http'}://127.0.0.1:{port_of(listening)}"
+            except (GeneratorExit, anyio.get_cancelled_exc_class()):
+                raise
+            except BaseException as error:
+                # Whoever listens here expects their own error, and no group with it inside.
+                raised = error
             finally:
                 fal.close()
                 server.should_exit = True
                 with anyio.move_on_after(_LONGEST_GOODBYE, shield=True):
                     await stopped.wait()
                 tasks.cancel_scope.cancel()
+        if raised is not None:
+            raise raised

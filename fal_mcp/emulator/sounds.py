@@ -21,6 +21,7 @@ def tune(text: str, seed: int) -> bytes:
     for word in words:
         pitch = 220 * 2 ** (_SCALE[(len(word) + chance.randrange(3)) % len(_SCALE)] / 12)
         samples.extend(_note(pitch, _NOTE_SECONDS * (0.7 + min(len(word), 9) / 10)))
+    # WAV is little-endian wherever it is written.
     if sys.byteorder == "big":
         samples.byteswap()
     target = io.BytesIO()
@@ -36,6 +37,7 @@ def _note(pitch: float, seconds: float) -> list[int]:
     count = int(RATE * seconds)
     step = 2 * math.pi * pitch / RATE
     return [
+        # A sine over the whole note, so that it neither begins nor ends with a click.
         int(9000 * math.sin(math.pi * i / count) * (math.sin(step * i) + 0.3 * math.sin(2 * step * i)))
         for i in range(count)
     ]

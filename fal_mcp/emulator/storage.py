@@ -33,6 +33,7 @@ async def control(fal: Emulator, visit: Visit) -> Response:
         case "POST", "/storage/auth/token":
             until = datetime.now(UTC) + timedelta(hours=24)
             about = {"token": _TOKEN, "token_type": "Bearer", "base_url": visit.base("cdn")}
+            # With +00:00 and not Z, which Python before 3.11 cannot read.
             return JSONResponse({**about, "expires_at": until.isoformat()})
         case "GET", "/.well-known/jwks.json":
             return JSONResponse(fal.signer.jwks())
@@ -46,6 +47,7 @@ async def cdn(fal: Emulator, visit: Visit) -> Response:
     """Whatever the CDN is asked."""
     if visit.method == "GET":
         return await _serve(fal, visit)
+    # The address itself is the permission: no key belongs there.
     if visit.path.startswith("/upload/"):
         return _signed(fal, visit)
     if visit.headers.get("authorization") != f"Bearer {_TOKEN}":
@@ -59,14 +61,14 @@ async def cdn(fal: Emulator, visit: Visit) -> Response:
     if visit.path == "/files/upload/multipart":
         path = _new(fal, name, content_type)
         return JSONResponse({"access_url": f"{visit.base('cdn')}{path}", "uploadId": uuid.uuid4().hex})
-    if found := _PART.fullmatch(visit.path):
-        return _part(fal, found["file"], found["part"], visit.body)
+    if match := _PART.fullmatch(visit.path):
+        return _part(fal, match["file"], match["part"], visit.body)
     return JSONResponse({"detail": "Not Found"}, 404)
 
 
 def _signed(fal: Emulator, visit: Visit) -> Response:
-    if found := _SIGNED_PART.fullmatch(visit.path):
-        return _part(fal, found["file"].removeprefix("/upload"), found["part"], visit.body)
+    if match := _SIGNED_PART.fullmatch(visit.path):
+        return _part(fal, match["file"].removeprefix("/upload"), match["part"], visit.body)
     path = visit.path.removeprefix("/upload")
     if path not in fal.files:
         return JSONResponse({"detail": "Not Found"}, 404)
@@ -76,11 +78,13 @@ def _signed(fal: Emulator, visit: Visit) -> Response:
 
 def _part(fal: Emulator, path: str, part: str, body: bytes) -> Response:
     if part == "complete":
+        # Spelled in both ways by fal's own clients.
         numbers = [entry.get("partNumber", entry.get("part_number")) for entry in json.loads(body)["parts"]]
         _put(fal, path, b"".join(fal.uploads[path][number] for number in numbers))
         return JSONResponse({"ok": True})
     fal.uploads.setdefault(path, {})[int(part)] = body
     etag = f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
+    # In the body and in a header: one of fal's clients reads it here, the other there.
     return JSONResponse({"partNumber": int(part), "etag": etag}, headers={"etag": etag})
 
 
@@ -102,10 +106,10 @@ async def _serve(fal: Emulator, visit: Visit) -> Response:
         return JSONResponse({"detail": "Not Found"}, 404)
     content = await anyio.to_thread.run_sync(lambda: file.content)
     headers = {"accept-ranges": "bytes"}
-    found = _RANGE.fullmatch(visit.headers.get("range", ""))
-    if found is None:
+    match = _RANGE.fullmatch(visit.headers.get("range", ""))
+    if match is None:
         return Response(content, 200, headers, file.content_type)
-    first, last = int(found[1]), min(int(found[2] or len(content) - 1), len(content) - 1)
+    first, last = int(match[1]), min(int(match[2] or len(content) - 1), len(content) - 1)
     if first > last:
         return Response(status_code=416, headers={"content-range": f"bytes */{len(content)}"})
     headers["content-range"] = f"bytes {first}-{last}/{len(content)}"

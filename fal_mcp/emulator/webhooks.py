@@ -38,11 +38,13 @@ class Signer:
     def headers(self, request_id: str, body: bytes, now: float) -> dict[str, str]:
         """The four headers of a delivery."""
         stamp = str(int(now))
+        # These four, one a line, the body by its digest: the form that fal signs.
         message = f"{request_id}\n{_USER}\n{stamp}\n{hashlib.sha256(body).hexdigest()}".encode()
         return {
             "X-Fal-Webhook-Request-Id": request_id,
             "X-Fal-Webhook-User-Id": _USER,
             "X-Fal-Webhook-Timestamp": stamp,
+            # Hexadecimal, though the public key is base64url.
             "X-Fal-Webhook-Signature": self.key.sign(message).hex(),
         }
 
@@ -59,6 +61,7 @@ async def call_back(job: Job, url: str, signer: Signer, trusted: ssl.SSLContext 
         about |= {"status": "ERROR", "error": error, "payload": dict(job.failure.body)}
     body = json.dumps(about).encode()
     headers = {"content-type": "application/json", **signer.headers(job.request_id, body, time.time())}
+    # No proxy of the environment's: who listens is on this machine.
     async with httpx.AsyncClient(timeout=_FIRST_TIMEOUT, trust_env=False, verify=trusted or True) as client:
         try:
             await client.post(url, content=body, headers=headers)

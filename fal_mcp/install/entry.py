@@ -63,6 +63,7 @@ def goose(entry: Entry) -> dict[str, Any]:
         "cmd": entry.command,
         "args": list(entry.arguments),
         "enabled": True,
+        # Seconds for a call; a run waits for less than a minute and then answers with a job.
         "timeout": 300,
         **({"env_keys": [KEY]} if is_reference else {}),
         **({"envs": variables} if variables else {}),

@@ -65,6 +65,7 @@ def write(change: Change) -> Path | None:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() and not os.access(target, os.W_OK):
             raise NotInstalled(f"{str(change.file)!r} may not be written; nothing was changed.")
+        # Hosts write their own settings while they run: what they wrote since it was read must not be lost.
         if read(change.file) != change.before:
             raise NotInstalled(f"{str(change.file)!r} was changed by another program just now; try again.")
         backup = _kept(target) if target.exists() else None
@@ -89,12 +90,15 @@ def _kept(target: Path) -> Path:
 
 
 def _replaced(target: Path, content: bytes) -> None:
+    # As the old one; a new one is its owner's, as a key may be in it.
     mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o600
+    # In the same folder, as only within one disk the renaming is one step.
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             stream.flush()
+            # Before the renaming: after a power cut there is the old file or the new one, and none of zeros.
             os.fsync(stream.fileno())
         os.chmod(name, mode)
         os.replace(name, target)

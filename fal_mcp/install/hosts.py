@@ -283,4 +283,5 @@ def files_of(host: Host, machine: Machine, project: Path | None) -> list[Path]:
 def is_here(host: Host, machine: Machine) -> bool:
     """Whether the host has been used on this machine: its file or the folder of it is there."""
     files = host.files(machine)
+    # Home itself is always there, and says nothing of a host whose file lies right in it.
     return any(file.exists() or (file.parent != machine.home and file.parent.is_dir()) for file in files)

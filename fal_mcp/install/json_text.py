@@ -40,6 +40,7 @@ def read(text: str) -> dict[str, Any]:
 
 def put(text: str, keys: Sequence[str], name: str, value: Any) -> str:
     """The text with `name` set to `value` in the object that `keys` lead to, which is made where it is missing."""
+    # Line ends as the file has them: a mixed file shows as changed in every line to whoever keeps it in a repository.
     newline = "\r\n" if "\r\n" in text else "\n"
     if not read(text):
         return _fresh(text, [*keys, name], value, newline)
@@ -147,6 +148,7 @@ def _members(text: str, span: _Span) -> dict[str, tuple[_Span, _Span]]:
     """Each member of an object: where its name and its value stand."""
     members: dict[str, tuple[_Span, _Span]] = {}
     for key, value in zip(span.node.keys, span.node.values, strict=True):
+        # A name in quotes and one without are different nodes of the parser's.
         name: Any = getattr(key, "characters", None) or getattr(key, "name", "")
         members[str(name)] = (_span(text, key), _span(text, value))
     return members

@@ -50,13 +50,18 @@ def tried(command: Sequence[str]) -> None:
         raise NotInstalled(f"There is no program {command[0]!r}; nothing was changed.")
     try:
         done = subprocess.run(
-            [*command, "--version"], capture_output=True, timeout=_LONGEST_START, stdin=subprocess.DEVNULL, check=False
+            # The lightest thing that shows that it starts: it needs no key and no network.
+            [*command, "--version"],
+            capture_output=True,
+            timeout=_LONGEST_START,
+            stdin=subprocess.DEVNULL,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NotInstalled(f"{command[0]!r} does not start: {error}.") from error
     if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["it said nothing"]
-        raise NotInstalled(f"{command[0]!r} does not run: {said[0][:200]}.")
+        last_words = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["it said nothing"]
+        raise NotInstalled(f"{command[0]!r} does not run: {last_words[0][:200]}.")
 
 
 def handshake(command: Sequence[str], environment: Mapping[str, str]) -> str:

@@ -39,6 +39,7 @@ def entry_for(
     Raises:
         NotInstalled: the host has no references, and no key is stored.
     """
+    # Hosts start servers with little of the environment, and behind a proxy nothing would be reached.
     variables = {name: environment[name] for name in _PASSED_ON if environment.get(name)}
     entry = Entry(command[0], [*command[1:], *arguments], None, variables)
     if key_by == "stored":
@@ -64,6 +65,7 @@ def installing(host: Host, machine: Machine, entry: Entry, project: Path | None)
     if command := _own_command(host, machine, project):
         value = json.dumps({"type": "stdio", **host.shape(entry)})
         scope = "project" if project is not None else "user"
+        # The host's own command: its file holds its whole state, and it writes that while it runs.
         return Plan(host, command=(*command, "mcp", "add-json", "--scope", scope, NAME, value))
     return Plan(host, tuple(_change(file, host, entry) for file in _files(host, machine, project)))
 

@@ -21,10 +21,13 @@ def put(text: str, keys: Sequence[str], name: str, value: Any) -> str:
     import tomlkit
 
     newline = "\r\n" if "\r\n" in text else "\n"
+    # New at the end rather than in its old place: a table that is written anew there could swallow the keys of the
+    # one after it.
     rest = remove(text, keys, name) if _holds(read(text), [*keys, name]) else text
     document = tomlkit.document()
     table: Any = document
     for key in keys:
+        # No header of its own: `[mcp_servers]` may stand further up already, and twice is an error.
         outer = tomlkit.table(is_super_table=True)
         table[key] = outer
         table = outer
@@ -44,17 +47,17 @@ def remove(text: str, keys: Sequence[str], name: str) -> str:
     starts = [number for number, line in enumerate(lines) if number not in texts and _is_header(line, head)]
     if not starts:
         raise NotInstalled(f"{head!r} stands there in a form that only a person should change.")
-    kept: list[str] = []
+    left: list[str] = []
     place = 0
     while place < len(lines):
         if place in starts:
             place = _end(lines, place)
-            if kept and not kept[-1].strip():
-                kept.pop()
+            if left and not left[-1].strip():
+                left.pop()
             continue
-        kept.append(lines[place])
+        left.append(lines[place])
         place += 1
-    return "".join(kept)
+    return "".join(left)
 
 
 def _end(lines: Sequence[str], start: int) -> int:
@@ -107,6 +110,7 @@ def _table(value: dict[str, Any]) -> Any:
             inner = tomlkit.inline_table()
             for name, text in object_of(item).items():
                 inner[name] = text
+            # One line: a table of its own would be a second header, to be found and taken out again.
             table[key] = inner
         else:
             table[key] = item

@@ -21,6 +21,7 @@ def read(text: str) -> dict[str, Any]:
     from ruamel.yaml.error import YAMLError
 
     try:
+        # Safe: tags in somebody's file make no objects.
         loader: Any = YAML(typ="safe", pure=True)
         value = loader.load(text)
     except (YAMLError, ValueError, RecursionError) as error:
@@ -114,6 +115,7 @@ def _block(name: str, value: Any, indent: str, newline: str, is_list: bool) -> s
     from ruamel.yaml import YAML
 
     yaml: Any = YAML()
+    # A long path is not to be broken over two lines.
     yaml.width = 10_000
     yaml.indent(mapping=2, sequence=4, offset=2)
     stream = io.StringIO()

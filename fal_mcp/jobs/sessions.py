@@ -236,7 +236,7 @@ class Sessions:
     ) -> None:
         endpoint_id, state = session.job.endpoint_id, "failed"
         try:
-            async with self._fal().realtime.opened(endpoint_id, max_buffering=max_buffering) as line:
+            async with self._fal().realtime(endpoint_id, max_buffering=max_buffering) as line:
                 task_status.started()
                 state = "completed"
                 with session.scope:

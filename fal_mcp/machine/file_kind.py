@@ -11,7 +11,7 @@ _SYNC, _PACKET = b"G", 188
 
 def sniffed(head: bytes, name: str) -> str:
     """What a file is, by its bytes, and by its name where those say nothing."""
-    told = cast(str | None, cast(Any, filetype).guess_mime(head))
-    if told is None and name.lower().endswith(".ts") and head[:1] == _SYNC == head[_PACKET : _PACKET + 1]:
+    kind = cast(str | None, cast(Any, filetype).guess_mime(head))
+    if kind is None and name.lower().endswith(".ts") and head[:1] == _SYNC == head[_PACKET : _PACKET + 1]:
         return "video/mp2t"
-    return told or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return kind or mimetypes.guess_type(name)[0] or "application/octet-stream"

@@ -43,6 +43,7 @@ class KeyStore:
             return None
         if key := text_of(entry.get("key")):
             return key
+        # Only now: looking for a keychain loads its library and may wake a daemon, or show a person a window.
         keychain = self._keychain or system_keychain()
         if keychain is None:
             raise NotReadable(
@@ -70,6 +71,7 @@ class KeyStore:
                 # A headless machine has a keychain that nobody can unlock; the file is next.
                 self._write({"key": key})
                 return f"the file {self.file}, which only you can read"
+            # Said in the file, so that a start knows where to look without asking a keychain that may not be there.
             self._write({"in": "keychain"})
             return "the system's keychain"
         self._write({"key": key})
@@ -85,6 +87,7 @@ class KeyStore:
         if entry is None:
             return False
         if "key" not in entry and (keychain := self._keychain or system_keychain()) is not None:
+            # It may be locked, or emptied by other means. What counts is that this program no longer looks for it.
             with suppress(Exception):
                 keychain.delete_password(_SERVICE, _USER)
         try:
@@ -96,6 +99,7 @@ class KeyStore:
     def is_open_to_others(self) -> bool:
         """Whether others on this machine can read the file."""
         try:
+            # The mode bits mean nothing on Windows, where a user's folder is closed to others by itself.
             return os.name != "nt" and bool(self.file.stat().st_mode & 0o077)
         except OSError:
             return False
@@ -114,11 +118,14 @@ class KeyStore:
         return object_of(entry) or None
 
     def _write(self, entry: dict[str, str]) -> None:
+        # A whole new file takes the place of the old one: one that is cut short would be taken for damage, and the
+        # old mode of the file would stay.
         unfinished = self.file.with_name(f".{_FILE}.{os.getpid()}")
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with suppress(FileNotFoundError):
                 unfinished.unlink()
+            # The mode is given when it is made. Set afterwards, there is a moment in which everybody may open it.
             descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
                 json.dump(entry, stream)
@@ -137,4 +144,5 @@ def system_keychain() -> Keychain | None:
     except ImportError:
         return None
     found: Any = keyring.get_keyring()  # pyright: ignore
+    # What `keyring` answers with where the system has none: it refuses every call.
     return None if isinstance(found, fail.Keyring) else found  # pyright: ignore

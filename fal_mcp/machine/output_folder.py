@@ -18,13 +18,17 @@ from fal_mcp.machine import program_files
 
 _KEPT = re.compile(r"[^a-z0-9]+")
 _LONGEST = 60
+# Most file systems hold 255 bytes in a name: this leaves room for a number, an ending and the note's `.json`.
 _LONGEST_STEM = 150
 _LONGEST_PATH = 800
 _DEEPEST = 20
+# Windows takes these for devices whatever folder they are in, and with any ending; the files may be carried there.
 _RESERVED = frozenset(
     ["con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))]
 )
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
+# O_EXCL and O_NOFOLLOW together: a name that is taken, be it by a link that leads nowhere, is refused and never
+# written through. O_BINARY keeps Windows from changing line ends in pictures.
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _HAS_HANDLES = os.open in os.supports_dir_fd and os.mkdir in os.supports_dir_fd
 """Whether a folder can be held open and gone on from; Windows cannot."""
@@ -43,6 +47,7 @@ class OutputFolder:
     """A folder that files are saved in. `link` gives a file a second name and refuses one that is taken."""
 
     def __init__(self, folder: Path, *, link: Link = os.link) -> None:
+        # Resolved once, when a person names it: what becomes a link later is not followed.
         self.folder = Path(os.path.realpath(folder))
         self._link = link
 
@@ -56,8 +61,10 @@ class OutputFolder:
             return self.folder
         shown = f"{below[:120]!r}"
         try:
+            # Resolved before it is compared, or `pictures/../..` and a link in the folder would lead out of it.
             target = Path(os.path.realpath(self.folder / below))
             target.relative_to(self.folder)
+            # A name that the disk cannot hold shows here and not when a paid result is to be written.
             os.fsencode(target)
         except (ValueError, OSError):
             raise NotWritable(f"{shown} is not inside the server's output folder.") from None
@@ -77,6 +84,8 @@ class OutputFolder:
         Raises:
             NotWritable: it cannot be made.
         """
+        # A leading dot and a name nobody can guess: neither a gallery that watches the folder nor another run picks
+        # up half a file.
         name = f".{secrets.token_hex(6)}.part"
         with _told(f"Nothing can be written to {str(place)!r}"):
             _made(self.folder)
@@ -94,6 +103,7 @@ class OutputFolder:
             self._opened(unfinished.parent) as handle,
         ):
             for free in _names(stem[:_LONGEST_STEM]):
+                # After the number was added, as `makefile-2` may be saved and `makefile` may not.
                 name = program_files.harmless(free, ending)
                 with suppress(FileExistsError):
                     self._renamed(unfinished, name, handle)
@@ -127,11 +137,13 @@ class OutputFolder:
                 self._link(before, after, src_dir_fd=handle, dst_dir_fd=handle)
         except FileExistsError:
             raise
+        # exFAT and many network shares have no hard links.
         except (OSError, NotImplementedError):
             _created(unfinished.parent, name, handle).close()
             try:
                 os.replace(before, after, src_dir_fd=handle, dst_dir_fd=handle)
             except OSError:
+                # The empty file that held the name would stay as a result of nothing.
                 os.unlink(after, dir_fd=handle)
                 raise
             return
@@ -145,12 +157,15 @@ class OutputFolder:
                 _made(place)
             yield None
             return
+        # The folder itself may be reached by links, as it was named by a person; nothing below it may.
         handle = os.open(self.folder, _FOLDER)
         try:
             for part in place.relative_to(self.folder).parts:
                 if makes:
                     with suppress(FileExistsError):
                         os.mkdir(part, _PRIVATE_FOLDER, dir_fd=handle)
+                # One step at a time, each from the folder before it: a folder that somebody swaps for a link in
+                # between is not gone through.
                 inner = os.open(part, _FOLDER | _NO_LINK, dir_fd=handle)
                 os.close(handle)
                 handle = inner
@@ -160,6 +175,8 @@ class OutputFolder:
 
 
 def _made(folder: Path) -> None:
+    # From the top down, each by itself: `mkdir(parents=True)` gives the mode to the last one only, and the others
+    # would be open to all.
     for missing in [folder, *folder.parents][::-1]:
         if not missing.is_dir():
             missing.mkdir(_PRIVATE_FOLDER, exist_ok=True)
@@ -167,6 +184,7 @@ def _made(folder: Path) -> None:
 
 def _created(place: Path, name: str, handle: int | None) -> BinaryIO:
     descriptor = os.open(_in(place, name, handle), _NEW, _PRIVATE_FILE, dir_fd=handle)
+    # Asked of what was opened, not of the name: between two questions about a name it can change.
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(f"{name!r} is no file")

@@ -25,6 +25,8 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ANYWHERE = "An https URL of the file works everywhere."
 _LONGEST_PATH = 4096
 _LONGEST_SHOWN = 400
+# O_NONBLOCK: opening a named pipe would otherwise wait for somebody to write to it, for ever. O_NOFOLLOW: the path
+# was resolved, so a link in it now is one that was put there since.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _CAN_WALK = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
 
@@ -47,6 +49,7 @@ def path_in(value: str) -> str | None:
     text = value.strip()
     if text.casefold().startswith("file:"):
         return _path_of_url(text)
+    # Before the schemes: `C:\pictures` looks like an address of the scheme `c`.
     if _DRIVE.match(text):
         return text
     return None if _SCHEME.match(text) or not text else text
@@ -57,6 +60,7 @@ def _path_of_url(text: str) -> str:
     if parts is None:
         # It names some other machine badly; a path that is refused like any other machine's.
         return f"//{text}"
+    # Names on POSIX disks are bytes of any kind; these come out as they went in.
     place = urllib.parse.unquote(parts.path, errors="surrogateescape")
     host = "" if parts.netloc in ("", "localhost") else f"//{parts.netloc}"
     return host + (place[1:] if _DRIVE.match(place[1:]) else place)
@@ -84,6 +88,7 @@ class Readable:
     def for_a_secret(self) -> "Readable":
         """The same folders, where a text file named after a secret may be read too, to be sent as one."""
         same = Readable(may_ask=self.may_ask)
+        # The same list and no copy: a folder that the user allows during the question counts for both.
         same._folders, same._own, same._takes_values = self._folders, self._own, True
         return same
 
@@ -102,6 +107,8 @@ class Readable:
             return None
         parent = place.parent
         is_own = any(place.is_relative_to(own) for own in self._own)
+        # A person who is asked about home, or about a folder of keys, may say yes without meaning all of it. So
+        # nobody is asked.
         return None if is_own or self._is_never(place) or is_broad(parent) else parent
 
     @contextmanager
@@ -117,11 +124,14 @@ class Readable:
             raise self._refusal(path, place)
         descriptor = _open(folder, place, path)
         about = os.fstat(descriptor)
+        # Devices and pipes have no size and no end.
         if not stat.S_ISREG(about.st_mode):
             os.close(descriptor)
             raise NotReadable(f"{_shown(path)} is not a file.", hint="Give the path of a file.")
         with os.fdopen(descriptor, "rb", buffering=0) as stream:
             _check(stream, about, path)
+            # A file that was uploaded is not sent again while this is the same. The time of change is in nanoseconds,
+            # as an editor saves more than once a second.
             identity = f"{about.st_dev}:{about.st_ino}:{about.st_size}:{about.st_mtime_ns}"
             yield LocalFile(stream, place.name, about.st_size, identity)
 
@@ -135,12 +145,16 @@ class Readable:
             return self._place(path)
 
     def _place(self, path: str) -> Path:
+        # Two slashes name another machine on Windows, and asking it for the file already tells it the user's password
+        # hash.
         if "\0" in path or path.startswith(("//", "\\\\")) or len(path) > _LONGEST_PATH:
             raise refusal(path)
         try:
             given = Path(path).expanduser() if path.startswith("~/") else Path(path)
             if given.is_absolute():
                 return _resolved(given)
+            # A relative path means one file only where there is one folder to begin from; the server's own current
+            # folder is none that its user chose.
             if len(self._folders) == 1:
                 return _resolved(self._folders[0] / given)
         except (OSError, RuntimeError, ValueError) as error:
@@ -156,6 +170,7 @@ class Readable:
         return next((folder for folder in folders if not self._is_own(place, folder)), None)
 
     def _is_own(self, place: Path, folder: Path) -> bool:
+        # Where somebody allowed a folder inside the server's own, such as the output folder, it was meant.
         return any(place.is_relative_to(own) and not folder.is_relative_to(own) for own in self._own)
 
     def _is_never(self, place: Path) -> bool:
@@ -169,6 +184,8 @@ class Readable:
         """What allows its folder; for a key in an allowed folder, that it is one. It need not exist."""
         refused = refusal(path)
         if self._is_a_key(place.name) and any(_is_below(place, folder) for folder in self._folders):
+            # Said only of names inside an allowed folder, and whether or not the file exists: elsewhere it would tell
+            # a prober what there is.
             refused.hint = "Its name is one that keys and passwords have, and such files are never read. " + _ANYWHERE
         return refused
 
@@ -185,6 +202,7 @@ def refusal(path: str) -> NotReadable:
 def escaped(folder: Path, longest: int = _LONGEST_SHOWN) -> str:
     """A path as a person should see it in a question: nothing in it breaks the line or hides, and its end is there."""
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(folder))
+    # Both ends: the beginning says where, and the end is the folder that is asked about.
     half = longest // 2
     return text if len(text) <= longest else f"{text[:half]}…{text[-half:]}"
 
@@ -203,6 +221,8 @@ def _resolved(path: Path) -> Path:
 def _is_below(place: Path, folder: Path) -> bool:
     if not place.is_relative_to(folder) or place == folder:
         return False
+    # Hidden folders hold settings and keys (`.ssh`, `.aws`, `.git`), and allowing the folder around them was not
+    # about those.
     return not any(part.startswith(".") for part in place.relative_to(folder).parts)
 
 
@@ -242,6 +262,7 @@ def _check(stream: BinaryIO, about: os.stat_result, path: str) -> None:
     if about.st_size == 0:
         raise NotReadable(f"{_shown(path)} is empty.", hint="Give a file with something in it.")
     try:
+        # Of the file that is open, after every check of its name: keys are also kept under harmless names.
         head = stream.read(LOOKED_AT) or b""
         stream.seek(0)
     except OSError as error:

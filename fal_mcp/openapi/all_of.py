@@ -24,6 +24,7 @@ def both(first: Schema, second: Schema) -> Schema:
     result: Schema = {}
     left_over: Schema = {}
     for keyword in dict.fromkeys([*first, *second]):
+        # Together, further down: what one schema says of all other names holds for the names of the other one.
         if keyword in ("properties", "additionalProperties"):
             continue
         if keyword not in first or keyword not in second or first[keyword] == second[keyword]:
@@ -36,8 +37,10 @@ def both(first: Schema, second: Schema) -> Schema:
             result[keyword] = first[keyword]
             left_over[keyword] = second[keyword]
     result |= _members(first, second)
+    # Two patterns, say: each has to match, and there is no one pattern for both.
     if left_over:
         result["allOf"] = [*result.get("allOf", ()), left_over]
+    # None is how the narrowing says that nothing is left, such as of two types that exclude one another.
     return NOTHING if None in (result.get("type", 0), result.get("enum", 0)) else result
 
 
@@ -55,10 +58,10 @@ def _members(first: Schema, second: Schema) -> Schema:
 
 
 def _member(name: str, first: Schema, second: Schema) -> Schema | None:
-    said: list[Any] = [s.get("properties", {}).get(name, s.get("additionalProperties", True)) for s in (first, second)]
-    if False in said:
+    parts: list[Any] = [s.get("properties", {}).get(name, s.get("additionalProperties", True)) for s in (first, second)]
+    if False in parts:
         return None
-    known: list[Schema] = [part for part in said if isinstance(part, dict)]
+    known: list[Schema] = [part for part in parts if isinstance(part, dict)]
     return both(known[0], known[1]) if len(known) == 2 else known[0]
 
 
@@ -70,6 +73,7 @@ def _others(said: list[Any]) -> Any:
 
 
 def _same_type(first: str, second: str) -> str | None:
+    # A whole number is both; any other two types have no value in common.
     return "integer" if {first, second} == {"integer", "number"} else None
 
 

@@ -29,6 +29,7 @@ def corrected(document: Mapping[str, Any], corrections: Iterable[Mapping[str, An
     Raises:
         ValueError: a correction hits nothing.
     """
+    # A correction changes parts in their place, and whoever handed the document in goes on using it.
     result = copy.deepcopy(dict(document))
     operations = {name: operation for name, (_, operation) in _operations(result).items()}
     for correction in corrections:
@@ -36,6 +37,8 @@ def corrected(document: Mapping[str, Any], corrections: Iterable[Mapping[str, An
         place = None if operation is None else _place(result, operation, correction)
         if place is None:
             what = correction.get("argument") or correction.get("pointer")
+            # fal has changed its document: the correction is either not needed any more or belongs elsewhere, and
+            # somebody has to look.
             raise ValueError(f"The correction of {what!r} in {correction['operation']!r} hits nothing.")
         place.update(copy.deepcopy(correction["set"]))
     return result
@@ -59,6 +62,7 @@ def _place(document: Facts, operation: Facts, correction: Mapping[str, Any]) -> 
 def _argument(document: Facts, operation: Facts, name: str) -> Facts | None:
     parameters: list[Facts] = operation.get("parameters", [])
     for index, parameter in enumerate(parameters):
+        # Parameters are shared by reference; the copy is what keeps the change to this operation.
         own = copy.deepcopy(_opened(document, parameter))
         if own["name"] == name:
             parameters[index] = own
@@ -72,19 +76,20 @@ def _argument(document: Facts, operation: Facts, name: str) -> Facts | None:
 
 def _at(value: Any, pointer: str) -> Facts | None:
     for part in pointer.split("/")[1:]:
+        # The order is JSON Pointer's: the other way round `~01` would become a slash.
         value = _object(value).get(part.replace("~1", "/").replace("~0", "~"))
     return cast(Facts, value) if isinstance(value, dict) else None
 
 
 def _operations(document: Mapping[str, Any]) -> dict[str, tuple[str, Facts]]:
     """Each operation under its id, with its method and path before it."""
-    found: dict[str, tuple[str, Facts]] = {}
+    operations: dict[str, tuple[str, Facts]] = {}
     for path, item in _object(document.get("paths")).items():
         for method, operation in _object(item).items():
             if method in _METHODS and isinstance(operation, dict):
                 route, known = f"{method.upper()} {path}", cast(Facts, operation)
-                found[str(known.get("operationId", route))] = route, known
-    return found
+                operations[str(known.get("operationId", route))] = route, known
+    return operations
 
 
 def _facts_of(document: Mapping[str, Any]) -> Facts:
@@ -103,17 +108,18 @@ def _facts_of(document: Mapping[str, Any]) -> Facts:
 
 def _key(security: Any) -> str:
     options = [_object(option) for option in _list(security)]
+    # Sorted twice, as neither the order of the ways in nor of their parts means anything.
     return " or ".join(sorted("+".join(sorted(option)) or "none" for option in options)) or "none"
 
 
 def _parameters(document: Mapping[str, Any], operation: Facts) -> Facts:
-    found: Facts = {}
+    facts: Facts = {}
     for entry in _list(operation.get("parameters")):
         parameter = _opened(document, entry)
         rest = {key: value for key, value in parameter.items() if key not in ("name", "in")}
         label = f"parameter {parameter.get('name')!r} in {parameter.get('in')}"
-        found[label] = {"required": False, **_facts(document, rest)}
-    return found
+        facts[label] = {"required": False, **_facts(document, rest)}
+    return facts
 
 
 def _body(document: Mapping[str, Any], operation: Facts) -> Facts:
@@ -137,6 +143,7 @@ def _facts(document: Mapping[str, Any], value: Any, above: tuple[str, ...] = ())
     `above` is what was gone through to get here, so that a schema that holds itself comes to an end.
     """
     if isinstance(value, list):
+        # Enums and lists of required names have no order that counts: as sets they compare without one.
         return {repr(one): True for one in cast(list[Any], value)}
     if not isinstance(value, dict):
         return value

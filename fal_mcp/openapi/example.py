@@ -90,6 +90,7 @@ class _Filler:
         kinds = set(_kinds(arguments, ""))
         given = self.purpose.given
         words = next((name for name in _FIRST_WORDS if name in properties and name not in arguments), None)
+        # A model that speaks needs words or a voice, though its schema may require neither by itself.
         is_silent = self.purpose.speaks and not kinds & {"words", "audio"}
         names: list[str] = []
         if words and (is_silent or not arguments or (given == "text" and "words" not in kinds)):
@@ -116,6 +117,8 @@ class _Filler:
         properties: Schema = part.get("properties", {})
         names = list(part.get("required", ()))
         if not names and depth > 0:
+            # An object that requires nothing is still of no use empty: a file, else words, or what says which kind it
+            # is.
             names = sorted(filter(_tells, properties), key=lambda name: not values.IS_FILE.search(name))[:1]
         return {name: self.of(properties.get(name, {}), name, depth + 1) for name in names}
 
@@ -129,6 +132,7 @@ class _Filler:
             text = default
         else:
             text = self.purpose.words(name) if name in ("tags", "original_tags", "genres") else values.plain_of(name)
+        # An example has to be one that the schema takes, also where it wants a longer or shorter text.
         return text[: part.get("maxLength", len(text))].ljust(part.get("minLength", 0), ".")
 
 

@@ -22,6 +22,9 @@ _WEIGHTS = (
 )
 """All of them stand in fal's own model documents, as examples or as a default."""
 
+# An address that exists, so that an example can be sent as it stands and does not fail for its file. The order
+# decides: a `mask_video_url` is a mask before it is a video, and `image_url` in the last row catches what is nothing
+# more special.
 FILES = (
     ("video", r"mask.*video|video.*mask", _MASK_FILM),
     ("image", r"mask", _MASK),
@@ -42,11 +45,13 @@ IS_FILE = re.compile(r"(?:^|_)urls?(?:_[a-z]*\d+)?$|_uri$|^(?:hypothesis|referen
 IS_WORDS = re.compile(
     r"prompt|text|script|lyrics|^query$|question|instruction|^input$|^inputs$|message|description|caption|^gen_text$"
 )
+# Names that have a word of the line above in them and are no text to be filled with a sentence.
 NOT_WORDS = re.compile(r"negative|format|_type$|guidance|normali|language|_id$|structured|optimizer|expansion|enhanc")
 
 _SPOKEN = "The ferry leaves at seven, so bring a warm coat."
 _SUNG = "[verse]\nThe harbour lights are burning low\n[chorus]\nCarry me home across the bay"
 _WORDS_OF_NAMES = (
+    # The dialogue models tell the voices apart by such beginnings of lines.
     (r"script", "Speaker 0: Did you hear the ferry?\nSpeaker 1: I did, it is early today."),
     (r"lyrics", _SUNG),
     (r"negative", "blurry, low quality"),
@@ -103,6 +108,7 @@ _PLAIN = {
     "labels_fg1": "trees",
     "labels_fg2": "cars",
     "classes": "outdoor",
+    # Python's quotes and not JSON's: so the document has it, as texts in a list.
     "keypoints": "{'x': 320, 'y': 240, 'type': 'positive'}",
     "model": "google/gemini-2.5-flash",
     "id": "1",
@@ -167,6 +173,7 @@ def kind_of(name: str) -> str:
 
 def file_of(name: str, purpose: Purpose) -> str:
     """The address of a file that an argument of this name takes."""
+    # These need a mouth to move, and the usual film has none in it.
     if name == "video_url" and re.search(r"lip|musetalk|latentsync|dubbing|translate", purpose.endpoint_id):
         return _SPEAKER
     if name == "audio_url" and re.search(r"music|stable-audio|ace-step|sonauto|sam-audio", purpose.endpoint_id):
@@ -179,6 +186,7 @@ def file_of(name: str, purpose: Purpose) -> str:
 
 def least_of(name: str, purpose: Purpose) -> int:
     """How many a list of this name must have to make sense: what is joined, or filled in between, are two."""
+    # What is joined or filled in between is two things at least, though the schema asks for one or for none.
     is_pair = name in ("frames", "audio_urls", "videos") or (
         name.endswith("_urls") and re.search(r"interleave|merge|effects", purpose.endpoint_id)
     )
@@ -187,6 +195,7 @@ def least_of(name: str, purpose: Purpose) -> int:
 
 def number_of(name: str, value: float) -> float:
     """An end that lies behind its beginning."""
+    # Begin and end have the same least value in the schema, and a piece of no length is of no use to anybody.
     return value + _FURTHER.get(name.removesuffix("_seconds").rpartition("_")[2], 0) if value < _FAR else value
 
 

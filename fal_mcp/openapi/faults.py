@@ -23,10 +23,13 @@ def find(schema: Schema, value: Any) -> tuple[Fault, ...]:
 
     Unknown names are faults even where the schema allows them: fal ignores them silently, and the call is paid.
     """
+    # First and alone: the validator is not made for what JSON cannot say, and what it said would be about something
+    # else.
     faults = [Fault(path, f"{what}.") for path, what in _first(unsayable(value))]
     if not faults:
         faults = [fault for problem in _first(validate.problems(schema, value)) for fault in _from(problem, schema)]
         faults += _first(_unknown(schema, value))
+    # Each once: every branch of a union complains of the same missing name.
     return tuple(sorted(dict.fromkeys(faults), key=lambda fault: fault.path)[:MOST_FAULTS])
 
 
@@ -46,6 +49,8 @@ def _closest(problem: Problem) -> Problem:
     """The fault inside a union that the caller most likely meant: the one of the branch of the right type."""
     if problem.validator not in {"anyOf", "oneOf"} or not problem.context:
         return problem
+    # "It fits none of four forms" helps nobody. Where the value has the type of one form only, what is wrong is what
+    # is wrong with that one.
     by_branch: dict[int, list[Problem]] = {}
     for inner in problem.context:
         by_branch.setdefault(cast(int, inner.relative_schema_path[0]), []).append(inner)
@@ -114,8 +119,11 @@ def _unknown(schema: Schema, value: Any, path: str = "$", root: Schema | None = 
 
 def _unknown_in_object(options: list[Schema], value: Schema, path: str, root: Schema) -> Iterator[Fault]:
     objects = [b for b in options if b.get("type", "object") == "object"]
+    # A name that any branch knows is known: which branch was meant is not decided here.
     known: Schema = {name: part for b in objects for name, part in b.get("properties", {}).items()}
     required = {name for b in objects for name in b.get("required", ())}
+    # fal's schemas mostly leave `additionalProperties` out, which lets everything through by the letter; only a map
+    # without names of its own means it.
     is_open = any(not b.get("properties") or _takes_more(b) for b in objects)
     for name, item in value.items():
         if name in known:
@@ -129,6 +137,7 @@ def _takes_more(schema: Schema) -> bool:
 
 
 def _near(value: Any, allowed: list[Any]) -> str:
+    # Likeness takes time with the square of the length, and both sides come from elsewhere: hence the cuts.
     words = {str(option)[:200].casefold(): option for option in allowed if isinstance(option, str | int | float)}
     close = difflib.get_close_matches(str(value)[:100].casefold(), words, n=2, cutoff=0.6)
     return f" Did you mean {' or '.join(_show(words[word]) for word in close)}?" if close else ""

@@ -42,6 +42,7 @@ def _type(value: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
+    # A number in quotes is still a bound, and what is meant by it is plain.
     if isinstance(value, str):
         try:
             value = float(value)
@@ -79,6 +80,7 @@ def _flag(value: Any) -> Any:
 
 
 def _values(value: Any) -> Any:
+    # An enum with nothing in it lets nothing through; with it left out, fal's own check decides.
     return [one for one in list_of(value) if is_sayable(one)] or ODD
 
 

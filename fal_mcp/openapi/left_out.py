@@ -25,6 +25,7 @@ def _in_object(schema: Schema, value: dict[str, Any], root: Schema, depth: int) 
     given: dict[str, Any] = {}
     for name, item in value.items():
         parts = [part for branch in objects if (part := _part(branch, name)) is not None]
+        # Of a union the branch is not known yet: a name stays where every branch needs it.
         needed = bool(objects) and all(name in branch.get("required", ()) for branch in objects)
         if needed or not _says_nothing(item, parts, is_closed, root):
             given[name] = _inside(parts, item, root, depth + 1)
@@ -47,6 +48,7 @@ def _says_nothing(item: Any, parts: list[Schema], is_closed: bool, root: Schema)
     if item != "" or not parts:
         return False
     kinds = [branch for part in parts for branch in branches(part, root)]
+    # An empty text is a text: where free text may stand (a negative prompt, say) it is meant.
     takes_text = any(kind.get("type", "string") == "string" and "enum" not in kind for kind in kinds)
     return not takes_text and not any(_fits(part, "", root) for part in parts)
 

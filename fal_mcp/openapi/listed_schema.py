@@ -19,6 +19,7 @@ _SHOWN = 6
 
 def lean(schema: Schema) -> Schema:
     """The short form of `schema`, which it never changes."""
+    # Plain first: shortening counts what is listed, and writing references out makes more of it.
     return cast(Schema, _short(plain(schema, _about)))
 
 
@@ -70,6 +71,6 @@ def _short(part: Any) -> Any:
 def _told(part: Schema) -> Schema:
     values: list[Any] = part["enum"]
     shown = ", ".join(json.dumps(value, ensure_ascii=False) for value in values[:_SHOWN])
-    said = f"One of {len(values)} values: {shown}, … get_model lists all."
+    sentence = f"One of {len(values)} values: {shown}, … get_model lists all."
     rest = {keyword: value for keyword, value in part.items() if keyword != "enum"}
-    return {**rest, "description": cut(f"{part.get('description', '')} {said}".strip(), 2 * _LONGEST_DESCRIPTION)}
+    return {**rest, "description": cut(f"{part.get('description', '')} {sentence}".strip(), 2 * _LONGEST_DESCRIPTION)}

@@ -5,11 +5,12 @@ left of 3.0 is translated. Whatever stands in a document, the answer is a valid 
 part costs that part, and a note says which.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fal_mcp.json_values import is_list, is_object, list_of, object_of, text_of
 from fal_mcp.openapi.all_of import ANNOTATIONS, NOTHING, both
+from fal_mcp.openapi.circles import end_circles, references_in
 from fal_mcp.openapi.keywords import ODD, READERS, SCHEMA_LISTS, SCHEMAS
 from fal_mcp.openapi.sayable import is_whole
 from fal_mcp.openapi.schema import DEFINITION, MAX_DEPTH, Schema, UnusableSchema, definition_of
@@ -27,8 +28,6 @@ _CONTRADICTIONS = (
     ("minItems", "maxItems"),
     ("minProperties", "maxProperties"),
 )
-_IN_PLACE = ("anyOf", "oneOf", "allOf", "not", "if", "then", "else")
-"""Keywords whose schemas are held against the same value, and not against something inside it."""
 
 
 def bundle(root: Any, components: Mapping[str, Any], notes: list[str] | None = None) -> Schema:
@@ -42,14 +41,18 @@ def bundle(root: Any, components: Mapping[str, Any], notes: list[str] | None = N
     reading = _Reading(components, [] if notes is None else notes)
     schema = reading.whole(object_of(root))
     definitions: Schema = {}
-    waiting = sorted(set(_references(schema)))
+    waiting = sorted(set(references_in(schema)))
+    # Only what is referred to is read: the output's components and the queue's stand in the same list, and are of no
+    # use to an input.
     while waiting:
         name = waiting.pop()
         if name not in definitions:
             definitions[name] = reading.component(name)
-            waiting.extend(set(_references(definitions[name])) - definitions.keys())
-    _end_circles(schema, definitions)
+            waiting.extend(set(references_in(definitions[name])) - definitions.keys())
+    end_circles(schema, definitions)
     if definitions:
+        # Sorted, because fal changes the order of keys from one day to the next, and a list of tools that differs in
+        # nothing else would be told to every host as changed.
         schema["$defs"] = {name: definitions[name] for name in sorted(definitions)}
     return schema
 
@@ -70,11 +73,15 @@ class _Reading:
 
     def whole(self, root: Schema) -> Schema:
         """A root schema, its own reference followed."""
+        # The body of a request is nothing but a reference to the input. It is followed here, so that the root of a
+        # tool's schema is an object with properties, which hosts insist on.
         for _ in range(MAX_DEPTH):
             name = _component_name(root.get("$ref"))
             if name is None or set(root) - {"$ref"} - ANNOTATIONS - _LEFT_OUT:
                 return self._opened(self.schema(root, "$", 0))
             if not isinstance(self._components.get(name), dict):
+                # A few of fal's documents lack their own input. Any arguments would seem to fit it, so there is no
+                # tool rather than one that takes everything.
                 raise UnusableSchema(f"The document refers to a component {name[:100]!r} that it does not have.")
             root = object_of(self._components[name])
         raise UnusableSchema("The schema refers to itself and to nothing else.")
@@ -86,14 +93,19 @@ class _Reading:
     def schema(self, value: Any, path: str, depth: int) -> Schema:
         """`value` as a valid schema."""
         self._nodes += 1
+        # `false` is a schema too, and converters know no booleans in the place of one.
         if value is False:
             return dict(NOTHING)
         if not is_object(value):
+            # What cannot be read is let through: fal checks it again, and a refusal here would take away what works
+            # there.
             return {} if value is True else self._odd(path, "is no schema", {})
         if depth > MAX_DEPTH or self._nodes > _MOST_NODES:
             return self._odd(path, "is nested too deep, or too large", {})
         source = object_of(value)
         result = self._said(source, path, depth)
+        # First the tuples and bounds, which look at one keyword each; the split by types copies all keywords into
+        # every branch and so comes after them.
         result = _single_types(_bounds(_tuple_items(result)), nullable=source.get("nullable") is True)
         return self._agreeing(self._with_all_of(result, source, path, depth), path)
 
@@ -108,6 +120,8 @@ class _Reading:
                     # OpenAPI's `format: binary` says nothing to a JSON Schema reader.
                     result[keyword] = read
             elif keyword in _INNER:
+                # Only keywords that are known survive: fal's own (`ui`, `x-fal-…`) are read elsewhere, and an unknown
+                # one is something a host's converter may refuse.
                 inner = _INNER[keyword](self, value, source, path, depth)
                 if inner is not None:
                     result[keyword] = inner
@@ -172,6 +186,8 @@ class _Reading:
         if name is None:
             return schema
         rest = {key: value for key, value in schema.items() if key != "$ref"}
+        # A part that contains itself through `allOf` has no end when it is written out; what it says beside the
+        # reference is kept.
         if name in self._following:
             return self._odd(path, "contains itself", rest)
         before, self._following = self._following, (*self._following, name)
@@ -182,11 +198,13 @@ class _Reading:
     def _agreeing(self, schema: Schema, path: str) -> Schema:
         for least, most in _CONTRADICTIONS:
             if least in schema and most in schema and schema[least] > schema[most]:
+                # Left standing, they would refuse every value there is, and with it a model that works.
                 self._odd(path, f"has a {least!r} above its {most!r}", None)
                 schema = {key: value for key, value in schema.items() if key not in (least, most)}
         return schema
 
     def _odd(self, path: str, what: str, instead: Any) -> Any:
+        # A broken document is broken in a hundred places in the same way; the first few tell it.
         if len(self._notes) < _MOST_NOTES and (note := f"{path} {what}.") not in self._notes:
             self._notes.append(note)
         return instead
@@ -209,62 +227,8 @@ def _component_name(reference: Any) -> str | None:
     return text.removeprefix(_COMPONENT) if text and text.startswith(_COMPONENT) else None
 
 
-def _references(schema: Any) -> Iterator[str]:
-    for part in _parts(schema):
-        if (name := definition_of(part)) is not None:
-            yield name
-
-
-def _parts(schema: Any) -> Iterator[Schema]:
-    """`schema` and every schema inside it."""
-    if not is_object(schema):
-        return
-    here = object_of(schema)
-    yield here
-    for name, value in here.items():
-        if name in ("properties", "$defs"):
-            yield from (part for inner in object_of(value).values() for part in _parts(inner))
-        elif name in SCHEMA_LISTS:
-            yield from (part for inner in list_of(value) for part in _parts(inner))
-        elif name in SCHEMAS:
-            yield from _parts(value)
-
-
-def _end_circles(root: Schema, definitions: Schema) -> None:
-    """Take out each reference that leads back to where it stands without going into the value.
-
-    A schema that is itself, or itself or something else, says nothing more by that, and holding a value against it
-    would never end.
-    """
-    finished: set[str] = set()
-
-    def visit(schema: Schema, above: tuple[str, ...]) -> None:
-        for part in _in_place(schema):
-            name = definition_of(part)
-            if name is None or name in finished:
-                continue
-            if name in above:
-                del part["$ref"]
-                continue
-            visit(definitions[name], (*above, name))
-            finished.add(name)
-
-    for name in sorted(definitions):
-        if name not in finished:
-            visit(definitions[name], (name,))
-            finished.add(name)
-    visit(root, ())
-
-
-def _in_place(schema: Schema) -> Iterator[Schema]:
-    yield schema
-    for keyword in _IN_PLACE:
-        value = schema.get(keyword)
-        for inner in list_of(value) or ([value] if is_object(value) else []):
-            yield from _in_place(object_of(inner))
-
-
 def _ordered(properties: Schema, schema: Schema) -> list[str]:
+    # The order of keys in fal's documents changes from one day to the next; this list is the order that is meant.
     order = [name for name in list_of(schema.get("x-fal-order-properties")) if isinstance(name, str)]
     return list(dict.fromkeys([*(name for name in order if name in properties), *properties]))
 
@@ -280,6 +244,7 @@ def _tuple_items(schema: Schema) -> Schema:
 def _bounds(schema: Schema) -> Schema:
     for exclusive, inclusive in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
         flag = schema.get(exclusive)
+        # In OpenAPI 3.0 an exclusive bound is a flag beside the bound; since 2020-12 it is the bound itself.
         if isinstance(flag, bool):
             del schema[exclusive]
             if flag and inclusive in schema:

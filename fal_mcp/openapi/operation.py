@@ -92,6 +92,8 @@ class Operation:
         path = self.path
         for one, value in given:
             if one.place == "path":
+                # Quoted with no character safe, so that an id with a slash in it cannot reach another operation; only
+                # what the corrections mark as a path keeps its slashes.
                 path = path.replace(f"{{{one.name}}}", quote(str(value), safe="/" if one.is_path else ""))
         query = tuple((one.name, text) for one, value in given if one.place == "query" for text in _texts(value))
         return Request(self.method, path, query, self._body(arguments))
@@ -107,13 +109,13 @@ class Operation:
 
 def read(document: Mapping[str, Any]) -> dict[str, Operation]:
     """Every operation of an OpenAPI document, by its id."""
-    found = (
+    operations = (
         _operation(document, path, method, item[method])
         for path, item in cast(dict[str, Schema], document["paths"]).items()
         for method in _METHODS
         if method in item
     )
-    return {one.operation_id: one for one in found}
+    return {one.operation_id: one for one in operations}
 
 
 def _operation(document: Mapping[str, Any], path: str, method: str, about: Schema) -> Operation:
@@ -145,6 +147,7 @@ def _operation(document: Mapping[str, Any], path: str, method: str, about: Schem
 def _of_parameters(document: Mapping[str, Any], parameters: list[Schema]) -> Iterator[Argument]:
     for one in parameters:
         schema: Schema = _whole(document, one["schema"])
+        # Headers are the client's business, and two names for the same thing are listed once.
         if one["in"] in ("path", "query") and "x-instead" not in schema:
             about = {**schema, "description": one.get("description", "")}
             yield _argument(one["name"], cast(Place, one["in"]), about, one.get("required") is True)
@@ -183,6 +186,8 @@ def _rows(answer: Schema, arguments: tuple[Argument, ...]) -> str | None:
     if not {"cursor", "offset"} & {argument.name for argument in arguments}:
         return None
     properties: Schema = answer.get("properties", {})
+    # fal names the list after what is in it, a different name in each answer; there is one list in an answer with
+    # pages.
     return next((name for name, part in properties.items() if part.get("type") == "array"), None)
 
 
@@ -191,6 +196,7 @@ def _plain(schema: Schema) -> Schema:
     options: list[Schema] = schema.get("anyOf", [])
     lists = [one for one in options if one.get("type") == "array"]
     rest = {key: value for key, value in schema.items() if key != "anyOf"}
+    # The list says both: one value is a list of one.
     if lists:
         bounds = {key: rest.pop(key) for key in ("minItems", "maxItems") if key in rest}
         schema = {**rest, **lists[0], "minItems": 1, **bounds}
@@ -202,6 +208,7 @@ def _plain(schema: Schema) -> Schema:
 def _texts(value: Any) -> list[str]:
     if isinstance(value, list):
         return [text for item in cast(list[Any], value) for text in _texts(item)]
+    # `true` and not Python's `True`.
     return [json.dumps(value) if isinstance(value, bool) else str(value)]
 
 
@@ -209,10 +216,10 @@ def _resolved(document: Mapping[str, Any], part: Schema) -> Schema:
     reference = part.get("$ref")
     if not isinstance(reference, str):
         return part
-    found: Any = document
+    target: Any = document
     for step in reference.removeprefix("#/").split("/"):
-        found = found[step]
-    return cast(Schema, found)
+        target = target[step]
+    return cast(Schema, target)
 
 
 def _whole(document: Mapping[str, Any], part: Any) -> Any:
@@ -221,5 +228,5 @@ def _whole(document: Mapping[str, Any], part: Any) -> Any:
         return [_whole(document, item) for item in cast(list[Any], part)]
     if not isinstance(part, dict):
         return part
-    found = _resolved(document, cast(Schema, part))
-    return {key: _whole(document, value) for key, value in found.items()}
+    whole = _resolved(document, cast(Schema, part))
+    return {key: _whole(document, value) for key, value in whole.items()}

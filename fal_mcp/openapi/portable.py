@@ -30,6 +30,7 @@ About = Callable[[str], str]
 def plain(schema: Schema, about: About = str) -> Schema:
     """`schema`, an object's, with nothing in it that a host's converter refuses; `about` shortens descriptions."""
     made = _Plain(schema, about).part(schema, (), 0) or {}
+    # Some hosts refuse the whole list for one tool whose schema has `anyOf` at the top, or no properties at all.
     return {**{"type": "object", "properties": {}}, **{key: made[key] for key in made if key != "anyOf"}}
 
 
@@ -56,6 +57,7 @@ class _Plain:
         here = resolve(schema, self._root)
         if depth > min(_DEEPEST, MAX_DEPTH) or self._parts > _MOST_PARTS or is_circle or len(above) > _DEEPEST:
             return self._shape(here)
+        # Nothing can be given there, so there is no argument to list.
         if here.get("not") == {}:
             return None
         options = list(alternatives(here))
@@ -71,6 +73,8 @@ class _Plain:
         beside = {key: value for key, value in schema.items() if key in _BY_PLACE or key in _KEPT or key == "required"}
         made: list[Schema] = []
         for option in options:
+            # That an argument may be left out is told by its not being required: null as a type is one of the things
+            # that converters refuse, and a model that reads it sends it.
             if resolve(option, self._root).get("type") == "null":
                 continue
             inner = self.part({**beside, **option} if beside else option, above, depth + 1)
@@ -84,6 +88,7 @@ class _Plain:
 
     def _one(self, schema: Schema, above: tuple[str, ...], depth: int) -> Schema | None:
         kind = schema.get("type") or _kind_of(schema)
+        # Without a type a converter has nothing to go by; here it becomes one of the few types that a value can have.
         if kind in (None, "null") and not {"enum", "const"} & schema.keys():
             return dict(_ANY)
         made: Schema = {"type": kind, **{key: schema[key] for key in schema if key in _KEPT}}
@@ -109,8 +114,12 @@ class _Plain:
             for name, inner in object_of(schema.get("properties")).items()
             if (part := self.part(inner, above, depth + 1)) is not None
         }
+        # Only the root has to have `properties`. Further down, none may mean any names, and an empty list of them
+        # would read as that it takes nothing.
         if parts or not depth:
             made["properties"] = parts
+        # A name that is required and not among the properties is an error to some converters, and `part` may have
+        # dropped it.
         if known := [name for name in required if name in parts]:
             made["required"] = known
         others = schema.get("additionalProperties")
@@ -120,23 +129,26 @@ class _Plain:
     def _items(self, schema: Schema, above: tuple[str, ...], depth: int) -> Schema:
         positions = [object_of(part) for part in list_of(schema.get("prefixItems"))]
         item: Schema = {"anyOf": positions} if positions else object_of(schema.get("items"))
+        # Never without `items`: a converter that finds an array of nothing refuses it.
         return self.part(item, above, depth + 1) or dict(_ANY)
 
     def _described(self, made: Schema, schema: Schema) -> Schema:
-        said = [self._about(str(schema["description"]))] if schema.get("description") else []
-        said += _in_words(schema)
+        sentences = [self._about(str(schema["description"]))] if schema.get("description") else []
+        sentences += _in_words(schema)
         default = schema.get("default")
         result = {key: value for key, value in made.items() if key not in ("description", "default")}
         if default is None and schema.get("anyOf"):
             default = made.get("default")
-        if not said and made.get("description"):
-            said = [made["description"]]
+        if not sentences and made.get("description"):
+            sentences = [made["description"]]
         elif made.get("description") and schema.get("anyOf"):
-            said += _in_words(made)
+            sentences += _in_words(made)
+        # A few of fal's documents have a default of another type than the argument; some converters check that, and
+        # the argument is as good without.
         if default is not None and _is_default_of(default, result):
             result["default"] = default
-        if said:
-            result["description"] = " ".join(said)
+        if sentences:
+            result["description"] = " ".join(sentences)
         return result
 
 
@@ -147,6 +159,7 @@ def _kind_of(schema: Schema) -> str | None:
             return kind
     values = _values(schema)
     kinds = {_type_of(value) for value in values}
+    # A whole number among fractions is written without a point in JSON; both are numbers.
     if kinds == {"integer", "number"}:
         return "number"
     return kinds.pop() if len(kinds) == 1 else "string" if values else None
@@ -166,6 +179,8 @@ def _values(schema: Schema) -> list[Any]:
 
 def _of_text(schema: Schema) -> Schema:
     """Texts to choose from; other values stand among them as JSON writes them, and are read back as what they are."""
+    # Enums are of text only where some hosts are concerned, and one number in them has the whole list refused. The
+    # repair before a call reads "8" back as 8.
     values = [value if isinstance(value, str) else json.dumps(value) for value in _values(schema)]
     made: Schema = {"type": "string", **{key: schema[key] for key in ("minLength", "maxLength") if key in schema}}
     if values:
@@ -180,10 +195,14 @@ def _of_number(schema: Schema, kind: str) -> Schema:
     made: Schema = {}
     step = 1 if kind == "integer" else 0
     if (least := number_of(schema.get("exclusiveMinimum"))) is not None:
+        # Exclusive bounds are not in the set of keywords that all hosts take. For whole numbers the next one is the
+        # same bound; for fractions it is said in words.
         made["minimum"] = int(least) + step if step and least.is_integer() else least
     if (most := number_of(schema.get("exclusiveMaximum"))) is not None:
         made["maximum"] = int(most) - step if step and most.is_integer() else most
     if values := [value for value in _values(schema) if number_of(value) is not None]:
+        # A choice among numbers cannot be listed; its range can, the words say the choice, and the check before
+        # sending holds to it.
         made |= {"minimum": min(values), "maximum": max(values)}
     return made
 
@@ -195,6 +214,7 @@ def _in_words(schema: Schema) -> Iterator[str]:
     if kind in ("integer", "number", "boolean", "object", "array") and values and not _is_range(values):
         shown = [json.dumps(value, ensure_ascii=False) for value in values[:MOST_VALUES]]
         yield f"{'One of' if len(shown) > 1 else 'Only'} {', '.join(shown)}."
+    # Said in words for fractions only: for whole numbers the bound itself was moved.
     if kind == "number" and (least := schema.get("exclusiveMinimum")) is not None:
         yield f"More than {least}."
     if kind == "number" and (most := schema.get("exclusiveMaximum")) is not None:

@@ -25,6 +25,7 @@ _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 
 def repair(schema: Schema, arguments: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """`arguments` with what could only have meant one thing put right, and a sentence on each change."""
+    # Names come first: a value can only be held against its schema once it is known which argument it is.
     named, notes = _names(schema, arguments)
     result: dict[str, Any] = {}
     for name, value in named.items():
@@ -48,16 +49,21 @@ def _names(schema: Schema, arguments: dict[str, Any]) -> tuple[dict[str, Any], l
 
 
 def _meant(name: str, value: Any, known: Schema, given: dict[str, Any], root: Schema) -> str:
+    # An argument that was given under its right name is not what a wrong one stands for.
     free = {one: one.replace("_", "") for one in known if one not in given}
     plain = re.sub(r"[^a-z0-9]", "", name.casefold())
     same = [one for one, flat in free.items() if flat == plain]
     close = same or [
         one for one, flat in free.items() if difflib.SequenceMatcher(None, flat, plain).ratio() >= _LIKENESS
     ]
+    # One letter of difference is a plural here. That is nearer than any likeness of spelling, which would as well
+    # find `image_url_2`.
     if not same and plain in {flat[:-1] for flat in free.values()} | {f"{flat}s" for flat in free.values()}:
         close = [one for one, flat in free.items() if plain in (flat[:-1], f"{flat}s")]
+    # With two that are as near, either might be wrong, and the run is paid for whichever it was.
     if len(close) != 1:
         return name
+    # The value has to fit under the new name, if need be put right itself: else the likeness of the names was chance.
     repaired, _ = _value(known[close[0]], value, root)
     return close[0] if _fits(known[close[0]], repaired, root) else name
 
@@ -66,13 +72,14 @@ def _value(part: Schema, value: Any, root: Schema, depth: int = 0) -> tuple[Any,
     """The value, or the one other value it stands for, with what was done."""
     if _fits(part, value, root):
         return value, None
-    found = [
+    readings = [
         (mended, note)
         for other, first in [(value, None), *_readings(part, value, root)]
         for mended, inside in [_inside(part, other, root, depth)]
         if _fits(part, mended, root) and (note := "; ".join(filter(None, [first, inside])))
     ]
-    distinct = {json.dumps(other, sort_keys=True, default=str): (other, note) for other, note in found}
+    # Two ways to the same value are one reading; two values are two, and then nobody knows which was meant.
+    distinct = {json.dumps(other, sort_keys=True, default=str): (other, note) for other, note in readings}
     return next(iter(distinct.values())) if len(distinct) == 1 else (value, None)
 
 
@@ -83,6 +90,8 @@ def _inside(part: Schema, value: Any, root: Schema, depth: int) -> tuple[Any, st
     notes: dict[str, None] = {}
     if is_list(value):
         items = [branch["items"] for branch in branches(part, root) if isinstance(branch.get("items"), dict)]
+        # An item is held against what any branch of a union says of its items: which branch is meant shows only in
+        # the items.
         pairs = [_value({"anyOf": items}, item, root, depth + 1) for item in cast(list[Any], value) if items]
         notes = dict.fromkeys(note for _, note in pairs if note)
         return [item for item, _ in pairs] if pairs else value, "; ".join(list(notes)[:3])
@@ -103,6 +112,7 @@ def _readings(part: Schema, value: Any, root: Schema) -> Iterator[tuple[Any, str
     kinds = {branch.get("type") for branch in branches(part, root)}
     if isinstance(value, str):
         yield from _of_text(value, kinds)
+        # Where fal wants a file as an object, people give its address, as most other models take it.
         if re.fullmatch(r"(?:https?|data|fal|file):\S+", value.strip()) and _takes_file(part, root):
             yield {"url": value.strip()}, "an address was read as the file at it"
         for allowed in _enums(part, root):
@@ -112,10 +122,13 @@ def _readings(part: Schema, value: Any, root: Schema) -> Iterator[tuple[Any, str
                 yield allowed, f"{one_line(value, 40)!r} was read as {_plain(allowed)}"
     elif (number := number_of(value)) is not None:
         for allowed in _enums(part, root):
+            # Lengths are enums of text such as "5" or "8s" in a good hundred of fal's models, and numbers in eighty
+            # others.
             if isinstance(allowed, str) and re.fullmatch(rf"{re.escape(f'{number:g}')}s?", allowed):
                 yield allowed, f"{value!r} was read as {allowed!r}"
     elif isinstance(value, list):
         items = cast(list[Any], value)
+        # Several would lose all but one, so a longer list is refused.
         if len(items) == 1 and "string" in kinds:
             yield items[0], "a list of one was read as that one"
 
@@ -128,6 +141,8 @@ def _of_text(value: str, kinds: set[Any]) -> Iterator[tuple[Any, str]]:
         except NotJson:
             pass
     if kinds & {"integer", "number"} and _NUMBER.fullmatch(text):
+        # Fifteen digits are what a float holds without loss; more of them (a seed, say) would come out as another
+        # number.
         number = float(text)
         yield (int(number) if number.is_integer() else number), f"{text!r} was read as a number"
     if "boolean" in kinds and text.casefold() in ("true", "false"):

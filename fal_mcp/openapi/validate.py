@@ -57,6 +57,7 @@ def _is_plain(schema: Any, depth: int) -> bool:
 
 def _is_plain_keyword(name: str, value: Any, depth: int) -> bool:
     if name in READERS:
+        # The old flags of exclusive bounds are read as they are, and are no valid 2020-12.
         return READERS[name](value) == value and not (name.startswith("exclusive") and isinstance(value, bool))
     if name in ("properties", "$defs"):
         return is_object(value) and all(_is_plain(part, depth) for part in object_of(value).values())

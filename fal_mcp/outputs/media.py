@@ -28,6 +28,8 @@ _LARGEST_COUNT = 10**15
 _PLAIN = "!#$%&'()*+,/:;=?@[]~"
 """What stands in an address as it is, besides letters and digits."""
 _WEB = re.compile(r"https?://", re.IGNORECASE)
+_AROUND = " \t\r\n"
+"""What may stand around an address, such as the end of a line that a program printed it on."""
 _MESHES = frozenset({"glb", "gltf", "obj", "fbx", "stl", "ply", "usdz", "splat", "blend"})
 _ARCHIVES = frozenset({"zip", "tar", "safetensors"})
 _BY_TYPE: tuple[Kind, ...] = ("image", "video", "audio", "text")
@@ -38,7 +40,7 @@ _BY_NAME: tuple[tuple[Kind, str], ...] = (
     ("image", r"image|mask|texture|frame|thumbnail|depth_map|preview"),
     ("archive", r"archive|zip|lora|config|checkpoint|diffusers"),
 )
-_OF_FILES = ("url", "urls", "_uri")
+_OF_FILES = ("url", "urls", "uri", "uris", "href", "src")
 """How the names end under which an address is a file, whatever it looks like."""
 
 
@@ -48,7 +50,7 @@ def find(output: Any) -> tuple[Media, ...]:
     for value, name, about in _texts(output):
         url = _file(value, name)
         if url is not None and url not in found:
-            is_of_object = about.get("url") is value
+            is_of_object = any(about.get(key) is value for key in _OF_FILES)
             found[url] = described(
                 url, name.rpartition(".")[0] if is_of_object else name, about if is_of_object else {}
             )
@@ -70,20 +72,33 @@ def told(found: Sequence[Media]) -> tuple[Media, ...]:
 def address_of(text: str) -> str | None:
     """The address that a text of an output is, as it can be fetched, or the `data:` URI; None where it is neither.
     Whether the bytes of a `data:` URI can be had is not looked at."""
-    begins = text[:9].casefold().lstrip(" ")
+    begins = text[:9].casefold().lstrip(_AROUND)
     if begins.startswith("data:"):
-        plain = text.lstrip(" ")
+        plain = text.lstrip(_AROUND)
         return plain if plain.startswith("data:") else f"data:{plain[5:]}"
     if not begins.startswith("http") or len(text) > _LONGEST_ADDRESS:
         return None
-    plain = text.strip(" ")
+    plain = text.strip(_AROUND)
     # An address with something invisible in it is not the one that it seems to be.
     if not _WEB.match(plain) or visible(plain) != plain or not plain.replace(" ", "").isprintable():
         return None
-    if not host_of(plain):
+    parts = parts_of(plain)
+    if parts is None or not parts.hostname:
         return None
-    # What may not stand in an address, such as a space, is written with percent signs.
-    return quote(plain, safe=_PLAIN)
+    # What may not stand in an address, such as a space, is written with percent signs; in a host's name they mean
+    # nothing to most readers.
+    place = plain[len(parts.scheme) + 3 + len(parts.netloc) :]
+    return quote(f"{parts.scheme}://{_plain_host(parts.netloc)}{place}", safe=_PLAIN)
+
+
+def _plain_host(place: str) -> str:
+    """A host as the net's directories know it."""
+    user, at, rest = place.rpartition("@")
+    host, colon, port = rest.partition(":")
+    try:
+        return place if host.isascii() else f"{user}{at}{host.encode('idna').decode()}{colon}{port}"
+    except UnicodeError:
+        return place
 
 
 def oddities(output: Any) -> list[str]:

@@ -5,9 +5,10 @@ The one door of Pillow for what comes from elsewhere.
 """
 
 import io
+import math
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -74,7 +75,24 @@ def shrunk(content: bytes, budget: int) -> bytes:
             plain = picture
         # In place, and from an eighth where that is enough: nothing of the picture's size is copied.
         plain.thumbnail((_SIDES[0], _SIDES[0]), reducing_gap=2.0)
-        return _fitted(plain.convert("RGBA" if _has_holes(plain) else "RGB"), budget)
+        return _fitted(_of_eight_bits(plain).convert("RGBA" if _has_holes(plain) else "RGB"), budget)
+
+
+def _of_eight_bits(picture: "Image.Image") -> "Image.Image":
+    """A picture of wider numbers, such as a map of depths, from its darkest to its lightest point: converted as it is,
+    all of it above 255 would be white."""
+    if picture.mode.partition(";")[0] not in ("I", "F"):
+        return picture
+    wide = picture.convert("F")
+    lowest, highest = cast(tuple[float, float], wide.getextrema())
+    scale = 255 / (highest - lowest) if math.isfinite(highest - lowest) and highest > lowest else 1.0
+    if scale == 1.0:
+        return wide.convert("L")
+
+    def scaled(value: Any) -> Any:
+        return value * scale + -lowest * scale
+
+    return cast(Any, wide).point(scaled).convert("L")
 
 
 def _fitted(picture: "Image.Image", budget: int) -> bytes:

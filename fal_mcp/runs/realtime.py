@@ -1,7 +1,6 @@
 """Runs over a realtime connection: inputs in a row, or one at a time in a session; each checked and paid for as any
 other run is."""
 
-import json
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from fal_mcp.jobs.job import Job, Order, costs_nothing
 from fal_mcp.jobs.kept_errors import said
 from fal_mcp.jobs.progress import Report
 from fal_mcp.jobs.sessions import Input, Session
+from fal_mcp.json_values import dumped
 from fal_mcp.outputs import inline_bytes, media, previews, saving, shortening
 from fal_mcp.outputs.outcome import Media, Outcome
 from fal_mcp.runs import answers, input_files, with_queue
@@ -22,6 +22,8 @@ from fal_mcp.runs.call import Call
 from fal_mcp.text import one_line
 
 _LONGEST_LINE = 400
+_ROOM = 20_000
+"""Characters of all outputs together, in the text; each has a line of at least so many as above."""
 _SUM = "the sum of its inputs, as far as their prices are known"
 
 
@@ -108,7 +110,10 @@ async def sent(
     price = f"about {order.price:.4g} USD" if order.price is not None else f"cost not known ({order.price_note})"
     data |= {"cost": {"usd": order.price, "is_estimate": True, "note": order.price_note}}
     outcome, is_cut = await _outcome(
-        f"{endpoint.endpoint_id} answered; {price}.", {"status": "completed", **data}, came, call
+        f"{endpoint.endpoint_id} answered; {price}; session_id {session.session_id}.",
+        {"status": "completed", **data},
+        came,
+        call,
     )
     if not is_cut:
         return outcome
@@ -135,7 +140,7 @@ async def _converse(
 ) -> None:
     await call.say("connecting")
     deadline = time.monotonic() + seconds
-    async with call.fal().realtime.opened(endpoint.endpoint_id) as line:
+    async with call.fal().realtime(endpoint.endpoint_id) as line:
         for number, arguments in enumerate(inputs, 1):
             left = deadline - time.monotonic()
             if left <= 0:
@@ -185,16 +190,19 @@ async def _told(job: Job, came: Came, count: int, call: Call) -> Outcome:
         "job_id": job.job_id,
         "timing": {"run_s": job.run_seconds},
         "cost": answers.cost_of(job),
-        **({"error": stopped.message} if stopped else {}),
+        **({"error": _why(stopped)} if stopped else {}),
     }
     note = (
         f"{len(came.outputs)} of {count} inputs of {job.endpoint_id} were answered in {job.run_seconds:.1f} s; "
-        f"{answers.costs(job)}."
+        f"{answers.costs(job)}; job_id {job.job_id}."
     )
-    why = f"\n{stopped.message} {stopped.hint}".rstrip() if stopped else ""
-    outcome, is_cut = await _outcome(note + why, data, came, call)
-    rest = f"\nNot all of it is told here; get_job with job_id {job.job_id!r} and part gives the rest."
-    return replace(outcome, note=outcome.note + rest) if is_cut else outcome
+    outcome, is_cut = await _outcome(f"{note}\n{_why(stopped)}" if stopped else note, data, came, call)
+    rest = f"Not all of it is told here; get_job with job_id {job.job_id!r} and part gives the rest."
+    return outcome.with_notes((rest,)) if is_cut else outcome
+
+
+def _why(stopped: FalError) -> str:
+    return f"{stopped.message} {stopped.hint}".rstrip()
 
 
 async def _kept_whole(outcome: Outcome, came: Came, stem: str, call: Call) -> Outcome:
@@ -202,21 +210,25 @@ async def _kept_whole(outcome: Outcome, came: Came, stem: str, call: Call) -> Ou
     try:
         path = str(await inline_bytes.written(came.outputs[0], call.kept, stem))
     except NotWritable as error:
-        return replace(outcome, note=f"{outcome.note}\nNot all of it is told here, and it is not kept: {error.message}")
-    note = f"{outcome.note}\nNot all of it is told here; all of it is in {path}"
-    return replace(outcome, data={**outcome.data, "output_path": path}, note=note)
+        return outcome.with_notes((f"Not all of it is told here, and it is not kept: {error.message}",))
+    whole = replace(outcome, data={**outcome.data, "output_path": path})
+    return whole.with_notes((f"Not all of it is told here; all of it is in {path}",))
 
 
 async def _outcome(note: str, data: Mapping[str, Any], came: Came, call: Call) -> tuple[Outcome, bool]:
-    """The answer, and whether anything was left out of it."""
-    found = tuple(came.files.values())[: media.MOST_FILES]
+    """The answer, and whether anything was left out of its text or its data."""
+    found = media.told(tuple(came.files.values()))
     outputs, is_cut = await shortening.aside(came.outputs, shortening.shortened, came.outputs)
-    lines = [_line(number, output) for number, output in enumerate(outputs, 1)]
+    lines = [_line(number, output, len(outputs)) for number, output in enumerate(outputs, 1)]
     told = {**data, "outputs": outputs, "files": [answers.about(item, came.saved) for item in found]}
     shown = await previews.of(found, call.fal()) if call.shows_previews else previews.Seen()
+    notes = (*await shortening.aside(came.outputs, media.oddities, came.outputs), *shown.notes)
+    if len(came.files) > len(found):
+        notes = (*notes, f"{len(came.files):,} files came out; {len(found)} of them are told here.")
     text = "\n".join([note, *lines])
-    return Outcome(data=told, media=found, note=text, previews=shown.previews, is_plain=True), is_cut
+    outcome = Outcome(data=told, media=found, note=text, previews=shown.previews, is_plain=True)
+    return outcome.with_notes(notes), is_cut or any(line.endswith("…") for line in lines)
 
 
-def _line(number: int, output: Mapping[str, Any]) -> str:
-    return f"{number}: {one_line(json.dumps(output, ensure_ascii=False), _LONGEST_LINE)}"
+def _line(number: int, output: Any, count: int) -> str:
+    return f"{number}: {one_line(dumped(output), max(_ROOM // count, _LONGEST_LINE))}"

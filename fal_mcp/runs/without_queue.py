@@ -75,7 +75,7 @@ async def _told(job: Job, columns: dict[str, Any], call: Call, save_to: str | No
 
 async def _at_once(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call) -> dict[str, Any]:
     await call.say("running")
-    return await call.fal().run.run(endpoint.endpoint_id, arguments)
+    return await call.fal().synchronous.run(endpoint.endpoint_id, arguments)
 
 
 async def _streamed(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call) -> dict[str, Any]:
@@ -84,4 +84,4 @@ async def _streamed(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call
         tail = text_of(event)[-_TAIL:]
         await call.say(one_line(tail, _TAIL) if tail else f"{count} pictures so far" if count else "running")
 
-    return await call.fal().stream.run(endpoint.endpoint_id, arguments, seen)
+    return await call.fal().streaming.run(endpoint.endpoint_id, arguments, seen)

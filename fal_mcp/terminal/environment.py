@@ -22,6 +22,7 @@ def faults(env: Mapping[str, str]) -> list[str]:
 
 def in_use(env: Mapping[str, str]) -> list[str]:
     """The proxies and certificates that are set, without their passwords."""
+    # Both spellings are read by the libraries, the small one first on most systems.
     names = [name for proxy in (*_PROXIES, "NO_PROXY") for name in (proxy, proxy.lower())]
     names += ["SSL_CERT_FILE", "SSL_CERT_DIR"]
     return [f"{name}={_without_password(env[name])}" for name in names if env.get(name)]

@@ -16,9 +16,8 @@ import anyio
 from fal_mcp import __version__, bundled
 from fal_mcp.catalog.cache import Cache
 from fal_mcp.catalog.catalog import Catalog
-from fal_mcp.client.fal import Fal
 from fal_mcp.config import Hosts
-from fal_mcp.engine import source_of
+from fal_mcp.engine import fal_of, source_of
 from fal_mcp.errors import FalError, NotAuthorised
 from fal_mcp.jobs import ledger_health
 from fal_mcp.machine import reach as network
@@ -142,6 +141,7 @@ async def _reached(name: str, url: str, examined: Examined) -> Finding:
             return Finding(
                 f"host {name}", "bad", f"{url} cannot be reached: {reason}", "Check the network and its proxy."
             )
+        # A clock that is wrong makes certificates invalid and callbacks too old, and neither error names it.
         skew = abs(time.time() - parsedate_to_datetime(date).timestamp()) if date else 0.0
         if skew > _MOST_CLOCK_SECONDS:
             return Finding(
@@ -250,7 +250,7 @@ async def platform_document(examined: Examined) -> Finding | list[Finding] | Non
     file = anyio.Path(bundled.schemas() / "platform.json")
     ours = json.loads(await file.read_text("utf-8"))
     try:
-        async with Fal(examined.settings) as fal:
+        async with fal_of(examined.settings) as fal:
             theirs = await fal.platform.document()
     except FalError as error:
         return Finding("Platform API", "note", f"not compared with fal's document. {error.message}")

@@ -1,39 +1,14 @@
 """Hosts on this machine whose configuration is where they keep it, and whether it has an entry for this server."""
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fal_mcp.install.hosts import HOSTS, Machine
+
 _MOST_BYTES = 5_000_000
-_PLACES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (
-        "Claude Desktop",
-        (
-            "~/Library/Application Support/Claude/claude_desktop_config.json",
-            "%APPDATA%/Claude/claude_desktop_config.json",
-            "~/.config/Claude/claude_desktop_config.json",
-        ),
-    ),
-    ("Claude Code", ("~/.claude.json",)),
-    ("Cursor", ("~/.cursor/mcp.json",)),
-    (
-        "VS Code",
-        (
-            "~/Library/Application Support/Code/User/mcp.json",
-            "%APPDATA%/Code/User/mcp.json",
-            "~/.config/Code/User/mcp.json",
-        ),
-    ),
-    ("Windsurf", ("~/.codeium/windsurf/mcp_config.json",)),
-    ("Codex", ("~/.codex/config.toml",)),
-    ("Gemini CLI", ("~/.gemini/settings.json",)),
-    ("LM Studio", ("~/.lmstudio/mcp.json", "~/.cache/lm-studio/mcp.json")),
-    ("Zed", ("~/.config/zed/settings.json", "%APPDATA%/Zed/settings.json")),
-    ("Goose", ("~/.config/goose/config.yaml", "%APPDATA%/Block/goose/config/config.yaml")),
-    ("opencode", ("~/.config/opencode/opencode.json", "~/.config/opencode/opencode.jsonc")),
-    ("Continue", ("~/.continue/config.yaml", "~/.continue/config.json")),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +23,21 @@ class HostHere:
 
 def found(env: Mapping[str, str]) -> Iterator[HostHere]:
     """The hosts whose file exists, the first of its places each."""
-    for name, places in _PLACES:
-        for place in places:
-            file = _file(place, env)
-            if file is not None and file.is_file():
-                yield _looked_at(name, file)
-                break
+    home = env.get("HOME") or env.get("USERPROFILE")
+    if not home or not os.path.isabs(home):
+        return
+    machine = Machine(sys.platform, Path(home), env)
+    for host in HOSTS.values():
+        files = [file for file in host.files(machine) if _is_file(file)]
+        if files:
+            yield _looked_at(host.title, files[0])
 
 
-def _file(place: str, env: Mapping[str, str]) -> Path | None:
-    if place.startswith("%APPDATA%"):
-        folder = env.get("APPDATA")
-        return Path(folder + place.removeprefix("%APPDATA%")) if folder else None
-    folder = env.get("HOME") or env.get("USERPROFILE")
-    return Path(folder + place[1:]) if folder and os.path.isabs(folder) else None
+def _is_file(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _looked_at(name: str, file: Path) -> HostHere:

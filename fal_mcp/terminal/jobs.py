@@ -25,14 +25,14 @@ _PROMPTS = ("prompt", "text", "script", "lyrics", "query")
 async def listed(settings: Settings, limit: int, as_json: bool) -> int:
     """List the newest jobs, with what they were asked for and what they cost."""
     async with session.opened(settings) as opened:
-        found = await _jobs(opened, limit)
+        jobs = await _jobs(opened, limit)
     if as_json:
-        screen.out().print(dumped([_row(job) for job in found], indent=1))
+        screen.out().print(dumped([_row(job) for job in jobs], indent=1))
         return DONE
     console = screen.out()
-    if not found:
+    if not jobs:
         screen.say(screen.errors(), "No jobs yet. fal-mcp run MODEL prompt=… begins one.", "dim")
-    for job in found:
+    for job in jobs:
         _line(job, console.width if console.is_terminal else None)
     return DONE
 
@@ -77,8 +77,8 @@ async def usage(settings: Settings, days: int, as_json: bool) -> int:
     """Say what was spent from this machine, by model."""
     since = time.time() - days * _DAY
     async with session.opened(settings) as opened:
-        found = [job for job in await _jobs(opened, _MOST_LOOKED_THROUGH) if job.created >= since]
-    rows = _by_model(found)
+        jobs = [job for job in await _jobs(opened, _MOST_LOOKED_THROUGH) if job.created >= since]
+    rows = _by_model(jobs)
     if as_json:
         screen.out().print(dumped({"days": days, "models": rows, "usd": sum(row["usd"] for row in rows)}, indent=1))
         return DONE
@@ -102,11 +102,13 @@ async def full_id(opened: Session, typed: str) -> str:
     ids = [job.job_id for job in await _jobs(opened, _MOST_LOOKED_THROUGH)]
     if typed in ids:
         return typed
+    # `job_` is the same in all of them, so it need not be typed.
     matches = [each for each in ids if typed and each.removeprefix("job_").startswith(typed.removeprefix("job_"))]
     if len(matches) > 1:
         raise InvalidInput(f"{len(matches)} jobs have ids that begin with {typed!r}.", hint="Give more of it.")
     if not matches and len(typed) < 20:
         raise NotFound(f"There is no job {typed[:80]!r}.", hint="fal-mcp jobs lists the jobs there are.")
+    # A whole id may be of a job older than those looked through.
     return matches[0] if matches else typed
 
 
@@ -157,6 +159,7 @@ def _line(job: Job, width: int | None) -> None:
     console = screen.out()
     about, cost = one_line(_prompt(job) or "", 200), money(job.cost)
     if width is None:
+        # In a pipe: whole ids and tabs, for whatever reads it.
         parts = (job.job_id, job.state, _stamp(job), cost, job.endpoint_id, about)
         console.print("\t".join(parts))
         return

@@ -9,6 +9,7 @@ import anyio
 
 from fal_mcp.client.fal import Fal
 from fal_mcp.config import Settings
+from fal_mcp.engine import fal_of
 from fal_mcp.errors import FalError, NotAuthorised
 from fal_mcp.json_values import NotJson, dumped, object_of, parsed, text_of
 from fal_mcp.key import checked
@@ -23,6 +24,7 @@ _PATIENCE = 15.0
 async def login(settings: Settings, is_forced: bool) -> int:
     """Ask for a key, try it at fal, and store it. Returns the exit code."""
     try:
+        # Never an argument: those are seen in the list of processes and kept in the shell's history.
         text = _asked().strip()
         key = checked("The key", text) if text else ""
     except (ValueError, EOFError) as error:
@@ -32,6 +34,7 @@ async def login(settings: Settings, is_forced: bool) -> int:
         screen.trouble("No key was given.", f"Create one at {_PAGE}.")
         return WRONG
     try:
+        # Tried before it is stored: a slip shows now, and not in a host's log.
         screen.say(screen.out(), await _whose(replace(settings, key=key)))
     except NotAuthorised as error:
         screen.trouble(f"fal does not take this key: {error.message}", f"It was not stored. Create one at {_PAGE}.")
@@ -90,7 +93,7 @@ async def account_of(settings: Settings) -> dict[str, Any]:
         FalError: fal does not know it, or cannot be asked.
     """
     with anyio.move_on_after(_PATIENCE):
-        async with Fal(replace(settings, admin_key=settings.admin_key or settings.key)) as fal:
+        async with fal_of(replace(settings, admin_key=settings.admin_key or settings.key)) as fal:
             # What a model costs is told to any key, and to nobody without one.
             await fal.models.prices(["fal-ai/flux/dev"])
             owner = await _owner(fal)

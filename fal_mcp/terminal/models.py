@@ -26,6 +26,8 @@ def search(settings: Settings, query: str, limit: int, as_json: bool) -> int:
     """Find models for a task in plain words. The exit code says whether any was."""
     catalog = Catalog(source_of(settings))
     matches = Search(catalog, catalog.ids).match(query)
+    # Guesses are no matches to a script: they are said on the other screen, and the exit code is that of nothing
+    # found.
     hits = matches.hits[:limit] if matches.is_sure else []
     endpoints = [endpoint for hit in hits if (endpoint := catalog.get(hit.endpoint_id))]
     if as_json:

@@ -2,8 +2,8 @@
 
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from fal_mcp.client.fal import Fal
 from fal_mcp.config import Settings
+from fal_mcp.engine import fal_of
 from fal_mcp.errors import FalError
 from fal_mcp.refresh import refresh
 from fal_mcp.terminal import screen
@@ -22,7 +22,7 @@ async def run(settings: Settings) -> int:
             async def tell(count: int) -> None:
                 bar.update(task, completed=count)
 
-            async with Fal(settings) as fal:
+            async with fal_of(settings) as fal:
                 done = await refresh(fal, settings.catalog_folder, tell, prices=settings.key is not None)
     except (FalError, OSError) as error:
         screen.trouble(f"fal's catalog could not be fetched: {error} What was here stays.", getattr(error, "hint", ""))

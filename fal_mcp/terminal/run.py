@@ -64,6 +64,7 @@ async def _outcomes(opened: Session, wish: Wish) -> list[Outcome | FalError]:
     arguments = {"endpoint_id": wish.endpoint_id, "arguments": given, "mode": wish.mode, "fresh": wish.is_fresh}
     if wish.mode != "queue":
         return [await opened.use("run_model", arguments, wait=_AS_LONG_AS_IT_TAKES)]
+    # Begun first, and its id told: from here on Ctrl-C can say what goes on.
     outcome = await opened.use("run_model", arguments, wait=0.0)
     return [outcome if wish.is_detached else await waited(opened, outcome)]
 

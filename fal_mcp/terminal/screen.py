@@ -28,5 +28,6 @@ def say(console: Console, text: str, style: str = "") -> None:
     """Print lines with no address or path broken: at a terminal words wrap, in a pipe nothing does."""
     for line in text.split("\n"):
         longest = max(map(len, line.split(" ")), default=0)
+        # A path or an address that is broken in two cannot be copied.
         is_whole = not console.is_terminal or longest >= console.width
         console.print(Text(visible(line), style=style), soft_wrap=is_whole)

@@ -56,6 +56,7 @@ class Session:
         return outcome
 
     async def _ask(self, question: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        # In a script there is nobody to answer, and no answer is no yes.
         if not self.says_yes and not self.shown.can_ask:
             raise CannotAsk
         agreed = self.says_yes or await anyio.to_thread.run_sync(self.shown.ask, question)

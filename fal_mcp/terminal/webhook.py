@@ -5,8 +5,8 @@ from pathlib import Path
 import anyio
 from rich.console import Console
 
-from fal_mcp.client.fal import Fal
 from fal_mcp.config import Settings
+from fal_mcp.engine import fal_of
 from fal_mcp.errors import FalError
 from fal_mcp.json_values import NotJson, object_of, parsed
 
@@ -20,7 +20,7 @@ async def verify(settings: Settings, headers: Path, body: Path) -> int:
         if not given:
             raise ValueError(f"{str(headers)!r} holds no JSON object of headers.")
         content = await anyio.Path(body).read_bytes()
-        async with Fal(settings) as fal:
+        async with fal_of(settings) as fal:
             delivery = await fal.webhooks.verified({name.lower(): str(one) for name, one in given.items()}, content)
     except NotJson as error:
         errors.print(f"{str(headers)!r} holds no JSON: {error}", markup=False)

@@ -60,8 +60,8 @@ def read(arguments: type[A], given: Mapping[str, Any]) -> A:
         return arguments.model_validate(dict(given))
     except pydantic.ValidationError as error:
         faults = tuple(Fault(_path(one["loc"]), f"{one_line(one['msg'], 300)}.") for one in error.errors())
-        said = "; ".join(map(str, faults))
-        raise InvalidInput(f"Refused here, before anything was sent: {said}", faults=faults) from error
+        sentences = "; ".join(map(str, faults))
+        raise InvalidInput(f"Refused here, before anything was sent: {sentences}", faults=faults) from error
 
 
 def _path(steps: tuple[int | str, ...]) -> str:
@@ -77,10 +77,12 @@ def _plain(schema: Any) -> Any:
     source = cast(Schema, schema)
     result = {key: _plain(value) for key, value in source.items() if not (key == "title" and isinstance(value, str))}
     options = result.get("anyOf", [])
+    # pydantic writes "may be left out" as a type null with the default null, which some hosts refuse and models send.
     if {"type": "null"} in options and result.get("default", 0) is None:
         rest = [option for option in options if option != {"type": "null"}]
         around = {key: value for key, value in result.items() if key not in ("anyOf", "default")}
         return {**around, **rest[0]} if len(rest) == 1 else {**around, "anyOf": rest}
+    # By their own names: an argument may be called `title`, as the keyword is that is taken out above.
     if "properties" in result:
         result["properties"] = {name: _plain(part) for name, part in source["properties"].items()}
     return result

@@ -31,6 +31,7 @@ def tool(operation: Operation, name: str, effect: Effect) -> Tool:
     """The tool of one operation."""
 
     async def run(arguments: Mapping[str, Any], call: Call) -> Outcome:
+        # Before the user is asked: nobody should agree to what is then refused.
         rules.check(operation, arguments)
         if effect == "destroys":
             await confirmed(operation.summary, _target(operation, arguments), arguments, call)
@@ -71,10 +72,10 @@ def listed(schema: Schema) -> Schema:
 def _terse(name: str, part: Schema) -> Schema:
     if name in _KNOWN:
         return {key: part[key] for key in ("type", "default") if key in part}
-    said = _UNSAID.sub("", part.get("description", ""))
+    words = _UNSAID.sub("", part.get("description", ""))
     # How many is in the words, and refused with the number.
-    kept = {key: value for key, value in part.items() if key not in ("description", "maxItems")}
-    return {**kept, **({"description": said} if said else {})}
+    rest = {key: value for key, value in part.items() if key not in ("description", "maxItems")}
+    return {**rest, **({"description": words} if words else {})}
 
 
 async def confirmed(what: str, name: str, arguments: Mapping[str, Any], call: Call) -> None:
@@ -84,6 +85,8 @@ async def confirmed(what: str, name: str, arguments: Mapping[str, Any], call: Ca
         InvalidInput: nobody agreed; nothing was sent.
     """
     agreed = await call.agree(f"{what}: {name}? This cannot be undone.")
+    # A yes of the user always; the repeated name only where nobody can be asked, or a model could confirm what its
+    # user would not.
     if agreed or (agreed is None and arguments.get("confirm") == name):
         return
     if agreed is None:
@@ -98,17 +101,18 @@ def said(operation: Operation, answer: Any) -> Outcome:
     """The answer as text a model can use, and whole in the structured content."""
     if answer is None:
         return Outcome(data={"done": True}, note=f"Done: {operation.summary}.", is_plain=True)
-    told: dict[str, Any] = cast(dict[str, Any], answer) if isinstance(answer, dict) else {"answer": answer}
-    data, is_cut = shortening.shortened(told, _LARGEST_ANSWER, pages.MOST_ROWS)
-    rows: Any = told.get(operation.rows) if operation.rows else told.get("answer")
+    whole: dict[str, Any] = cast(dict[str, Any], answer) if isinstance(answer, dict) else {"answer": answer}
+    data, is_cut = shortening.shortened(whole, _LARGEST_ANSWER, pages.MOST_ROWS)
+    # From the whole and not from `data`: the head counts what came, even where not all of it is told.
+    rows: Any = whole.get(operation.rows) if operation.rows else whole.get("answer")
     cuts = " Not all of it is told." if is_cut else ""
     if not isinstance(rows, list):
         return Outcome(data=data, note=cut(clean(_compact(data), _LONGEST_TEXT), _LONGEST_TEXT) + cuts, is_plain=True)
-    cursor: Any = told.get("next_cursor")
+    cursor: Any = whole.get("next_cursor")
     more = f"; there are more, with cursor {one_line(str(cursor), 200)!r}" if cursor else ""
-    found = cast(list[Any], rows)
-    head = f"{len(found)} {(operation.rows or 'entries').replace('_', ' ')}{more}.{cuts}"
-    return Outcome(data=data, note=_listed(head, found), is_plain=True)
+    listed_rows = cast(list[Any], rows)
+    head = f"{len(listed_rows)} {(operation.rows or 'entries').replace('_', ' ')}{more}.{cuts}"
+    return Outcome(data=data, note=_listed(head, listed_rows), is_plain=True)
 
 
 def _listed(head: str, rows: list[Any]) -> str:
@@ -129,8 +133,8 @@ def _compact(value: Any) -> str:
 
 def _without_nothing(value: Any) -> Any:
     if isinstance(value, dict):
-        found = cast(dict[str, Any], value)
-        return {key: _without_nothing(item) for key, item in found.items() if item is not None}
+        members = cast(dict[str, Any], value)
+        return {key: _without_nothing(item) for key, item in members.items() if item is not None}
     return [_without_nothing(item) for item in cast(list[Any], value)] if isinstance(value, list) else value
 
 

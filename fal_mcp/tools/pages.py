@@ -31,13 +31,16 @@ async def fetch(operation: Operation, arguments: Mapping[str, Any], call: Call) 
     takes_limit = any(one.name == "limit" for one in operation.arguments)
     whole: dict[str, Any] = {}
     given: dict[str, Any] | None = dict(arguments)
+    # A list that never ends, or a cursor that leads back, ends here.
     for _ in range(_MOST_PAGES):
         if given is None:
             break
         if takes_limit:
+            # What is still missing: a last page of full size would be thrown away in part.
             given["limit"] = min(wanted - _count(operation, whole), _largest_page(operation))
         answer = await send(operation, given, call)
         given = _next(operation, given, answer, wanted - _count(operation, whole))
+        # The last answer's other fields win: its cursor is the one to go on with.
         whole = _joined(operation.rows, whole, answer)
         await call.say(f"{_count(operation, whole)} rows so far")
     return whole
@@ -64,6 +67,7 @@ async def send(operation: Operation, arguments: Mapping[str, Any], call: Call) -
         error.hint = "It may have been done. Look at what there is now before you repeat it."
         raise
     except NotAuthorised as error:
+        # 401 is a key that fal does not know; 403 is one that may not do this, and only there another scope helps.
         if error.status == 403:
             error.hint = _SCOPES[operation.needs_admin]
         raise
@@ -91,6 +95,7 @@ def _next(
     """The arguments of the next page; None where there is none, or enough came."""
     page = answer.get(operation.rows or "")
     count = len(cast(list[Any], page)) if isinstance(page, list) else 0
+    # An empty page ends the list, whatever its cursor says.
     if not count or count >= missing:
         return None
     cursor = answer.get("next_cursor")

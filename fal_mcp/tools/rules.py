@@ -20,8 +20,8 @@ def check(operation: Operation, arguments: Mapping[str, Any]) -> None:
     faults = [*_period_faults(operation, arguments), *_zone_faults(arguments), *_path_faults(operation, arguments)]
     faults += [*_group_faults(operation, arguments), *_lone_faults(operation, arguments)]
     if faults:
-        said = "; ".join(map(str, faults))
-        raise InvalidInput(f"Refused here, before anything was sent: {said}", faults=tuple(faults))
+        sentences = "; ".join(map(str, faults))
+        raise InvalidInput(f"Refused here, before anything was sent: {sentences}", faults=tuple(faults))
 
 
 def _period_faults(operation: Operation, arguments: Mapping[str, Any]) -> list[Fault]:
@@ -31,6 +31,7 @@ def _period_faults(operation: Operation, arguments: Mapping[str, Any]) -> list[F
         if isinstance(value := arguments.get(name), str):
             try:
                 found = datetime.fromisoformat(value)
+                # Without an offset fal reads a time in the zone that is asked for, and in UTC where none is.
                 times[name] = found if found.tzinfo else found.replace(tzinfo=_zone(arguments) or UTC)
             except ValueError:
                 faults.append(

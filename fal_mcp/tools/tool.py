@@ -57,6 +57,8 @@ def prepare(schema: Schema, arguments: Mapping[str, Any]) -> "Prepared":
     # Values that cannot be gone through are refused before anything goes through them.
     if not is_sayable(sent):
         return Prepared(sent, (), faults.find(schema, sent))
+    # The order: what means nothing goes first, so that it is neither a fault nor repaired; then what is right as it
+    # is stays untouched; only what is wrong is repaired, and judged again.
     given = left_out.without(schema, sent)
     if not faults.find(schema, given):
         return Prepared(given, (), ())

@@ -2,12 +2,11 @@
 
 import logging
 import math
-import re
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import anyio
 from pydantic import Field
@@ -23,14 +22,13 @@ from fal_mcp.text import one_line
 from fal_mcp.tools import from_function
 from fal_mcp.tools.from_function import Arguments
 from fal_mcp.tools.tool import Tool
+from fal_mcp.toolsets import references
 from fal_mcp.toolsets.discovery import endpoint_of
 from fal_mcp.toolsets.models import Models
 
 MOST_RUNS = 50
 MOST_STEPS = 10
-_REFERENCE = re.compile(r"\$(\d+)((?:\.[A-Za-z0-9_-]+|\[\d+\])+)")
 logger = logging.getLogger("fal_mcp")
-_STEP = re.compile(r"\.([A-Za-z0-9_-]+)|\[(\d+)\]")
 
 
 class BatchArguments(Arguments):
@@ -107,6 +105,7 @@ async def _batch(models: Models, arguments: BatchArguments, call: Call) -> Outco
     # One after the other: a file that several runs take goes up once.
     for item in items:
         await item.put_up(endpoint, call)
+    # All at once, as fal queues what is too many; the waiting is bounded by the call's own.
     async with anyio.create_task_group() as tasks:
         for item in items:
             tasks.start_soon(item.run, call, deadline)
@@ -236,7 +235,7 @@ class _Chain:
         if number < len(self._given):
             return await self._known(number)
         endpoint, call = self._endpoints[number], self._call
-        filled = _filled(self._steps[number].arguments, self.outputs)
+        filled = references.filled(self._steps[number].arguments, self.outputs)
         order = await _order(endpoint, self._models.prepared(endpoint, filled, f"run {number + 1}").arguments, call)
         await self._held(number, order)
         ready = await input_files.put_up(endpoint, order.arguments, call)
@@ -268,7 +267,7 @@ class _Chain:
         self._approved |= {number + place: one.price for place, one in enumerate(rest)}
 
     async def _guessed(self, number: int) -> Order:
-        arguments = _filled_as_known(self._steps[number].arguments, self.outputs)
+        arguments = references.filled_as_known(self._steps[number].arguments, self.outputs)
         return await _order(self._endpoints[number], arguments, self._call)
 
 
@@ -293,50 +292,12 @@ def _check_references(arguments: ChainArguments) -> None:
     if len(arguments.done) > len(arguments.steps):
         raise InvalidInput("There are more jobs in 'done' than steps.")
     for number, step in enumerate(arguments.steps, 1):
-        for text in _texts(step.arguments):
-            found = _REFERENCE.fullmatch(text)
-            if found and not 1 <= int(found[1]) < number:
+        for text, place in references.found_in(step.arguments):
+            if not 1 <= place < number:
                 raise InvalidInput(
                     f"Step {number} refers to {text!r}, and only the steps before it can be referred to.",
                     hint="Steps are numbered from 1. Nothing was begun.",
                 )
-
-
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    inner = list(cast(Mapping[str, Any], value).values()) if isinstance(value, Mapping) else value
-    return [text for item in cast(list[Any], inner) for text in _texts(item)] if isinstance(inner, list) else []
-
-
-def _filled(value: Any, outputs: list[Any]) -> Any:
-    if isinstance(value, dict):
-        return {key: _filled(item, outputs) for key, item in cast(dict[str, Any], value).items()}
-    if isinstance(value, list):
-        return [_filled(item, outputs) for item in cast(list[Any], value)]
-    if isinstance(value, str) and (found := _REFERENCE.fullmatch(value)):
-        return _looked_up(outputs[int(found[1]) - 1], found[2], value)
-    return value
-
-
-def _filled_as_known(value: Any, outputs: list[Any]) -> Any:
-    """The same, with references to what has not come out yet left as they are."""
-    if isinstance(value, dict):
-        return {key: _filled_as_known(item, outputs) for key, item in cast(dict[str, Any], value).items()}
-    if isinstance(value, list):
-        return [_filled_as_known(item, outputs) for item in cast(list[Any], value)]
-    match = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
-    return _filled(value, outputs) if match and int(match[1]) <= len(outputs) else value
-
-
-def _looked_up(output: Any, path: str, reference: str) -> Any:
-    for name, index in _STEP.findall(path):
-        try:
-            output = output[name] if name else output[int(index)]
-        except (KeyError, IndexError, TypeError) as error:
-            known = ", ".join(cast(dict[str, Any], output)) if isinstance(output, dict) else type(output).__name__
-            raise InvalidInput(f"{reference!r} leads nowhere: there is {one_line(known, 200)}.") from error
-    return output
 
 
 async def _approved(orders: list[Order], call: Call) -> None:

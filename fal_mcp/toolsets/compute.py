@@ -23,6 +23,7 @@ _H100_HOUR = 1.89
 _GPUS: Mapping[str, int] = {"gpu_1x_h100_sxm5": 1, "gpu_8x_h100_sxm5": 8}
 _POLL_SECONDS = 5.0
 _MAY_RUN = "It may run and cost money: list_instances shows it. Look there before you repeat it."
+# "unknown" is a state too, and none that a machine ends in.
 _COMING = frozenset({"init", "pending", "provisioning", "unknown"})
 
 
@@ -79,6 +80,7 @@ async def _create(arguments: CreateArguments, call: Call) -> Outcome:
     try:
         instance = await _object("createComputeInstance", given, call)
     except FalError as error:
+        # An answer that did not come says nothing of the machine: it may run, and every hour costs.
         await call.jobs.note(job, state="failed" if costs_nothing(error) else "unknown", error=said(error))
         if not costs_nothing(error):
             error.retryable, error.hint = False, _MAY_RUN
@@ -109,7 +111,9 @@ async def _wait(arguments: WaitArguments, call: Call) -> Outcome:
 
 async def _ready(instance: dict[str, Any], seconds: float, call: Call) -> dict[str, Any]:
     began = time.monotonic()
+    # What is there when the time is up is the answer: the machine is begun either way.
     with anyio.move_on_after(min(seconds, call.wait)):
+        # Ready may come before the address, and without that nobody can log in.
         while instance.get("status") in _COMING or (instance.get("status") == "ready" and not instance.get("ip")):
             await call.say(f"{instance['status']} ({time.monotonic() - began:.0f} s)")
             await anyio.sleep(_POLL_SECONDS)
@@ -118,10 +122,10 @@ async def _ready(instance: dict[str, Any], seconds: float, call: Call) -> dict[s
 
 
 async def _object(operation_id: str, arguments: Mapping[str, Any], call: Call) -> dict[str, Any]:
-    found: Any = await pages.send(platform.operations()[operation_id], arguments, call)
-    if not isinstance(found.get("id"), str):
+    answer: Any = await pages.send(platform.operations()[operation_id], arguments, call)
+    if not isinstance(answer.get("id"), str):
         raise ServiceFailed("fal's answer names no instance.", hint="list_instances shows what there is.")
-    return cast(dict[str, Any], found)
+    return cast(dict[str, Any], answer)
 
 
 def _told(instance: dict[str, Any], costs: str) -> Outcome:

@@ -94,6 +94,7 @@ async def _run(models: Models, arguments: RunArguments, call: Call) -> Outcome:
     endpoint = endpoint_of(models, arguments.endpoint_id)
     prepared = models.prepared(endpoint, arguments.arguments, repr(endpoint.endpoint_id))
     if arguments.mode != "queue":
+        # Refused and not dropped: who asks for low priority or a webhook counts on it.
         if _headers(arguments) or _query(arguments):
             raise InvalidInput(
                 f"Priority, webhook and the like are the queue's, and mode is {arguments.mode!r}.",
@@ -117,6 +118,7 @@ def _headers(arguments: RunArguments) -> dict[str, str] | None:
     headers = {
         "x-fal-queue-priority": arguments.priority,
         "x-fal-request-timeout": None if arguments.start_timeout_s is None else f"{arguments.start_timeout_s:g}",
+        # Only what was asked for is sent: an absent header is fal's or the account's own default.
         "x-fal-store-io": "0" if arguments.keep_nothing else None,
         "x-fal-object-lifecycle-preference": _lifecycle(arguments.keep_files_s),
         "x-fal-no-retry": "1" if arguments.no_retry else None,

@@ -57,5 +57,5 @@ async def _read(arguments: ReadArguments, call: Call) -> Outcome:
 
 
 def _told(text: str) -> Outcome:
-    said = clean(text, _LONGEST)
-    return Outcome(data={"text": said}, note=said or "Nothing was found.", is_plain=True)
+    page = clean(text, _LONGEST)
+    return Outcome(data={"text": page}, note=page or "Nothing was found.", is_plain=True)

@@ -67,9 +67,9 @@ def _price(endpoint: Endpoint, example: Mapping[str, Any]) -> dict[str, Any] | N
     price = endpoint.price
     if price is None or price.amount <= 0:
         return None
-    said = {"amount": price.amount, "unit": price.unit, "said": str(price)}
+    priced = {"amount": price.amount, "unit": price.unit, "said": str(price)}
     reckoned = quote(endpoint, example)
-    return said if reckoned.amount is None else {**said, "example": str(reckoned)}
+    return priced if reckoned.amount is None else {**priced, "example": str(reckoned)}
 
 
 def _text(endpoint: Endpoint, card: Mapping[str, Any]) -> str:
@@ -98,6 +98,7 @@ def _of_example(card: Mapping[str, Any]) -> str:
 def _arguments(endpoint: Endpoint) -> Schema:
     """The rules of every argument; where that is too long to be read, those of the required and the others' names."""
     short = listed_schema.lean(endpoint.input_schema)
+    # A few models have lists of a thousand voices or avatars: whole, one card would fill a context.
     if len(json.dumps(short, ensure_ascii=False)) <= _LONGEST_SCHEMA:
         return short
     required = set(short.get("required", ()))
@@ -138,6 +139,7 @@ def _values(endpoint: Endpoint, name: str, page: int) -> Outcome:
         )
     values = _allowed(part, endpoint.input_schema)
     shown = values[(page - 1) * _VALUES_A_PAGE : page * _VALUES_A_PAGE]
+    # Rounded up.
     pages = -(-len(values) // _VALUES_A_PAGE)
     note = f"{name}: page {page} of {pages}, {len(values)} values" if values else f"{name} takes any value of its type"
     data = {"argument": name, "total": len(values), "page": page, "pages": pages, "values": shown}

@@ -53,10 +53,11 @@ class EstimateArguments(Arguments):
 
 def tools(models: Models) -> list[Tool]:
     """The job tools."""
+    return [*_lookers(), *_changers(models)]
 
-    async def estimate(arguments: EstimateArguments, call: Call) -> Outcome:
-        return await _estimate(models, arguments, call)
 
+def _lookers() -> list[Tool]:
+    """What waits for a job or looks at it."""
     return [
         from_function.tool(
             WaitArguments,
@@ -89,6 +90,16 @@ def tools(models: Models) -> list[Tool]:
             "a broken connection interrupted.",
             effect="reads",
         ),
+    ]
+
+
+def _changers(models: Models) -> list[Tool]:
+    """What ends a job, and what tells its cost before there is one."""
+
+    async def estimate(arguments: EstimateArguments, call: Call) -> Outcome:
+        return await _estimate(models, arguments, call)
+
+    return [
         from_function.tool(
             GetArguments,
             _cancel,
@@ -127,6 +138,7 @@ async def _get(arguments: LookArguments, call: Call) -> Outcome:
         return await _part(arguments.job_id, arguments.part, call)
     job = await call.jobs.billed(await call.jobs.get(arguments.job_id, call.owner))
     answer = await _answered(job, call)
+    # A few only: each is a request of its own.
     gone = [item.url for item in answer.media[:_MOST_LOOKED_FOR] if await call.fal().media.is_gone(item.url)]
     if not gone:
         return answer

@@ -55,6 +55,7 @@ async def _create(arguments: CreateArguments, call: Call) -> Outcome:
             scope.deadline = anyio.current_time() + _LONGEST_GOODBYE
 
     async with anyio.create_task_group() as tasks:
+        # It sleeps until the call is broken off, and only then sets the clock running.
         tasks.start_soon(hurry)
         with scope:
             made = await _made_or_why_not(arguments.alias, call)
@@ -96,6 +97,7 @@ def _prepared(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         unfinished = folder / f".{os.getpid()}-{os.urandom(6).hex()}"
+        # Owner's alone from the start: set later, others could open it before the key is in it and read on.
         os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError as error:
         raise NotWritable(
@@ -107,6 +109,7 @@ def _prepared(folder: Path) -> Path:
 
 def _written(unfinished: Path, target: Path, key: str, key_id: str) -> None:
     try:
+        # Whole or not at all: the name that the answer gives never leads to half a key.
         unfinished.write_text(f"{key}\n", "utf-8")
         os.replace(unfinished, target)
     except OSError as error:

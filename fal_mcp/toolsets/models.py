@@ -54,15 +54,15 @@ class Models:
         tool = self.of(endpoint.endpoint_id)
         if tool is None:
             raise NotFound(f"This server may not run {endpoint.endpoint_id!r}.", hint="Its --only setting says so.")
-        found = tool.prepare(arguments)
-        if found.faults:
-            said = "; ".join(map(str, found.faults))
+        checked = tool.prepare(arguments)
+        if checked.faults:
+            faults = "; ".join(map(str, checked.faults))
             raise InvalidInput(
-                f"The arguments of {what} were refused here, before anything was sent or paid: {said}",
+                f"The arguments of {what} were refused here, before anything was sent or paid: {faults}",
                 hint=f"Arguments that work: {_working(endpoint)}",
-                faults=found.faults,
+                faults=checked.faults,
             )
-        return found
+        return checked
 
     def of(self, endpoint_id: str) -> Tool | None:
         """The tool of this endpoint; None where there is none or it may not be run."""

@@ -45,14 +45,32 @@ class CloseArguments(Arguments):
 def tools(models: Models) -> list[Tool]:
     """The realtime tools: a row of inputs at once, and a connection that is kept between calls."""
 
+    return [_row_of_inputs(models), *_session(models)]
+
+
+def _row_of_inputs(models: Models) -> Tool:
     async def run(arguments: RunArguments, call: Call) -> Outcome:
         endpoint = endpoint_of(models, arguments.endpoint_id)
+        # Every input is checked before the first is sent: what was sent is paid for.
         checked = [
-            models.prepared(endpoint, one, f"input {number}").arguments
-            for number, one in enumerate(arguments.inputs, 1)
+            models.prepared(endpoint, given, f"input {number}").arguments
+            for number, given in enumerate(arguments.inputs, 1)
         ]
         return await realtime.run(endpoint, checked, call, min(arguments.seconds, call.wait))
 
+    return from_function.tool(
+        RunArguments,
+        run,
+        name="run_realtime",
+        title="Run inputs over a realtime connection",
+        description="Runs inputs in order over one fast connection, for models made for realtime. Costs what as "
+        "many runs cost; what was sent is paid for, also when it is cut short.",
+        effect="spends",
+        key="user",
+    )
+
+
+def _session(models: Models) -> list[Tool]:
     async def open_(arguments: OpenArguments, call: Call) -> Outcome:
         return await _open(models, arguments, call)
 
@@ -60,16 +78,6 @@ def tools(models: Models) -> list[Tool]:
         return await _send(models, arguments, call)
 
     return [
-        from_function.tool(
-            RunArguments,
-            run,
-            name="run_realtime",
-            title="Run inputs over a realtime connection",
-            description="Runs inputs in order over one fast connection, for models made for realtime. Costs what as "
-            "many runs cost; what was sent is paid for, also when it is cut short.",
-            effect="spends",
-            key="user",
-        ),
         from_function.tool(
             OpenArguments,
             open_,

@@ -54,6 +54,7 @@ def search(models: Models, arguments: SearchArguments) -> Outcome:
     start = _start(arguments.cursor)
     matches = models.search.match(arguments.query, _category(arguments.category))
     tests = _tests(models, arguments)
+    # Filters read documents, so they come after the ranking and only where one is given.
     hits = [hit for hit in matches.hits if _passes(models, hit, tests)] if tests else matches.hits
     if not matches.is_sure or not hits:
         return _nothing(models, arguments, matches, list(tests))
@@ -64,14 +65,18 @@ def _page(models: Models, arguments: SearchArguments, matches: Matches, hits: li
     end = start + arguments.limit
     endpoints = [one for hit in hits[start:end] if (one := models.catalog.get(hit.endpoint_id))]
     data: dict[str, Any] = {"total": len(hits), "models": [_row(models, one) for one in endpoints]}
-    said = f"{start + 1} to {start + len(endpoints)} of {len(hits)}."
+    summary = f"{start + 1} to {start + len(endpoints)} of {len(hits)}."
     if end < len(hits):
         data["next_cursor"] = base64.urlsafe_b64encode(str(end).encode()).decode()
-        said += f" More with cursor {data['next_cursor']}."
+        summary += f" More with cursor {data['next_cursor']}."
     if near := _near(matches) if start == 0 else []:
         data["related_tasks"] = near
-        said += f" Related tasks to ask by: {', '.join(near)}."
-    lines = ["id | tool | what it does | price | required arguments", *(_line(models, one) for one in endpoints), said]
+        summary += f" Related tasks to ask by: {', '.join(near)}."
+    lines = [
+        "id | tool | what it does | price | required arguments",
+        *(_line(models, one) for one in endpoints),
+        summary,
+    ]
     return Outcome(data=data, note="\n".join(lines), is_plain=True)
 
 
@@ -86,6 +91,7 @@ def _row(models: Models, endpoint: Endpoint) -> dict[str, Any]:
     if is_deprecated(endpoint):
         row["deprecated"] = f"gone soon{instead(models, endpoint.endpoint_id)}"
     room = _LONGEST_ROW - len(json.dumps(row, ensure_ascii=False))
+    # Last, in the room that is left: the id, the price and what is required are what a run cannot do without.
     row["about"] = cut(_about(endpoint), max(room, _LEAST_ABOUT))
     return row
 
@@ -141,18 +147,18 @@ def _nothing(models: Models, arguments: SearchArguments, matches: Matches, tests
     category = _category(arguments.category)
     if category is not None and category not in counts:
         shown = ", ".join(f"{name} ({count})" for name, count in list(counts.items())[:20])
-        said = f"There is no category {one_line(arguments.category or '', 60)!r}. Categories: {shown}."
-        return Outcome(data=_none(categories=list(counts)[:20]), note=said, is_plain=True)
+        answer = f"There is no category {one_line(arguments.category or '', 60)!r}. Categories: {shown}."
+        return Outcome(data=_none(categories=list(counts)[:20]), note=answer, is_plain=True)
     if matches.is_sure and matches.hits:
-        said = f"{len(matches.hits)} models fit the words, and none of them {' and '.join(tests)}. Ask for less."
-        return Outcome(data=_none(without_limits=len(matches.hits), limits=tests), note=said, is_plain=True)
+        answer = f"{len(matches.hits)} models fit the words, and none of them {' and '.join(tests)}. Ask for less."
+        return Outcome(data=_none(without_limits=len(matches.hits), limits=tests), note=answer, is_plain=True)
     names = list(models.search.task_names)
-    said = f"Nothing matched: no model here is for {one_line(arguments.query, 100)!r}."
-    said += f" If one of these tasks is meant, ask for it by its name: {', '.join(names)}."
+    answer = f"Nothing matched: no model here is for {one_line(arguments.query, 100)!r}."
+    answer += f" If one of these tasks is meant, ask for it by its name: {', '.join(names)}."
     guesses = [hit.endpoint_id for hit in matches.hits[:_MOST_NEAR]]
     if guesses:
-        said += f" The nearest models, which may not fit: {', '.join(guesses)}."
-    return Outcome(data=_none(tasks=names, nearest=guesses), note=said, is_plain=True)
+        answer += f" The nearest models, which may not fit: {', '.join(guesses)}."
+    return Outcome(data=_none(tasks=names, nearest=guesses), note=answer, is_plain=True)
 
 
 def _none(**more: Any) -> dict[str, Any]:
@@ -191,6 +197,7 @@ def _passes(models: Models, hit: Hit, tests: Mapping[str, Test]) -> bool:
 
 
 def _costs_at_most(endpoint: Endpoint, amount: float) -> bool:
+    # 0 is a price that fal does not tell: a model of unknown price is not a cheap one.
     return endpoint.price is not None and 0 < endpoint.price.amount <= amount
 
 
@@ -227,6 +234,7 @@ def _has_sound(endpoint: Endpoint) -> bool:
 
 def _start(cursor: str | None) -> int:
     try:
+        # Encoded only so that nobody reckons with it: it is a place in the list.
         return max(int(base64.urlsafe_b64decode(cursor)), 0) if cursor else 0
     except (ValueError, binascii.Error) as error:
         raise InvalidInput("The cursor is not one that search_models gave.", hint="Leave it out to start.") from error

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from fal_mcp.catalog.catalog import CATEGORIES, Catalog
+from fal_mcp.config import DEFAULT_PINS
 
 _WORDS = ("search", "pinned", "all")
 
@@ -34,6 +35,7 @@ class Selection:
     def pinned_ids(self, catalog: Catalog) -> list[str]:
         """The pins that are listed, in the order they were given."""
         pins = _in_order(self.pins, self.allowed(catalog))
+        # A pin that a category lists too keeps its place at the front.
         return [one for one in dict.fromkeys(pins) if "pinned" in self.listed or self._is_listed(one, catalog)]
 
     def within(self, listed: Iterable[str]) -> "Selection":
@@ -42,15 +44,22 @@ class Selection:
         return Selection(tuple(listed) or self.listed, self.pins, self.only)
 
     def problems(self, catalog: Catalog) -> list[str]:
-        """A sentence on each category or glob that means nothing here, with near misses."""
+        """A sentence on each part of what is listed, and of what may be run, that means nothing here, with near
+        misses."""
         ids = catalog.ids
         categories = {catalog.category(one) for one in ids} | set(CATEGORIES)
-        unknown = [
-            part
-            for part in dict.fromkeys((*self.listed, *(one for one in self.only if one != "*")))
-            if part not in _WORDS and part not in categories and not fnmatch.filter(ids, part)
+        known = [*_WORDS, *sorted(categories), *ids]
+        listed = [one for one in self.listed if one not in _WORDS and one not in categories]
+        return [
+            *(_sentence(one, "neither a category nor a model", known) for one in _unknown(listed, ids)),
+            *(_sentence(one, "no model", ids) for one in _unknown(self.only, ids) if one != "*"),
         ]
-        return [_sentence(part, [*_WORDS, *sorted(categories), *ids]) for part in unknown]
+
+    def doubts(self, catalog: Catalog) -> list[str]:
+        """A sentence on each pin that is no model here. The server's own are nobody's mistake, and a catalog that is
+        still small may not have what is meant."""
+        unknown = _unknown(self.pins, catalog.ids)
+        return [_sentence(one, "no model", catalog.ids) for one in unknown if one not in DEFAULT_PINS]
 
     def _is_listed(self, endpoint_id: str, catalog: Catalog) -> bool:
         return any(
@@ -64,10 +73,15 @@ class Selection:
 
 def _in_order(globs: Iterable[str], ids: list[str]) -> Iterator[str]:
     for glob in globs:
+        # An id may have what looks like a glob in it; as an id it means only itself.
         yield from [glob] if glob in ids else fnmatch.filter(ids, glob)
 
 
-def _sentence(part: str, known: list[str]) -> str:
+def _unknown(globs: Iterable[str], ids: list[str]) -> list[str]:
+    return [one for one in dict.fromkeys(globs) if not fnmatch.filter(ids, one)]
+
+
+def _sentence(part: str, what: str, known: list[str]) -> str:
     near = difflib.get_close_matches(part, known, n=3, cutoff=0.5)
     meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-    return f"{part!r} is neither a category nor a model of the catalog.{meant}"
+    return f"{part!r} is {what} of the catalog.{meant}"

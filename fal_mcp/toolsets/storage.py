@@ -31,6 +31,7 @@ from fal_mcp.tools import from_function
 from fal_mcp.tools.from_function import Arguments
 from fal_mcp.tools.tool import Tool
 
+# 3 MB in base64 are four thirds of that, and line breaks.
 _MOST_BASE64 = 4_200_000
 _MOST_FETCHED = 2 * 1024**3
 _LIFETIMES: Mapping[str, int] = {"1h": 3600, "1d": 86_400, "7d": 604_800, "30d": 2_592_000, "1y": 31_536_000}
@@ -86,6 +87,11 @@ class SettingsArguments(Arguments):
 
 def tools() -> list[Tool]:
     """The storage tools."""
+    return [*_carriers(), *_keepers()]
+
+
+def _carriers() -> list[Tool]:
+    """What brings a file to fal or from it."""
     return [
         from_function.tool(
             UploadArguments,
@@ -116,6 +122,12 @@ def tools() -> list[Tool]:
             "another file.",
             effect="writes",
         ),
+    ]
+
+
+def _keepers() -> list[Tool]:
+    """Who may see a file that is on fal, and how long it is there."""
+    return [
         from_function.tool(
             AccessArguments,
             _access,
@@ -150,6 +162,8 @@ async def _download(arguments: DownloadArguments, call: Call) -> Outcome:
     if call.output is None:
         raise NotWritable("This server saves no files: it has no --output-dir.")
     item = await input_files.of_job(arguments.file, call) or Media(arguments.file, "file")
+    # Else a model that was talked into it would have this machine fetch any address, those of its own network among
+    # them.
     if not item.url.startswith("data:") and not (parts_of(item.url) and call.fal().media.is_fals(item.url)):
         raise InvalidInput(
             f"{one_line(arguments.file, 120)!r} is not on fal's hosts, and is not fetched.",
@@ -157,9 +171,9 @@ async def _download(arguments: DownloadArguments, call: Call) -> Outcome:
         )
     name = "file" if item.url.startswith("data:") else unquote(item.url.split("?")[0].rsplit("/", 1)[-1])
     stem = slug(name.rsplit(".", 1)[0]) or "file"
-    path, said = await saving.save(item, call.fal(), call.output, call.output.place(arguments.save_to), stem)
+    path, oddity = await saving.save(item, call.fal(), call.output, call.output.place(arguments.save_to), stem)
     size = (await anyio.Path(path).stat()).st_size
-    odd = f" It is {said}." if said else ""
+    odd = f" It is {oddity}." if oddity else ""
     data = {"path": str(path), "size": size, **({"notes": [odd.strip()]} if odd else {})}
     return Outcome(data=data, note=f"Saved as {path} ({size:,} bytes).{odd}", is_plain=True)
 
@@ -167,11 +181,11 @@ async def _download(arguments: DownloadArguments, call: Call) -> Outcome:
 async def _access(arguments: AccessArguments, call: Call) -> Outcome:
     access = call.fal().access
     if arguments.default is None:
-        found = await access.list_of(arguments.url)
+        access_list = await access.list_of(arguments.url)
     else:
         rules = [rule.model_dump() for rule in arguments.rules]
-        found = await access.set_list(arguments.url, arguments.default, rules)
-    return _told("The file's access list", found)
+        access_list = await access.set_list(arguments.url, arguments.default, rules)
+    return _told("The file's access list", access_list)
 
 
 async def _sign(arguments: SignArguments, call: Call) -> Outcome:
@@ -191,6 +205,7 @@ async def _settings(arguments: SettingsArguments, call: Call) -> Outcome:
     elif arguments.lifetime is not None:
         changed["expiration_duration_seconds"] = _seconds(arguments.lifetime)
     if arguments.default is not None:
+        # fal wants a list of rules even where only the default changes.
         changed["initial_acl"] = {"rules": [], **(now.get("initial_acl") or {}), "default": arguments.default}
     return _told("New files", await access.set_settings(changed))
 
@@ -206,6 +221,7 @@ def _seconds(lifetime: str) -> int:
 
 
 async def _upload(arguments: UploadArguments, call: Call) -> Outcome:
+    # Counted by None: an empty text is given too, and refused later as an empty file.
     given = [name for name in ("path", "url", "base64", "text") if getattr(arguments, name) is not None]
     if len(given) != 1:
         raise InvalidInput("Exactly one of path, url, base64 and text is needed.", hint="Give one of them.")
@@ -219,6 +235,8 @@ async def _upload(arguments: UploadArguments, call: Call) -> Outcome:
         with call.readable.opened(path) as file:
             return await _put(file, arguments, call, lifetime)
     if arguments.url is not None:
+        # On the disk first: the size has to be known before the first byte goes to fal, and what a web server says of
+        # it need not be true.
         with tempfile.TemporaryFile() as spool:
             size = await _fetch(arguments.url, spool, call)
             name = arguments.name or arguments.url.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
@@ -231,12 +249,14 @@ async def _upload(arguments: UploadArguments, call: Call) -> Outcome:
 async def _put(file: LocalFile, arguments: UploadArguments, call: Call, lifetime: int | None) -> Outcome:
     if not file.size:
         raise InvalidInput(f"{file.name!r} is empty.", hint="Give a file with something in it.")
+    # The bytes decide what it is: names in chats and downloads often say nothing, and models refuse a file of the
+    # wrong type.
     head = await anyio.to_thread.run_sync(input_files.head_of, file)
     kind = arguments.content_type or file_kind.sniffed(head, arguments.name or file.name)
     url = await input_files.upload(file, kind, call, lifetime=lifetime, access=arguments.access)
-    kept = f"for {arguments.lifetime}" if arguments.lifetime else "as long as the account's settings say"
+    lifetime_in_words = f"for {arguments.lifetime}" if arguments.lifetime else "as long as the account's settings say"
     data: dict[str, Any] = {"url": url, "size": file.size, "content_type": kind, "lifetime_s": lifetime}
-    note = f"{file.name} ({kind}, {file.size:,} bytes) is at {url}; fal keeps it {kept}."
+    note = f"{file.name} ({kind}, {file.size:,} bytes) is at {url}; fal keeps it {lifetime_in_words}."
     return Outcome(data=data, media=(Media(url, "file", kind, size=file.size),), note=note, is_plain=True)
 
 
@@ -245,6 +265,7 @@ async def _fetch(url: str, spool: Any, call: Call) -> int:
     async with fetched(url) as response:
         async for chunk in response.aiter_bytes():
             size += len(chunk)
+            # Counted as it comes, as the length in the header may be missing or wrong.
             if size > _MOST_FETCHED:
                 raise InvalidInput(
                     f"The file at {one_line(url, 120)!r} is larger than 2 GiB.", hint="Give a smaller one."
@@ -262,13 +283,17 @@ def _decoded(text: str) -> bytes:
 
 
 def _as_file(stream: Any, name: str, size: int) -> LocalFile:
+    # The name goes to fal and into an address: no folders and nothing that hides.
     safe = Path(one_line(name, 120)).name or "upload.bin"
+    # The identity of nothing on this disk, so that no upload before stands for it.
     return LocalFile(cast(BinaryIO, stream), safe, size, f"made:{id(stream)}:{size}")
 
 
 async def _ticket(arguments: TicketArguments, call: Call) -> Outcome:
     kind = arguments.content_type or mimetypes.guess_type(arguments.name)[0] or "application/octet-stream"
     signed, url = await call.fal().storage.ticket(arguments.name, kind)
+    # The type has to be the one that the address was asked for with; without `--fail` curl would call a refusal a
+    # success.
     command = f"curl --fail --upload-file {shlex.quote(arguments.name)} -H {shlex.quote(f'Content-Type: {kind}')} "
     command += shlex.quote(signed)
     note = (

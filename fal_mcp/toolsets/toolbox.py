@@ -1,29 +1,20 @@
 """All tools of one server: the hand-made ones first, then the models; by name, and as the list a host reads."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.tools.tool import Tool
-from fal_mcp.toolsets import batch_and_chain, discovery, jobs, platform, storage
+from fal_mcp.toolset_table import TABLE, TOOLSETS
 from fal_mcp.toolsets.models import Models
-from fal_mcp.toolsets.reports import analytics, usage
 from fal_mcp.toolsets.selection import Selection
 
 _FIRST = ("models", "jobs", "storage")
 """The toolsets without which the rest is of no use."""
 _MOST_SELECTIONS = 100
 """Over HTTP a caller may ask for a list of its own."""
-
-
-USUAL: Mapping[str, Callable[[Models], list[Tool]]] = {
-    "models": discovery.tools,
-    "jobs": lambda models: [*jobs.tools(models), *batch_and_chain.tools(models)],
-    "storage": lambda models: storage.tools(),
-    "usage": lambda models: [*usage.tools("usage"), *analytics.tools("usage"), *platform.tools("usage")],
-}
-"""The toolsets there are unless told otherwise; each makes its tools."""
 
 
 class Toolbox:
@@ -33,7 +24,7 @@ class Toolbox:
         self,
         catalog: Catalog,
         selection: Selection,
-        toolsets: Sequence[str] = tuple(USUAL),
+        toolsets: Sequence[str] = TOOLSETS,
         more: Sequence[Tool] = (),
         *,
         is_read_only: bool = False,
@@ -41,6 +32,7 @@ class Toolbox:
     ) -> None:
         self.models = Models(catalog, selection)
         self._is_read_only = is_read_only
+        # Whatever order the settings have them in: what a host cuts off a long list must not be what runs a model.
         first = [tool for name in toolsets if name in _FIRST for tool in _made(name, self.models)]
         rest = [tool for name in toolsets if name not in _FIRST for tool in _made(name, self.models)]
         self._first = len(first)
@@ -64,6 +56,7 @@ class Toolbox:
         """
         wanted = selection or self.models.selection
         if wanted not in self._names:
+            # All of them: a list is quickly made anew, and callers over HTTP come and go.
             if len(self._names) >= _MOST_SELECTIONS:
                 self._names.clear()
             self._names[wanted] = self._listed(wanted)
@@ -79,6 +72,7 @@ class Toolbox:
 
     def _listed(self, wanted: Selection) -> list[str]:
         if self._is_read_only:
+            # Running a model spends, so no model is among them.
             return [name for name, tool in self._fixed.items() if tool.effect == "reads"]
         models = wanted.listed_ids(self.catalog)
         fixed, pins = list(self._fixed), len(wanted.pinned_ids(self.catalog))
@@ -93,9 +87,18 @@ def _without_key(tool: Tool) -> Tool:
 
 
 def _made(toolset: str, models: Models) -> list[Tool]:
-    if toolset in USUAL:
-        return USUAL[toolset](models)
-    # Their argument models alone are as large as the rest of the toolbox.
-    from fal_mcp.toolsets import optional
+    return [tool for maker in TABLE[toolset].makers for tool in _made_by(maker, toolset, models)]
 
-    return optional.SETS[toolset](models)
+
+def _made_by(maker: str, toolset: str, models: Models) -> list[Tool]:
+    module, _, wanted = maker.partition(":")
+    # Imported when it is asked for: the argument models of the optional toolsets alone are as large as the rest of the
+    # toolbox, and a server that has none of them starts without.
+    tools: Callable[..., list[Tool]] = import_module(f"fal_mcp.toolsets.{module}").tools
+    match wanted:
+        case "models":
+            return tools(models)
+        case "name":
+            return tools(toolset)
+        case _:
+            return tools()

@@ -50,17 +50,18 @@ def tools(models: Models) -> list[Tool]:
 
 async def _run(models: Models, arguments: RunArguments, call: Call) -> Outcome:
     endpoint_id = f"workflows/{arguments.username}/{arguments.workflow_name}"
+    # `--only` bounds what may be run, and a workflow runs models.
     if not models.selection.allows(endpoint_id):
         raise NotFound(f"This server may not run {endpoint_id!r}.", hint="Its --only setting says so.")
     call.fal().need_key()
     where = arguments.model_dump(include={"username", "workflow_name"})
     answer: Any = await pages.send(platform.operations()["getWorkflow"], where, call)
-    found: Any = answer.get("workflow")
-    endpoint = _endpoint(endpoint_id, cast(dict[str, Any], found) if isinstance(found, dict) else {})
+    workflow: Any = answer.get("workflow")
+    endpoint = _endpoint(endpoint_id, cast(dict[str, Any], workflow) if isinstance(workflow, dict) else {})
     prepared = prepare(endpoint.input_schema, arguments.arguments)
     if wrong := prepared.faults:
-        said = "; ".join(map(str, wrong))
-        raise InvalidInput(f"The inputs of {endpoint_id!r} were refused here: {said}", faults=wrong)
+        sentences = "; ".join(map(str, wrong))
+        raise InvalidInput(f"The inputs of {endpoint_id!r} were refused here: {sentences}", faults=wrong)
     outcome = await with_queue.run_endpoint(endpoint, prepared.arguments, call)
     return outcome.repaired(prepared.notes)
 
@@ -87,8 +88,11 @@ def _input(workflow: dict[str, Any]) -> Schema:
         return {"type": "object", "properties": {}, "additionalProperties": True}
     named = {name: cast(Schema, part) for name, part in cast(Schema, inputs).items() if isinstance(part, dict)}
     required = [name for name, part in named.items() if part.get("required") is True]
+    # Workflows mark each input as required by itself, as JSON Schema did in its third draft; now it is a list beside
+    # them.
     parts = {name: {key: value for key, value in part.items() if key != "required"} for name, part in named.items()}
     try:
         return bundle({"type": "object", "properties": parts, "required": required}, {})
+    # People write these by hand, and fal runs them all the same.
     except UnusableSchema:
         return {"type": "object", "properties": {}, "additionalProperties": True}

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from fal_mcp.client.fal import Fal
 from fal_mcp.client.queue import Completed, Request, Status
-from fal_mcp.config import Settings
 from fal_mcp.errors import (
     FalError,
     GenerationFailed,
@@ -84,7 +83,7 @@ async def asked(answers: Answer | list[Answer], ask: Callable[[Fal], Awaitable[A
         return script[min(count, len(script)) - 1](request)
 
     with anyio.fail_after(BOUND):
-        async with Fal(Settings(key=KEY), network(reply), FreeClock().clock()) as fal:
+        async with Fal(KEY, transport=network(reply), clock=FreeClock().clock()) as fal:
             return await ask(fal)
 
 
@@ -93,11 +92,11 @@ def submit(fal: Fal) -> Awaitable[Any]:
 
 
 def run(fal: Fal) -> Awaitable[Any]:
-    return fal.run.run(MODEL, {"prompt": "a pier"})
+    return fal.synchronous.run(MODEL, {"prompt": "a pier"})
 
 
 def stream(fal: Fal) -> Awaitable[Any]:
-    return fal.stream.run(MODEL, {"prompt": "a pier"}, told_nothing)
+    return fal.streaming.run(MODEL, {"prompt": "a pier"}, told_nothing)
 
 
 def result(fal: Fal) -> Awaitable[Any]:
@@ -375,7 +374,7 @@ async def test_an_hour_without_a_network_is_waited_out_ever_more_slowly():
             raise httpx.ConnectError("down")
         return DONE(request)
 
-    async with Fal(Settings(key=KEY), network(reply), clock.clock()) as fal:
+    async with Fal(KEY, transport=network(reply), clock=clock.clock()) as fal:
         last = await fal.queue.follow(REQUEST, told_nothing)
     assert last == Completed(seconds=2.5)
     assert max(clock.slept) <= 45 and 80 <= len(clock.slept) <= 400, "not more often than a person would want"
@@ -383,7 +382,7 @@ async def test_an_hour_without_a_network_is_waited_out_ever_more_slowly():
 
 async def test_a_request_that_fal_does_not_know_for_a_minute_is_told_as_that():
     clock = FreeClock()
-    async with Fal(Settings(key=KEY), network(answer(404, {"status": "NOT_FOUND"})), clock.clock()) as fal:
+    async with Fal(KEY, transport=network(answer(404, {"status": "NOT_FOUND"})), clock=clock.clock()) as fal:
         with pytest.raises(NotFound):
             await fal.queue.follow(REQUEST, told_nothing)
     assert 60 <= clock.seconds <= 120
@@ -395,7 +394,7 @@ async def test_a_page_that_says_404_for_an_hour_is_not_fals_word():
     def reply(request: httpx.Request) -> httpx.Response:
         return answer(404, PAGE)(request) if clock.seconds < 3600 else DONE(request)
 
-    async with Fal(Settings(key=KEY), network(reply), clock.clock()) as fal:
+    async with Fal(KEY, transport=network(reply), clock=clock.clock()) as fal:
         assert await fal.queue.follow(REQUEST, told_nothing) == Completed(seconds=2.5)
 
 

@@ -29,7 +29,7 @@ from fal_mcp.client.http import Http
 from fal_mcp.client.queue import Request
 from fal_mcp.client.realtime import opening
 from fal_mcp.client.retry import NEVER
-from fal_mcp.config import Hosts, Settings
+from fal_mcp.config import Hosts
 from fal_mcp.errors import FalError, MaybeReceived, Unreachable
 from tests.client.scripted import KEY, Bytes, FreeClock, network
 
@@ -134,7 +134,7 @@ from fal_mcp.config import Settings
 from fal_mcp.errors import FalError
 
 async def main():
-    async with Fal(Settings(key="a:b")) as fal:
+    async with Fal("a:b") as fal:
         for ask in (fal.platform.document(), fal.queue.submit("fal-ai/x", {})):
             try:
                 await ask
@@ -238,7 +238,7 @@ async def test_the_key_is_masked_in_whatever_fal_says():
             return httpx.Response(500, json={"detail": KEY, "error_type": secret}, headers=headers)
         return httpx.Response(200, json={"text": f"{KEY} {secret}"}, headers=headers)
 
-    async with Fal(Settings(key=KEY), network(answer), FreeClock().clock()) as fal:
+    async with Fal(KEY, transport=network(answer), clock=FreeClock().clock()) as fal:
         output = await fal.queue.result(REQUEST)
         statuses: list[Any] = []
 
@@ -247,7 +247,7 @@ async def test_the_key_is_masked_in_whatever_fal_says():
 
         await fal.queue.follow(REQUEST, seen)
         with pytest.raises(FalError) as caught:
-            await fal.run.run("fal-ai/x", {})
+            await fal.synchronous.run("fal-ai/x", {})
     error = caught.value
     told = f"{output} {statuses} {error} {error.error_type} {error.request_id} {error.hint}"
     assert secret not in told and "<key>" in told

@@ -17,10 +17,10 @@ from PIL import Image
 from websockets.asyncio.client import connect
 
 from fal_mcp.client import frames
-from fal_mcp.client.fal import Fal
 from fal_mcp.client.realtime import Line
 from fal_mcp.config import Settings
 from fal_mcp.emulator import Emulator, Live, Script
+from fal_mcp.engine import fal_of
 from fal_mcp.errors import (
     FalError,
     GenerationFailed,
@@ -49,7 +49,7 @@ def closed(fal: Emulator) -> bool:
 
 
 async def answers(settings: Settings, *seeds: int) -> list[dict[str, Any]]:
-    async with Fal(settings) as client, client.realtime.opened(FLUX) as line:
+    async with fal_of(settings) as client, client.realtime(FLUX) as line:
         return [await line.ask(asked(seed), ANSWER) for seed in seeds]
 
 
@@ -66,7 +66,7 @@ async def test_answers_come_in_the_order_of_the_inputs_with_files_as_bytes(fal: 
 async def test_the_key_buys_a_token_and_never_goes_on_the_connection(fal: Emulator, settings: Settings):
     """Fact sheet §1.5: the alias alone is the app that is allowed."""
     with anyio.fail_after(BOUND):
-        async with Fal(settings) as client, client.realtime.opened(FLUX, max_buffering=60) as line:
+        async with fal_of(settings) as client, client.realtime(FLUX, max_buffering=60) as line:
             await line.ask(asked(1), ANSWER)
     token, opened = fal.calls
     assert (token.host_role, token.path) == ("rest", "/tokens/") and KEY in token.headers["authorization"]
@@ -106,7 +106,7 @@ async def test_a_failure_is_told_with_fals_code_and_the_next_input_goes_over_a_n
 ):
     fal.script(FLUX, Script(live=Live(error_after=1)))
     with anyio.fail_after(BOUND):
-        async with Fal(settings) as client, client.realtime.opened(FLUX) as line:
+        async with fal_of(settings) as client, client.realtime(FLUX) as line:
             await line.ask(asked(1), ANSWER)
             with pytest.raises(GenerationFailed, match="INTERNAL_ERROR: as scripted") as failed:
                 await line.ask(asked(2), ANSWER)
@@ -119,7 +119,7 @@ async def test_idleness_at_fal_is_met_with_a_new_connection_and_a_fresh_token(fa
     """Fact sheet §3.3: TIMEOUT, "no inputs, reconnect when needed!", then a normal close."""
     fal.script(FLUX, Script(live=Live(timeout_after=1)))
     with anyio.fail_after(BOUND):
-        async with Fal(settings) as client, client.realtime.opened(FLUX) as line:
+        async with fal_of(settings) as client, client.realtime(FLUX) as line:
             await line.ask(asked(1), ANSWER)
             await fal.until(lambda: closed(fal))
             assert (await line.ask(asked(2), ANSWER))["seed"] == 2
@@ -161,7 +161,7 @@ async def test_a_lost_answer_says_how_far_it_came_and_its_input_is_not_sent_agai
 async def test_an_answer_that_comes_too_late_is_never_taken_for_the_next_one(fal: Emulator, settings: Settings):
     fal.script(FLUX, Script(live=Live(hold=True)))
     with anyio.fail_after(BOUND):
-        async with Fal(settings) as client, client.realtime.opened(FLUX) as line:
+        async with fal_of(settings) as client, client.realtime(FLUX) as line:
             with pytest.raises(MaybeReceived, match=r"0\.1 seconds passed"):
                 await line.ask(asked(1), 0.1)
             fal.script(FLUX, Script())
@@ -294,7 +294,7 @@ def test_any_frame_is_an_answer_news_or_an_error_of_ours(frame: bytes | str):
     assert found is None or isinstance(found, dict)
 
 
-@pytest.mark.parametrize("value", [{"seed": 2**70}, {"scale": float("nan")}, {"image": b"\x89PNG"}])
-def test_an_input_that_is_not_json_is_refused(value: dict[str, Any]):
+@pytest.mark.parametrize("value", [{"seed": 2**70}, {"scale": float("nan")}, {"mask": {1, 2}}])
+def test_an_input_that_is_neither_json_nor_bytes_is_refused(value: dict[str, Any]):
     with pytest.raises(InvalidInput):
         frames.packed(value)

@@ -7,7 +7,6 @@ import pytest
 
 from fal_mcp.client.fal import Fal
 from fal_mcp.client.retry import ALWAYS, IF_NOT_RECEIVED, NEVER, Retry
-from fal_mcp.config import Settings
 from fal_mcp.errors import FalError, RateLimited, ServiceFailed, Unreachable
 from tests.client.scripted import KEY, FreeClock, network
 
@@ -16,7 +15,7 @@ async def asked(
     answer: Callable[[httpx.Request], httpx.Response], wait: float = 50.0
 ) -> tuple[FalError | None, FreeClock]:
     clock = FreeClock()
-    async with Fal(Settings(key=KEY, wait=wait), network(answer), clock.clock()) as fal:
+    async with Fal(KEY, transport=network(answer), clock=clock.clock(), patience=wait) as fal:
         try:
             await fal.platform.send("GET", "/assets")
         except FalError as error:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from fal_mcp.client.events import Event, Reader
 from fal_mcp.client.fal import Fal
-from fal_mcp.config import Settings
 from fal_mcp.errors import FalError, MaybeReceived
 from tests.client.scripted import KEY, Bytes, FreeClock, network
 
@@ -24,8 +23,8 @@ async def streamed(*chunks: bytes, error: Exception | None = None, kind: str = "
     async def seen(event: Any) -> None:
         return
 
-    async with Fal(Settings(key=KEY), network(answer), FreeClock().clock()) as fal:
-        return await fal.stream.run("fal-ai/any-llm", {"prompt": "x"}, seen)
+    async with Fal(KEY, transport=network(answer), clock=FreeClock().clock()) as fal:
+        return await fal.streaming.run("fal-ai/any-llm", {"prompt": "x"}, seen)
 
 
 def event(value: Any) -> bytes:

@@ -11,7 +11,6 @@ import pytest
 
 from fal_mcp.client.fal import Fal
 from fal_mcp.client.storage import PART, Parts, Upload
-from fal_mcp.config import Settings
 from fal_mcp.errors import FalError, ServiceFailed, UploadClosed
 from tests.client.scripted import KEY, FreeClock, network
 
@@ -86,7 +85,7 @@ async def put(cdn: Cdn, parts: Parts | None = None) -> tuple[str, list[Parts]]:
 
     upload = Upload(io.BytesIO(bytes(SIZE)), SIZE, "a.bin", "application/octet-stream")
     with anyio.fail_after(BOUND):
-        async with Fal(Settings(key=KEY), httpx.MockTransport(cdn), FreeClock().clock()) as fal:
+        async with Fal(KEY, transport=httpx.MockTransport(cdn), clock=FreeClock().clock()) as fal:
             begun = parts or await fal.storage.begin_parts(upload)
             return await fal.storage.put_parts(upload, begun, tell, keep), kept
 
@@ -139,7 +138,7 @@ async def test_a_ledger_that_cannot_keep_a_part_says_so_in_one_error():
         return
 
     upload = Upload(io.BytesIO(bytes(SIZE)), SIZE, "a.bin", "x/y")
-    async with Fal(Settings(key=KEY), httpx.MockTransport(Cdn()), FreeClock().clock()) as fal:
+    async with Fal(KEY, transport=httpx.MockTransport(Cdn()), clock=FreeClock().clock()) as fal:
         with pytest.raises(FalError, match="the disk is full"):
             await fal.storage.put_parts(upload, await fal.storage.begin_parts(upload), tell, refuse)
 
@@ -170,7 +169,7 @@ async def test_a_file_goes_to_no_address_that_is_not_fals(name: str, address: An
         return
 
     upload = Upload(io.BytesIO(b"secret"), 6, "a.txt", "text/plain")
-    async with Fal(Settings(key=KEY), network(answer), FreeClock().clock()) as fal:
+    async with Fal(KEY, transport=network(answer), clock=FreeClock().clock()) as fal:
         for ask in (fal.storage.put(upload, tell), fal.storage.ticket("a", "x/y"), fal.storage.begin_parts(upload)):
             with pytest.raises(ServiceFailed):
                 await ask

@@ -11,9 +11,9 @@ from fal_mcp.catalog.source import Folder
 from fal_mcp.server.calls import listed
 from fal_mcp.tools import from_endpoint
 from fal_mcp.tools.tool import Tool
-from fal_mcp.toolsets import optional
+from fal_mcp.toolset_table import TABLE
 from fal_mcp.toolsets.selection import Selection
-from fal_mcp.toolsets.toolbox import USUAL, Toolbox
+from fal_mcp.toolsets.toolbox import Toolbox
 from tests.documents import CORPUS
 
 FOLDER = CORPUS / "models" if CORPUS.is_dir() else bundled.schemas() / "models"
@@ -22,7 +22,7 @@ FOLDER = CORPUS / "models" if CORPUS.is_dir() else bundled.schemas() / "models"
 def own_tools() -> list[Tool]:
     """Every tool that is no model's, with both keys."""
     catalog = Catalog(Folder(FOLDER))
-    box = Toolbox(catalog, Selection(("search",), ()), (*USUAL, *optional.SETS), has_admin_key=True)
+    box = Toolbox(catalog, Selection(("search",), ()), tuple(TABLE), has_admin_key=True)
     return [tool for name in box.names() if (tool := box.get(name))]
 
 

@@ -23,11 +23,11 @@ from fal_mcp.config import Settings
 async def seen(status): pass
 
 async def main():
-    async with Fal(Settings(key=os.environ["FAL_KEY"])) as fal:
+    async with Fal(os.environ["FAL_KEY"]) as fal:
         request = await fal.queue.submit("fal-ai/flux/dev", {"prompt": "a red bicycle", "seed": 7})
         await fal.queue.follow(request, seen)
         result = await fal.queue.result(request)
-        async with fal.realtime.opened("fal-ai/flux/dev") as line:
+        async with fal.realtime("fal-ai/flux/dev") as line:
             live = await line.ask({"prompt": "a red bicycle", "seed": 8}, 20)
         print(json.dumps({**result, "live": live["seed"]}))
 

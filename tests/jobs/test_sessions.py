@@ -7,9 +7,9 @@ from typing import Any
 import anyio
 import pytest
 
-from fal_mcp.client.fal import Fal
 from fal_mcp.config import Settings
 from fal_mcp.emulator import Emulator
+from fal_mcp.engine import fal_of
 from fal_mcp.errors import BudgetExceeded
 from fal_mcp.jobs.job import Order
 from fal_mcp.jobs.ledger import Ledger, Limits
@@ -34,7 +34,7 @@ async def begun_yesterday(session: Session, ledger: Ledger) -> None:
 async def test_a_session_over_midnight_counts_each_input_on_its_own_day(fal: Emulator, settings: Settings):
     ledger, answers, job_ids = Ledger(None), list[Any](), list[str]()
     with anyio.fail_after(BOUND):
-        async with Fal(settings) as client, anyio.create_task_group() as tasks:
+        async with fal_of(settings) as client, anyio.create_task_group() as tasks:
             sessions = Sessions(lambda: client, ledger, Limits(day=0.25), tasks)
             session = await sessions.open(Order(FLUX, {"realtime": "session"}, price=0.0), 60)
             answers += [await sessions.send(session, one(0.1)) for _ in range(2)]

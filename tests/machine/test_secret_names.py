@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import settings as within
 from hypothesis import strategies as st
 
-from fal_mcp.machine.secret_names import BACKUPS, MEDIA, holds_a_key, is_secret_name
+from fal_mcp.machine.secret_names import BACKUPS, LOOKED_AT, MEDIA, holds_a_key, is_secret_name
 
 SECRET = """
 id_rsa id_rsa.pub id_dsa id_ecdsa id_ed25519 id_ed25519.pub ID_RSA id_rsa.bak id_rsa.old id_rsa~ ID_RSA~1
@@ -47,6 +47,13 @@ SPACED = [
     "credentials copy.json",
     "id_rsa copy",
 ]
+ELSEWHERE = """
+contraseña.txt contraseñas.csv contrasena.txt contraseñas.xlsx mot_de_passe.txt mot-de-passe-wifi.docx motdepasse.txt
+wachtwoord.txt wachtwoorden.csv senha.txt Senhas.xlsx Kennwort.txt Kennwörter.txt Passwörter.docx Zugangsdaten.txt
+lösenord.txt losenord.txt hasło.txt heslo.txt adgangskode.txt passord.txt salasana.txt şifre.txt jelszó.txt
+пароль.txt Пароли.docx мои_пароли.txt секрет.txt 密码.txt 密碼.txt 我的密码.txt 口令.txt 私密钥.txt パスワード.txt
+パスワード一覧.csv 비밀번호.txt סיסמה.txt كلمة_السر.txt कोड-पासवर्ड.txt รหัสผ่าน.txt identifiants.csv пароль.txt.bak
+""".split()
 SPACED_TOO = [
     "credentials (2).json.bak",
     "server.key copy 2",
@@ -75,7 +82,8 @@ index.html style.css app.py main.ts clip.ts movie.mkv song.mp3 voice.m4a scene.g
 logo.ai poster.psd raw.dng image.heic frame.0001.png scan.1.jpg v1.2.png backup.png copy.jpg old.txt original.jpg
 holiday.jpg recovery.mp4 seed.txt seeds.csv phrase.txt phrases.csv mnemosyne.txt private.txt private-garden.jpg
 public_key_visual.png signing.mp4 encryption.mp4 api.md api.json bearer.txt session.json sessions.csv github.png
-deploy.md
+deploy.md señal.txt contraste.txt parole.txt parolier.txt hasiok.txt 美しい秘密の庭.txt 音楽.txt музыка.txt passager.txt
+mot.txt motif.csv sifflet.txt senhora.txt geheimnis.txt clave-de-sol.txt
 """.split()
 INNOCENT_SPACED = [
     "holiday copy.jpg",
@@ -88,7 +96,7 @@ INNOCENT_SPACED = [
 ]
 
 
-@pytest.mark.parametrize("name", SECRET + SPACED + SPACED_TOO)
+@pytest.mark.parametrize("name", SECRET + SPACED + SPACED_TOO + ELSEWHERE)
 def test_what_is_a_key_by_its_name_is_taken_for_one(name: str):
     assert is_secret_name(name)
 
@@ -96,6 +104,53 @@ def test_what_is_a_key_by_its_name_is_taken_for_one(name: str):
 @pytest.mark.parametrize("name", INNOCENT + INNOCENT_SPACED)
 def test_what_only_looks_like_a_key_is_not(name: str):
     assert not is_secret_name(name)
+
+
+KEYS = [
+    b"-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl",
+    b"\n" * 10_000 + b"-----BEGIN RSA PRIVATE KEY-----\n",
+    b"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\n",
+    b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n",
+    b"export AWS_SECRET_ACCESS_KEY=wJalr\n",
+    b"Access key ID,Secret access key\nAKIAIOSFODNN7EXAMPLE,wJal\n",
+    b'{"SecretAccessKey": "abc"}',
+    b'{"type"  :  "service_account"}'.replace(b"  :", b":"),
+    b"users:\n- user:\n    client-key-data: abc\n",
+    b"FAL_KEY=abc\n",
+    b"fal_key = abc\n",
+    b"12345678-1234-1234-1234-123456789012:" + b"ab12" * 8,
+    b"machine\nghp_" + b"aB3d" * 9,
+    b"OPENAI=sk-proj-" + b"aB3d" * 9,
+    b"//registry.npmjs.org/:_authToken=abc\n",
+    b'{"auths": {"https://index.docker.io/v1/": {"auth": "abc="}}}',
+    b"# Netscape HTTP Cookie File\n",
+    b"[Interface]\nPrivateKey = abc=\n",
+    b"root:$6$abcdefgh$ijkl:19000:0:99999:7:::\n",
+    b"\x03\xd9\xa2\x9ag\xfbK\xb5" + bytes(20),
+]
+NO_KEYS = [
+    b"A secret garden, where the private key of the house hangs on the door.",
+    b"\x89PNG\r\n\x1a\n" + bytes(60_000),
+    b"prompt,seed\na pier,7\n",
+    b'{"type": "image", "key": "value", "token": 5}',
+    b"\xff\xfe" + "a quiet harbour".encode("utf-16-le"),
+    b"1\n00:00:01,000 --> 00:00:02,000\nThe costs are $6 and $7: much.\n",
+]
+
+
+@pytest.mark.parametrize("number", range(len(KEYS)))
+@pytest.mark.parametrize("encoding", ["", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+def test_a_key_is_known_by_what_it_is_in_any_encoding(number: int, encoding: str):
+    head = KEYS[number]
+    if encoding and not head.isascii():
+        return
+    written = head.decode("ascii").encode(encoding) if encoding else head
+    assert holds_a_key(written[:LOOKED_AT])
+
+
+@pytest.mark.parametrize("number", range(len(NO_KEYS)))
+def test_what_holds_no_key_is_no_key(number: int):
+    assert not holds_a_key(NO_KEYS[number])
 
 
 def test_there_are_enough_of_both():
@@ -134,4 +189,4 @@ def test_any_name_has_an_answer(name: str):
     ],
 )
 def test_a_key_under_another_name_is_known_by_its_beginning(head: bytes):
-    assert holds_a_key(head) and not holds_a_key(b"\x89PNG\r\n\x1a\n" + b"\0" * 5000 + head)
+    assert holds_a_key(head) and not holds_a_key(b"\x89PNG\r\n\x1a\n" + bytes(LOOKED_AT) + head)

@@ -236,3 +236,39 @@ def test_whatever_stands_anywhere_nothing_of_it_is_lost(output: dict[str, Any]):
     count = shortening.parts(output)
     told = strict("".join(shortening.part(output, number) for number in range(1, count + 1)))
     assert {repr(leaf) for leaf in leaves(json_values.sound(output))} <= {repr(leaf) for leaf in leaves(told)}
+
+
+FAL = "https://v3.fal.media/files/a/b.png"
+SAME = [f"{FAL}\n", f"\t{FAL}", f"\r\n {FAL} \r\n", FAL.replace("https://v3.fal.media", "HTTPS://v3.fal.media")]
+
+
+@pytest.mark.parametrize("address", SAME)
+@pytest.mark.parametrize("place", ["url", "uri", "href", "src", "image_url", "urls", "video"])
+def test_what_stands_around_an_address_does_not_matter(address: str, place: str):
+    for output in ({place: address}, {"images": [{place: address, "width": 5}]}, {place: [[address]]}):
+        (file,) = media.find(output)
+        assert file.url == FAL
+        assert FAL not in json.dumps(shortening.with_labels(output, [file])), "it is told once"
+
+
+@pytest.mark.parametrize("place", ["url", "urls", "uri", "uris", "href", "src", "audio_url", "file_uri"])
+def test_an_address_under_any_name_of_addresses_is_a_file_wherever_it_is(place: str):
+    about = {place: "https://files.example/abc", "content_type": "video/mp4", "width": 512}
+    (file,) = media.find({"result": about})
+    assert file.url == "https://files.example/abc"
+    if place in ("url", "uri", "href", "src"):
+        assert (file.kind, file.content_type, file.width) == ("video", "video/mp4", 512)
+
+
+@pytest.mark.parametrize(
+    ("address", "meant"),
+    [
+        ("https://münchen.example/ä b.png", "https://xn--mnchen-3ya.example/%C3%A4%20b.png"),
+        ("https://例え.テスト:8443/a.png", "https://xn--r8jz45g.xn--zckzah:8443/a.png"),
+        ("https://user:pw@bücher.example/a.png", "https://user:pw@xn--bcher-kva.example/a.png"),
+        (f"https://{'ü' * 90}.example/a.png", None),
+    ],
+)
+def test_a_host_of_any_script_is_an_address_that_can_be_fetched(address: str, meant: str | None):
+    found = media.address_of(address)
+    assert found is not None and found.isascii() and meant in (found, None)

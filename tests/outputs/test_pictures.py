@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import mcp_types as types
@@ -51,6 +51,44 @@ def bomb(width: int, height: int) -> bytes:
     """A PNG that says it is so large."""
     head = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
+
+
+WIDE = [(mode, most) for mode in ("I;16", "I", "F") for most in (1, 200, 65_535)] + [("F", 1e6), ("F", 1e-3)]
+
+
+@pytest.mark.parametrize(("mode", "most"), WIDE)
+def test_a_map_of_depths_is_shown_from_dark_to_light(mode: str, most: float):
+    """Numbers of more than eight bits are no white picture."""
+
+    def scaled(value: Any) -> Any:
+        return value * (most / 255) + 0
+
+    wide = cast(Any, Image.linear_gradient("L").convert("F")).point(scaled)
+    picture = wide.convert("I").convert("I;16") if mode == "I;16" else wide.convert(mode)
+    target = io.BytesIO()
+    picture.save(target, "PNG" if mode == "I;16" else "TIFF")
+    with Image.open(io.BytesIO(pictures.shrunk(target.getvalue(), 60_000))) as small:
+        shades = [cast(int, small.convert("L").getpixel((5, y))) for y in (0, 60, 190, 255)]
+    assert shades == sorted(shades) and shades[0] <= 10 and shades[-1] >= 245
+
+
+@pytest.mark.parametrize("value", [0, 300, 65_535])
+def test_a_map_of_one_depth_is_shown_too(value: int):
+    target = io.BytesIO()
+    Image.new("I;16", (32, 32), value).save(target, "PNG")
+    assert pictures.shrunk(target.getvalue(), 60_000)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e38])
+def test_a_map_with_numbers_without_end_is_shown_or_left_out(value: float):
+    picture = Image.linear_gradient("L").convert("F")
+    picture.putpixel((0, 0), value)
+    target = io.BytesIO()
+    picture.save(target, "TIFF")
+    try:
+        pictures.shrunk(target.getvalue(), 60_000)
+    except pictures.NotAPicture:
+        pass
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "LA", "1", "I;16"])

@@ -19,10 +19,10 @@ from PIL import Image
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.catalog.endpoint import FileArgument
 from fal_mcp.catalog.source import Folder
-from fal_mcp.client.fal import Fal
 from fal_mcp.client.storage import PART, Upload
 from fal_mcp.config import Hosts, Settings
 from fal_mcp.emulator import Emulator, serve
+from fal_mcp.engine import fal_of
 from fal_mcp.errors import FalError, NotReadable
 from fal_mcp.machine.readable import Readable
 from fal_mcp.openapi.example import example
@@ -284,7 +284,7 @@ async def nobody(sent: int, size: int) -> None:
 async def test_an_upload_in_parts_that_was_broken_off_sends_only_what_is_missing(fal: Emulator, settings: Settings):
     content = bytes(range(256)) * (3 * PART // 256) + b"the end"
     upload = Upload(io.BytesIO(content), len(content), "big.bin", "application/octet-stream")
-    async with Fal(settings) as client:
+    async with fal_of(settings) as client:
         parts = await client.storage.begin_parts(upload)
 
         async def stop(now: Any) -> None:

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -238,6 +239,53 @@ async def test_a_long_answer_that_cannot_be_written_says_so(fal: Emulator, host:
             result = await client.call_tool("realtime_send", step(await opened(client), 1))
     assert not result.is_error and "it is not kept" in text(result)
     assert "output_path" not in result.structured_content
+
+
+def huge() -> bytes:
+    """A picture that is small to send and too large to unpack."""
+    target = io.BytesIO()
+    Image.new("1", (8000, 8000)).save(target, "PNG")
+    return target.getvalue()
+
+
+NOTED: dict[str, tuple[dict[str, Any], str]] = {
+    "a picture too large": ({"image": {"content": huge()}}, "unpacks to too much"),
+    "a number without end": ({"score": math.nan, "seed": 1}, "not finite"),
+    "a broken data address": ({"image": "data:image/png;base64,!"}, "cannot be read"),
+    "a text too long for data": ({"text": "x" * 600_000}, "Not all of it is told here"),
+    "a text too long for a line": ({"texts": ["word " * 1000] * 20}, "Not all of it is told here"),
+}
+
+
+@pytest.mark.parametrize("case", NOTED)
+async def test_what_else_is_to_be_known_is_in_text_and_data(fal: Emulator, host: Host, case: str):
+    answer, note = NOTED[case]
+    fal.script(FLUX, Script(live=Live(answer=pack(answer))))
+    with anyio.fail_after(BOUND):
+        async with host(previews=True) as client:
+            whole = await client.call_tool("run_realtime", row(1))
+            step_ = await client.call_tool("realtime_send", step(await opened(client), 1))
+    for result, name in ((whole, "job_id"), (step_, "session_id")):
+        assert any(note in one for one in result.structured_content["notes"]), name
+        assert note in text(result) and result.structured_content[name] in text(result)
+
+
+async def test_an_answer_of_a_page_is_told_whole_in_the_text(fal: Emulator, host: Host):
+    page = "A word that matters. " * 150
+    fal.script(FLUX, Script(live=Live(answer=pack({"text": page}))))
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            result = await client.call_tool("run_realtime", row(1))
+    assert page.strip() in text(result) and "notes" not in result.structured_content
+
+
+async def test_what_ended_a_row_and_what_to_do_is_in_the_data_too(fal: Emulator, host: Host):
+    fal.script(KONTEXT, Script(live=Live(close_after=2)))
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            result = await client.call_tool("run_realtime", edits(4))
+    why = result.structured_content["error"]
+    assert why in text(result) and "before answer 3 came" in why and why.count(".") >= 2, "with what to do"
 
 
 async def test_each_input_has_its_own_price(fal: Emulator, host: Host):

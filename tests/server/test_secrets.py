@@ -15,9 +15,9 @@ import pytest
 from anyio.lowlevel import checkpoint
 from mcp.client import Client
 
-from fal_mcp.client.fal import Fal
 from fal_mcp.config import Settings
 from fal_mcp.emulator import Emulator
+from fal_mcp.engine import fal_of
 from fal_mcp.errors import FalError, NotReadable
 from fal_mcp.machine.variables import Variables
 from fal_mcp.server import app
@@ -145,7 +145,7 @@ async def test_a_refusal_that_repeats_the_value_is_not_passed_on(folder: Path, s
         headers = [(name, VALUE.encode("latin-1")) for name in (b"x-fal-request-id", b"x-fal-error-type")]
         return httpx.Response(422, json={"detail": detail, "request_id": VALUE}, headers=headers)
 
-    async with Fal(settings, httpx.MockTransport(answer)) as fal:
+    async with fal_of(settings, httpx.MockTransport(answer)) as fal:
         with pytest.raises(FalError) as refused:
             await fal.secrets.set("A", VALUE)
     error = refused.value
@@ -412,7 +412,7 @@ async def test_two_sources_are_one_too_many(fal: Emulator, host: Host, folder: P
 @pytest.mark.parametrize("name", ["list", "set"])
 async def test_where_fal_has_no_such_address_the_way_out_is_said(settings: Settings, status: int, name: str):
     """Fact sheet §8: the paths are not confirmed by fal."""
-    async with Fal(settings, httpx.MockTransport(lambda request: httpx.Response(status))) as fal:
+    async with fal_of(settings, httpx.MockTransport(lambda request: httpx.Response(status))) as fal:
         with pytest.raises(FalError) as gone:
             await (fal.secrets.list() if name == "list" else fal.secrets.set("A", VALUE))
     assert "fal secrets set" in gone.value.hint and f"answered {status}" in gone.value.message
@@ -421,7 +421,9 @@ async def test_where_fal_has_no_such_address_the_way_out_is_said(settings: Setti
 async def test_a_value_in_the_list_is_dropped(settings: Settings):
     rows: list[Any] = [{"name": "A\x1b[2J", "created_at": None, "value": VALUE}, "x", {"created_at": 3}]
 
-    async with Fal(settings, httpx.MockTransport(lambda request: httpx.Response(200, json={"secrets": rows}))) as fal:
+    async with fal_of(
+        settings, httpx.MockTransport(lambda request: httpx.Response(200, json={"secrets": rows}))
+    ) as fal:
         found = await fal.secrets.list()
     assert [(one.name, one.created_at) for one in found] == [("A", "")] and VALUE not in repr(found)
 

@@ -32,6 +32,7 @@ def value(schema: dict[str, Any], name: str = "", seed: int = 0, depth: int = 0)
 
 def text(name: str, seed: int) -> str:
     """Words, an id, a date or an address: whatever a property of this name holds."""
+    # By the name and the number, so that a test may write down what it expects.
     chance = random.Random(f"{name} {seed}")
     if name.endswith(("_at", "_time", "timestamp", "bucket", "date")):
         return (_EPOCH - timedelta(hours=7 * seed)).isoformat().replace("+00:00", "Z")

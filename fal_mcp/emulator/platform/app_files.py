@@ -15,11 +15,11 @@ def _root(fal: Emulator, request: Request) -> Any:
 
 
 def _directory(fal: Emulator, request: Request) -> Any:
-    found = _listing(fal, request.path["dir"].strip("/"))
-    if not found:
+    entries = _listing(fal, request.path["dir"].strip("/"))
+    if not entries:
         # No 404 is documented for a listing.
         raise Refused(400, "No such directory")
-    return found
+    return entries
 
 
 def _listing(fal: Emulator, directory: str) -> list[dict[str, Any]]:

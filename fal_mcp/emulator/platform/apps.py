@@ -28,9 +28,9 @@ _METRICS = {
 
 def _list(fal: Emulator, request: Request) -> Any:
     search, environment = request.query.get("search", "").casefold(), request.query.get("environment", "main")
-    found = [one for one in fal.apps.values() if search in one["name"] and one["environment"] == environment]
+    apps = [one for one in fal.apps.values() if search in one["name"] and one["environment"] == environment]
     routes = "endpoints" in request.listed("expand")
-    return {"apps": [{**one, "endpoints": [one["endpoint_id"]]} if routes else one for one in found]}
+    return {"apps": [{**one, "endpoints": [one["endpoint_id"]]} if routes else one for one in apps]}
 
 
 def _queue(fal: Emulator, request: Request) -> Any:

@@ -88,6 +88,7 @@ def _event(request_id: str, endpoint_id: str, at: str, price: float, percent: fl
         "cost_subtotal": price,
         "cost_discount": discount,
         "cost_total": total,
+        # Billionths of a dollar, beside the same in dollars.
         "cost_estimate_nano_usd": round(total * 1e9),
     }
 

@@ -51,6 +51,7 @@ def period(request: Request) -> Period:
     timeframe = cast(Timeframe, request.query.get("timeframe") or _fitting(end - start))
     if request.query.get("bound_to_timeframe", "true") == "true":
         start = _floor(start, timeframe)
+        # The last bucket is whole too, unless the period ends exactly where it begins.
         end = end if end == _floor(end, timeframe) else _next(end, timeframe)
     return Period(start, end, timeframe)
 
@@ -87,4 +88,5 @@ def _floor(at: datetime, timeframe: Timeframe) -> datetime:
 def _next(at: datetime, timeframe: Timeframe) -> datetime:
     """The start of the bucket after the one that `at` is in."""
     floor = _floor(at, timeframe)
+    # 32 days after its beginning is in the next month, whatever the month.
     return _floor(floor + 32 * _DAY, "month") if timeframe == "month" else floor + _STEPS[timeframe]

@@ -31,6 +31,7 @@ def _create(fal: Emulator, request: Request) -> Any:
 
 def _get(fal: Emulator, request: Request) -> Any:
     instance = _instance(fal, request)
+    # Ready after so many looks and not after a time: a test does not wait.
     instance.reads += 1
     return instance.shown()
 

@@ -45,10 +45,11 @@ async def answer(fal: Emulator, visit: Visit) -> Response:
     """Whatever the Platform host is asked."""
     if visit.path == "/v1/openapi.json":
         return Response(fal.platform_file.read_bytes(), media_type="application/json")
-    found = operations().find(visit.method, visit.raw_path.removeprefix("/v1"))
-    if found is None:
+    match = operations().find(visit.method, visit.raw_path.removeprefix("/v1"))
+    if match is None:
         return Refused(404).response()
-    operation, path = found
+    operation, path = match
+    # Before the key is looked at: a test may want any answer to anything.
     if scripted := fal.platform_replies.get(operation.operation_id):
         return queue.reply(scripted)
     try:
@@ -64,6 +65,7 @@ def _admit(fal: Emulator, visit: Visit, operation: Operation) -> None:
         return
     if scheme != "Key" or key not in fal.keys | fal.admin_keys:
         raise Refused(401)
+    # 403 and not 401: fal knows the key, and it may not do this.
     if operation.key == "admin" and key not in fal.admin_keys:
         raise Refused(403)
 
@@ -76,6 +78,7 @@ def _once(fal: Emulator, request: Request) -> Response:
     if known is None or time.monotonic() - known.at >= MEMORY_SECONDS:
         known = fal.idempotent[token] = Remembered(request.operation.operation_id, _answer(fal, request))
     else:
+        # The same answer and nothing done: what an idempotency key is for.
         known.repeats += 1
     return known.response
 

@@ -28,6 +28,7 @@ def _delete(fal: Emulator, request: Request) -> None:
     """An unknown id is answered like any other."""
     key_id = request.path["key_id"]
     fal.api_keys.pop(key_id, None)
+    # It stops working at once, which a client that goes on using it notices.
     fal.keys -= {key for key in fal.keys if key.startswith(f"{key_id}:")}
 
 

@@ -43,21 +43,21 @@ class Operation:
 
     def match(self, path: str) -> dict[str, str] | None:
         """The path parameters, decoded, or None where `path`, as it was sent, is not this operation's."""
-        found = re.fullmatch(_pattern(self.path), path)
-        return {name: unquote(value) for name, value in found.groupdict().items()} if found else None
+        groups = re.fullmatch(_pattern(self.path), path)
+        return {name: unquote(value) for name, value in groups.groupdict().items()} if groups else None
 
 
 class Operations:
     """All operations of one document."""
 
     def __init__(self, document: Json) -> None:
-        found = [
+        unsorted = [
             _operation(path, method, about)
             for path, methods in document["paths"].items()
             for method, about in methods.items()
         ]
         # `/assets/collections` before `/assets/{asset_id}`.
-        self._all = sorted(found, key=lambda one: [part.startswith("{") for part in one.path.split("/")])
+        self._all = sorted(unsorted, key=lambda one: [part.startswith("{") for part in one.path.split("/")])
 
     def __iter__(self) -> Iterator[Operation]:
         return iter(self._all)
@@ -109,6 +109,7 @@ def _group(name: str) -> str:
 
 
 def _operation(path: str, method: str, about: Json) -> Operation:
+    # The first one of 2xx is what an operation answers when all is well.
     status = next(int(one) for one in about["responses"] if one.startswith("2"))
     answer_type, answer = _content(about["responses"][str(status)])
     body_type, body = _content(about.get("requestBody", {}))

@@ -17,6 +17,7 @@ def by_cursor(fal: Emulator, request: Request, name: str, items: Sequence[Any]) 
     """The page asked for, under `name`; an endless list begins again where it ends."""
     start, limit = _start(request.query.get("cursor")), min(request.query.get("limit", _DEFAULT_LIMIT), _MOST)
     if items and request.operation.operation_id in fal.endless:
+        # A client that trusts `has_more` would read on for ever: this is what its bound is tried with.
         page, more = [items[number % len(items)] for number in range(start, start + limit)], True
     else:
         page, more = list(items[start : start + limit]), start + limit < len(items)

@@ -45,6 +45,7 @@ def _delete_payloads(fal: Emulator, request: Request) -> Any:
     if job is None:
         raise Refused(404)
     links = [link for link in _links(job.output) if fal.files.pop(_place(link), None)]
+    # The job stays on the list, as it does at fal: only what went in and came out is gone.
     job.script = replace(job.script, keeps_payloads=False)
     return {"cdn_delete_results": [{"link": link, "exception": None} for link in links]}
 
@@ -72,6 +73,7 @@ def _status(job: Job) -> str | None:
         return None
     if job.failure is None:
         return "success"
+    # fal's word for what the caller could have changed.
     return "user_error" if job.failure.status < 500 else "error"
 
 

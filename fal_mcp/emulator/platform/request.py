@@ -79,6 +79,7 @@ def _query(visit: Visit, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
 def _value(texts: list[str], schema: dict[str, Any], name: str) -> Any:
     kinds = _kinds(schema)
     if "array" in kinds:
+        # Repeated or with commas: fal's document allows both.
         values = [part for text in texts for part in text.split(",") if part]
         if len(values) > _MOST_VALUES:
             raise Refused(400, f"{name} takes at most {_MOST_VALUES} values")
@@ -107,6 +108,7 @@ def _typed(text: str, kinds: set[str]) -> Any:
         value: Any = json.loads(text)
     except ValueError:
         return text
+    # `null` or a list in an address is a text; the schema says what is wrong with it.
     return value if isinstance(value, (int, float)) else text
 
 
@@ -136,6 +138,7 @@ def _form(body: bytes, kind: str) -> dict[str, bytes]:
     """The fields of a multipart body. RFC 7578 §4."""
     boundary = kind.partition("boundary=")[2].strip('"').encode()
     fields: dict[str, bytes] = {}
+    # The first piece is what comes before the form, and the last the two dashes after it.
     for part in body.split(b"--" + boundary)[1:-1]:
         head, _, content = part.partition(b"\r\n\r\n")
         name = head.partition(b' name="')[2].partition(b'"')[0].decode()

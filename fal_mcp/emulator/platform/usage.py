@@ -77,17 +77,17 @@ _METHODS = frozenset({"auth_method", "auth_method_structured"})
 
 def shaped(fal: Emulator, request: Request, rows: Callable[[datetime, datetime], list[Json]]) -> Json:
     """A report as a time series, as a summary, or as both; `rows` gives those of one stretch of time."""
-    asked = _SHAPES.intersection(request.listed("expand"))
-    if not asked:
+    shapes = _SHAPES.intersection(request.listed("expand"))
+    if not shapes:
         raise Refused(400, "expand needs time_series or summary")
     when = period(request)
     report = pages.by_cursor(fal, request, "time_series", list(when.buckets()))
-    if "time_series" in asked:
+    if "time_series" in shapes:
         series = [{"bucket": one.isoformat(), "results": rows(one, end)} for one, end in report["time_series"]]
         report["time_series"] = series
     else:
         report = {"next_cursor": None, "has_more": False}
-    return report | ({"summary": rows(when.start, when.end)} if "summary" in asked else {})
+    return report | ({"summary": rows(when.start, when.end)} if "summary" in shapes else {})
 
 
 def _usage(fal: Emulator, request: Request) -> Any:
@@ -110,6 +110,7 @@ def _organization(fal: Emulator, request: Request) -> Any:
     ]
     report = _report(fal, request, lines, _METHODS, lambda line: {"endpoint_id": line.what})
     for row in _rows(report):
+        # The organization's report has one column of costs, and none of discounts.
         for column in ("percent_discount", "cost_subtotal", "cost_discount", "cost_total"):
             del row[column]
     return report

@@ -50,25 +50,26 @@ def _tool(operation_id: str, name: str, title: str, whose: str) -> Tool:
 
 async def _told(operation: Operation, arguments: Mapping[str, Any], call: Call) -> Outcome:
     # What was asked for comes first, so that a fault's path is the caller's.
-    asked = dict.fromkeys([*arguments.get("expand", ()), "summary", "time_series", *performance.METRICS])
-    more = [name for name in asked if name not in ("summary", "time_series", *performance.METRICS)]
-    given = {**arguments, "expand": list(asked)}
+    metrics = dict.fromkeys([*arguments.get("expand", ()), "summary", "time_series", *performance.METRICS])
+    more = [name for name in metrics if name not in ("summary", "time_series", *performance.METRICS)]
+    # fal answers with the columns that are asked for by name and with no others.
+    given = {**arguments, "expand": list(metrics)}
     period_report.check(operation, given)
-    found = await period_report.fetch(operation, given, call)
-    before = {str(row.get("endpoint_id")): row for row in found.before or ()}
-    lines = [f"{found.period}"]
-    for row in found.summary:
-        earlier = before.get(str(row.get("endpoint_id")), {}) if found.before is not None else None
+    report = await period_report.fetch(operation, given, call)
+    before = {str(row.get("endpoint_id")): row for row in report.before or ()}
+    lines = [f"{report.period}"]
+    for row in report.summary:
+        earlier = before.get(str(row.get("endpoint_id")), {}) if report.before is not None else None
         lines.append(performance.line(row, earlier, more))
-    lines += [performance.verdict(found.summary), *found.gaps()]
+    lines += [performance.verdict(report.summary), *report.gaps()]
     data = {
-        "period": found.period.arguments,
-        "rows": list(found.summary),
-        "before": None if found.before is None else list(found.before),
-        "seconds": performance.seconds(found.summary),
-        "series": [{"bucket": one.start, "results": list(one.rows)} for one in found.series],
+        "period": report.period.arguments,
+        "rows": list(report.summary),
+        "before": None if report.before is None else list(report.before),
+        "seconds": performance.seconds(report.summary),
+        "series": [{"bucket": one.start, "results": list(one.rows)} for one in report.series],
     }
-    chart = await charts.preview(call.shows_previews, *_requests(found.series))
+    chart = await charts.preview(call.shows_previews, *_requests(report.series))
     return Outcome(data, note="\n".join(lines), previews=chart, is_plain=True)
 
 

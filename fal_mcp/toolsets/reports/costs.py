@@ -33,10 +33,14 @@ def cost(row: Row) -> Decimal:
     Raises:
         ServiceFailed: it names no amount that can be one.
     """
-    found = row.get("cost_total", row.get("cost"))
-    amount = Decimal(str(found)) if isinstance(found, int | float) and not isinstance(found, bool) else Decimal("nan")
+    charged = row.get("cost_total", row.get("cost"))
+    # By way of text: 0.1 as a float is a little more, and a sum over a thousand rows would show it.
+    amount = (
+        Decimal(str(charged)) if isinstance(charged, int | float) and not isinstance(charged, bool) else Decimal("nan")
+    )
+    # A report that adds up nonsense is worse than none: somebody budgets by it.
     if not amount.is_finite() or amount.adjusted() > MOST_DIGITS:
-        raise ServiceFailed(f"A row of fal's report costs {one_line(str(found), 40)!r}, which is no amount.")
+        raise ServiceFailed(f"A row of fal's report costs {one_line(str(charged), 40)!r}, which is no amount.")
     return amount
 
 
@@ -47,20 +51,20 @@ def currency(row: Row) -> str:
 
 def sums(rows: Iterable[Row]) -> dict[str, Decimal]:
     """The sum of the rows in each currency; in USD always."""
-    found: dict[str, Decimal] = {CURRENCY: _NOTHING}
+    totals: dict[str, Decimal] = {CURRENCY: _NOTHING}
     for row in rows:
-        found[currency(row)] = found.get(currency(row), _NOTHING) + cost(row)
-    return found
+        totals[currency(row)] = totals.get(currency(row), _NOTHING) + cost(row)
+    return totals
 
 
 def parts(rows: Iterable[Row], name: Callable[[Row], str]) -> list[Part]:
     """What each name cost in USD, the most first; rows in other currencies are no part of it."""
-    found: defaultdict[str, Decimal] = defaultdict(Decimal)
+    amounts: defaultdict[str, Decimal] = defaultdict(Decimal)
     for row in rows:
         if currency(row) == CURRENCY:
-            found[one_line(name(row), _LONGEST_NAME) or "unnamed"] += cost(row)
-    total = sum(found.values(), _NOTHING)
-    ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+            amounts[one_line(name(row), _LONGEST_NAME) or "unnamed"] += cost(row)
+    total = sum(amounts.values(), _NOTHING)
+    ordered = sorted(amounts.items(), key=lambda item: (-item[1], item[0]))
     return [Part(one, amount, share(amount, total)) for one, amount in ordered]
 
 

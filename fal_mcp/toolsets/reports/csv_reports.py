@@ -61,6 +61,7 @@ def _tool(operation: Operation, name: str, description: str) -> Tool:
         text = await pages.send(operation, arguments, call)
         if not isinstance(text, str):
             raise ServiceFailed(f"fal's answer to {operation.summary!r} is no text.", hint="Nothing was saved.")
+        # Read before it is saved: a page that says "error" is not left behind as somebody's invoice.
         found = await anyio.to_thread.run_sync(focus.read, text)
         return _told(await _saved(text, _stem(name, arguments), call.output or call.kept), found)
 

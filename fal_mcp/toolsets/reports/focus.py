@@ -67,6 +67,6 @@ def _amount(cell: str) -> Decimal:
     except InvalidOperation:
         amount = Decimal("nan")
     if not amount.is_finite() or amount.adjusted() > costs.MOST_DIGITS:
-        said = f"fal's report bills {one_line(cell, 40)!r}, which is no amount."
-        raise ServiceFailed(said, hint="Nothing was saved; try again later.")
+        message = f"fal's report bills {one_line(cell, 40)!r}, which is no amount."
+        raise ServiceFailed(message, hint="Nothing was saved; try again later.")
     return amount

@@ -49,8 +49,8 @@ def of(arguments: Mapping[str, Any], now: datetime) -> Period:
 def _moment(text: str | None, zone: ZoneInfo) -> datetime | None:
     if text is None:
         return None
-    found = datetime.fromisoformat(text)
-    return found.astimezone(zone) if found.tzinfo else found.replace(tzinfo=zone)
+    moment = datetime.fromisoformat(text)
+    return moment.astimezone(zone) if moment.tzinfo else moment.replace(tzinfo=zone)
 
 
 def _fitting(length: timedelta) -> str:

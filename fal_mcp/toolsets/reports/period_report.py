@@ -85,6 +85,7 @@ async def fetch(operation: Operation, given: Mapping[str, Any], call: Call) -> C
     """
     when = period.of(given, datetime.now(UTC))
     asked = {**given, **when.arguments}
+    # With the period that was worked out here, so that this report and the one before it are of the same length.
     report = await pages.fetch(operation, asked, call)
     before, why_not = await _before(operation, asked, when.before(), call)
     return Compared(
@@ -102,6 +103,7 @@ async def _before(
 ) -> tuple[tuple[Row, ...] | None, str]:
     if when is None:
         return None, "the calendar does not go back so far"
+    # Totals only: no buckets, and so no limit on them.
     given = {name: value for name, value in asked.items() if name != "limit"}
     # It was widened already: once more, and it would reach into the period that it is compared with.
     given |= {**when.arguments, "bound_to_timeframe": "false"}

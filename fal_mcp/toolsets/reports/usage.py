@@ -131,9 +131,11 @@ async def _spent(report: Spending, operation: Operation, arguments: Mapping[str,
     if category is not None:
         _check_category(category, call.catalog)
     if by == "day":
+        # Whatever bucket fal would choose for the period, by day means days.
         given["timeframe"] = "day"
     given["expand"] = ["summary", "time_series", *([_WHO] if by in _PAID_WITH else [])]
     found = await period_report.fetch(operation, given, call)
+    # Before the rows are narrowed to the category: afterwards what it leaves out is gone.
     left_out = [*_uncounted(found, category, call.catalog), *found.gaps()]
     if category is not None:
         found = _only(found, lambda row: _is_of(call.catalog.category(str(row.get("endpoint_id"))), category))
@@ -193,9 +195,11 @@ def _total(found: Compared) -> str:
 
 
 def _parts(by: str, parts: Sequence[spending.Part], total: Decimal) -> list[str]:
+    # What cost nothing is no part of what was spent.
     shown = [one for one in parts if one.cost][:_TOP]
     if not shown:
         return []
+    # From the total and not from the other parts, so that the lines add up to it.
     rest = total - sum(one.cost for one in shown)
     lines = [f"{place}. {one.name}: {spending.money(one.cost)} ({one.share} %)" for place, one in enumerate(shown, 1)]
     others = f"The rest: {spending.money(rest)} ({spending.share(rest, total)} %)."

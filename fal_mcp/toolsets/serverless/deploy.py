@@ -74,15 +74,16 @@ async def _deploy(arguments: DeployArguments, call: Call) -> Outcome:
     file = await _file(arguments.path, call)
     what = f"{file}::{arguments.app}" if arguments.app else str(file)
     given = _options({"app-name": arguments.name, "auth": arguments.auth, "env": arguments.environment})
-    asked = " ".join([one_line(what, 300), *given])
+    # The user reads what will be run, word for word.
+    wish = " ".join([one_line(what, 300), *given])
     await call.approve(
-        f"Deploy {asked}? Its code runs on this server's machine now, and then on runners that cost money.", _NOBODY
+        f"Deploy {wish}? Its code runs on this server's machine now, and then on runners that cost money.", _NOBODY
     )
     # fal's own question is skipped: the user was asked this one.
-    said = await cli.run(
+    output = await cli.run(
         ["deploy", what, "--yes", *given], _teller(call), seconds=arguments.seconds, folder=file.parent
     )
-    return _told(f"Deployed {one_line(what, 300)}.", said)
+    return _told(f"Deployed {one_line(what, 300)}.", output)
 
 
 async def _scale(arguments: ScaleArguments, call: Call) -> Outcome:
@@ -94,8 +95,10 @@ async def _scale(arguments: ScaleArguments, call: Call) -> Outcome:
     given = _options({name.replace("_", "-"): str(value) for name, value in settings.items()})
     given += _options({"env": arguments.environment})
     await call.approve(f"Scale {arguments.name} with {' '.join(given)}? Runners cost money while they run.", _NOBODY)
-    said = await cli.run(["apps", "scale", arguments.name, *given], _teller(call), seconds=_SCALE_SECONDS, folder=None)
-    return _told(f"Scaled {arguments.name}.", said)
+    output = await cli.run(
+        ["apps", "scale", arguments.name, *given], _teller(call), seconds=_SCALE_SECONDS, folder=None
+    )
+    return _told(f"Scaled {arguments.name}.", output)
 
 
 async def _file(given: str, call: Call) -> Path:

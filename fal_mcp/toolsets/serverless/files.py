@@ -78,6 +78,7 @@ def tools() -> list[Tool]:
 async def _list(arguments: ListArguments, call: Call) -> Outcome:
     name = "serverlessListRoot" if arguments.dir is None else "serverlessListDirectory"
     given = arguments.model_dump(exclude_none=True)
+    # The top has an address of its own: the other one wants a folder's name.
     operation = platform.operations()[name]
     rules.check(operation, given)
     answer: Any = await pages.send(operation, given, call)
@@ -118,6 +119,7 @@ async def _download(arguments: DownloadArguments, call: Call) -> Outcome:
             call.output,
             call.output.place(arguments.save_to),
             slug(name.stem) or "file",
+            # Its own ending where it has one: what the account put there is not a picture to be sniffed.
             lambda head: name.suffix if _ENDING.fullmatch(name.suffix) else endings.of(head, Media("", "file")),
         )
     except NotFound as error:

@@ -67,8 +67,8 @@ async def _metrics(arguments: MetricsArguments, call: Call) -> Outcome:
         samples = read(text)
     except ValueError as error:
         raise ServiceFailed(f"fal's metrics cannot be read: {error}.") from error
-    found, left_out = gathered(samples)
-    apps = [app for app in found if arguments.app_id in (None, app.name)]
+    gathered_apps, left_out = gathered(samples)
+    apps = [app for app in gathered_apps if arguments.app_id in (None, app.name)]
     rows = [_row(app) for app in apps[:_MOST_APPS]]
     head = f"{len(apps)} apps" if len(apps) != 1 else "1 app"
     more = f", of which the first {_MOST_APPS} are told" if len(apps) > _MOST_APPS else ""
@@ -82,6 +82,7 @@ def gathered(samples: Sequence[Sample]) -> tuple[list[App], int]:
     apps: dict[str, App] = {}
     left_out = 0
     for sample in samples:
+        # The page is fal's for Prometheus, and may have gauges of other kinds.
         if not sample.name.startswith("fal_app_") or "application" not in sample.labels:
             continue
         if not 0 <= sample.value < _LARGEST:
@@ -99,6 +100,7 @@ def _add(app: App, sample: Sample) -> None:
             _count(app.runners, (_said(label, "state"), _said(label, "machine_type")), sample.value)
         case "requests_completed":
             _count(app.completed, _said(label, "status"), sample.value)
+        # A histogram: each bucket counts all that took at most so long, and machines' buckets are added up.
         case "request_latency":
             if (bound := _bound(label.get("le", ""))) is not None:
                 _count(app.buckets, bound, sample.value)

@@ -74,6 +74,7 @@ class Tail:
     def told(self, longest: int) -> str:
         """The last lines, as many as `longest` characters hold."""
         shown: deque[str] = deque()
+        # The newest are what is looked for, so they are what fits.
         for line in reversed(self.lines):
             longest -= len(str(line)) + 1
             if longest < 0:
@@ -116,11 +117,13 @@ async def _followed(arguments: TailArguments, tail: Tail, call: Call) -> str:
     request = operation.request(given)
     async with call.fal().platform.events(request.method, request.path, request.query) as events:
         async for event in events:
+            # The status was 200 by then: an error can only come as an event.
             if event.kind == "error":
                 raise ServiceFailed(f"fal ended the log stream: {one_line(event.data, _LONGEST_LINE)}")
             line = tail.take(event.data)
             if line is None:
                 continue
+            # An app may log a thousand lines a second, and each of them would be a message to the host.
             await call.say_now_and_then(one_line(f"{line.level} {line.message}", _LONGEST_SAID))
             if arguments.until and arguments.until.casefold() in line.message.casefold():
                 return "until"
@@ -130,12 +133,12 @@ async def _followed(arguments: TailArguments, tail: Tail, call: Call) -> str:
 def read(data: str) -> Line | None:
     """The line that an event carries; its level may be missing, or among its labels."""
     try:
-        found: Any = json.loads(data)
+        event: Any = json.loads(data)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(found, dict) or not isinstance(cast(dict[str, Any], found).get("message"), str):
+    if not isinstance(event, dict) or not isinstance(cast(dict[str, Any], event).get("message"), str):
         return None
-    about = cast(dict[str, Any], found)
+    about = cast(dict[str, Any], event)
     labels: Any = about.get("labels")
     level = _text(about, "level") or (_text(cast(dict[str, Any], labels), "level") if isinstance(labels, dict) else "")
     return Line(

@@ -75,18 +75,18 @@ def tools() -> list[Tool]:
 
 
 async def _list(arguments: ListArguments, call: Call) -> Outcome:
-    found = await call.fal().secrets.list()
-    rows = [{"name": one.name, "created_at": one.created_at} for one in found]
-    lines = [f"{len(rows)} secrets.", *(f"{one.name}  {one.created_at}".strip() for one in found)]
+    secrets = await call.fal().secrets.list()
+    rows = [{"name": one.name, "created_at": one.created_at} for one in secrets]
+    lines = [f"{len(rows)} secrets.", *(f"{one.name}  {one.created_at}".strip() for one in secrets)]
     return Outcome(data={"secrets": rows}, note=cut("\n".join(lines), _LONGEST_TEXT), is_plain=True)
 
 
 async def _verify(arguments: VerifyArguments, call: Call) -> Outcome:
-    found = [one for one in await call.fal().secrets.list() if one.name == arguments.name]
-    if not found:
+    matches = [one for one in await call.fal().secrets.list() if one.name == arguments.name]
+    if not matches:
         raise NotFound(f"There is no secret {arguments.name!r}.", hint="list_secrets shows what there is.")
-    since = f", since {found[0].created_at}" if found[0].created_at else ""
-    data = {"name": arguments.name, "is_set": True, "created_at": found[0].created_at}
+    since = f", since {matches[0].created_at}" if matches[0].created_at else ""
+    data = {"name": arguments.name, "is_set": True, "created_at": matches[0].created_at}
     return Outcome(data=data, note=f"{arguments.name} is set{since}. fal shows no values.", is_plain=True)
 
 
@@ -104,6 +104,7 @@ async def _value(arguments: SetArguments, call: Call) -> tuple[str, str]:
         raise InvalidInput("from_env and from_file are both given.", hint="Give one of them, or neither.")
     if arguments.from_env is not None:
         value = call.variables.value(arguments.from_env)
+        # After the value was found: nobody is asked about a variable that is not there.
         await _agreed(arguments.from_env, arguments.name, call)
         return value, f"the variable {arguments.from_env}"
     if arguments.from_file is not None:
@@ -136,8 +137,10 @@ async def _in_file(given: str, call: Call) -> str:
     call = replace(call, readable=call.readable.for_a_secret())
     await input_files.may_read(path, call)
     with call.readable.opened(path) as file:
+        # Room for the end of a line that is taken off, and one byte to see that it is too long.
         content = await anyio.to_thread.run_sync(file.stream.read, _LONGEST + 3)
     try:
+        # Editors end a file with a line end, and no token has one.
         return content.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         # Its text would show the bytes.

@@ -1,0 +1,61 @@
+"""What a chain's step may say in place of a value: `$1.images[0].url`, what step 1 gave there. Pure."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from fal_mcp.errors import InvalidInput
+from fal_mcp.text import one_line
+
+_REFERENCE = re.compile(r"\$(\d+)((?:\.[A-Za-z0-9_-]+|\[\d+\])+)")
+_STEP = re.compile(r"\.([A-Za-z0-9_-]+)|\[(\d+)\]")
+
+
+def found_in(value: Any) -> Iterator[tuple[str, int]]:
+    """Every reference in a value, with the number of the step that it names."""
+    for text in _texts(value):
+        # The whole text or none of it: a prompt about "coffee at $1.50" is about money.
+        if match := _REFERENCE.fullmatch(text):
+            yield text, int(match[1])
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    inner = list(cast(Mapping[str, Any], value).values()) if isinstance(value, Mapping) else value
+    return [text for item in cast(list[Any], inner) for text in _texts(item)] if isinstance(inner, list) else []
+
+
+def filled(value: Any, outputs: list[Any]) -> Any:
+    """The value with what each reference in it leads to.
+
+    Raises:
+        InvalidInput: one leads nowhere.
+    """
+    if isinstance(value, dict):
+        return {key: filled(item, outputs) for key, item in cast(dict[str, Any], value).items()}
+    if isinstance(value, list):
+        return [filled(item, outputs) for item in cast(list[Any], value)]
+    if isinstance(value, str) and (match := _REFERENCE.fullmatch(value)):
+        return _looked_up(outputs[int(match[1]) - 1], match[2], value)
+    return value
+
+
+def filled_as_known(value: Any, outputs: list[Any]) -> Any:
+    """The same, with references to what has not come out yet left as they are."""
+    if isinstance(value, dict):
+        return {key: filled_as_known(item, outputs) for key, item in cast(dict[str, Any], value).items()}
+    if isinstance(value, list):
+        return [filled_as_known(item, outputs) for item in cast(list[Any], value)]
+    match = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
+    return filled(value, outputs) if match and int(match[1]) <= len(outputs) else value
+
+
+def _looked_up(output: Any, path: str, reference: str) -> Any:
+    for name, index in _STEP.findall(path):
+        try:
+            output = output[name] if name else output[int(index)]
+        except (KeyError, IndexError, TypeError) as error:
+            known = ", ".join(cast(dict[str, Any], output)) if isinstance(output, dict) else type(output).__name__
+            raise InvalidInput(f"{reference!r} leads nowhere: there is {one_line(known, 200)}.") from error
+    return output
