@@ -17,6 +17,9 @@ _LARGEST_OUTPUT = 512 * 1024
 _LOOKED_FOR = cost.DAY
 """Seconds for which a submit without an answer is looked for in fal's records."""
 
+_SUM = "SUM(MIN(MAX(CAST(booked AS INTEGER), 0), 1000000000000000))"
+"""What is booked, whatever another program put there: never less than nothing."""
+
 
 def jobs(database: sqlite3.Connection, where: str, *values: Any) -> Iterator[Job]:
     """The jobs of some rows, without their outputs."""
@@ -36,10 +39,10 @@ def whole(database: sqlite3.Connection, where: str, *values: Any) -> Job | None:
 def spent(database: sqlite3.Connection, owner: str, since: float, session: str | None) -> int:
     """Millionths that this owner spent."""
     if session is not None:
-        statement = "SELECT SUM(booked) FROM job WHERE owner = ? AND session = ? AND created >= ?"
+        statement = f"SELECT {_SUM} FROM job WHERE owner = ? AND session = ? AND created >= ?"
         values: tuple[Any, ...] = (owner, session, since)
     else:
-        statement, values = "SELECT SUM(booked) FROM job WHERE owner = ? AND created >= ?", (owner, since)
+        statement, values = f"SELECT {_SUM} FROM job WHERE owner = ? AND created >= ?", (owner, since)
     return int(database.execute(statement, values).fetchone()[0] or 0)
 
 
@@ -97,7 +100,8 @@ def write(database: sqlite3.Connection, job_id: str, fence: int | None, columns:
     if state in ("running", "completed"):
         values["has_run"] = 1
     has_run = bool(values.get("has_run", row[3]))
-    price, billed = values.get("price_micro", row[1]), values.get("billed_micro", row[2])
+    price = values.get("price_micro", rows.typed("price_micro", row[1]))
+    billed = values.get("billed_micro", rows.typed("billed_micro", row[2]))
     values |= {"booked": cost.booked(state, price, billed, has_run), "updated": now}
     names = ", ".join(f"{name} = ?" for name in values)
     database.execute(f"UPDATE job SET {names} WHERE job_id = ?", (*values.values(), job_id))
@@ -119,7 +123,7 @@ def charge(database: sqlite3.Connection, job_id: str, amount: int, now: float) -
     """Add so many millionths to what a job is thought to cost; less than nothing gives them back."""
     row = database.execute("SELECT price_micro FROM job WHERE job_id = ?", (job_id,)).fetchone()
     if row is not None:
-        write(database, job_id, None, {"price_micro": max((row[0] or 0) + amount, 0)}, now)
+        write(database, job_id, None, {"price_micro": max((rows.typed("price_micro", row[0]) or 0) + amount, 0)}, now)
 
 
 def is_first(database: sqlite3.Connection, key: str, now: float, seconds: float) -> bool:

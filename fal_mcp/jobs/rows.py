@@ -6,7 +6,7 @@ from typing import Any
 from fal_mcp.client.queue import Request
 from fal_mcp.jobs import cost
 from fal_mcp.jobs.job import Job
-from fal_mcp.json_values import NotJson, dumped, object_of, parsed
+from fal_mcp.json_values import NotJson, dumped, number_of, object_of, parsed, whole_number_of
 
 COLUMNS = (
     "job_id, endpoint_id, owner, digest, state, created, updated, arguments, request_id, status_url, response_url, "
@@ -17,12 +17,20 @@ COLUMNS = (
 _NAMES = COLUMNS.split(", ")
 _OBJECTS = ("arguments", "error", "saved")
 _REQUEST = ("request_id", "status_url", "response_url", "cancel_url")
+_MOMENTS: dict[str, float | None] = {
+    **dict.fromkeys(("created", "updated", "asked", "queue_seconds", "run_seconds"), 0.0),
+    **dict.fromkeys(("detached", "answered")),
+}
+"""Columns of numbers, with what stands for one that is none."""
+_COUNTS: dict[str, int | None] = {"position": None, "price_micro": None, "billed_micro": None, "has_run": 1, "fence": 0}
+"""The same for whole ones. What cannot be told of a run counts as one."""
+_MAY_LACK = frozenset({*_OBJECTS, *_REQUEST})
 _PLAIN = ("way", "call_id", "connection", "session", "fence", "answered", "asked", "detached")
 
 
 def read(row: tuple[Any, ...], output: str | None = None) -> Job:
     """The job that a row stands for."""
-    named: dict[str, Any] = dict(zip(_NAMES, row, strict=True))
+    named: dict[str, Any] = {name: typed(name, value) for name, value in zip(_NAMES, row, strict=True)}
     urls = [named.pop(name) for name in _REQUEST]
     price, billed = named.pop("price_micro"), named.pop("billed_micro")
     named |= {name: read_object(named[name]) for name in _OBJECTS}
@@ -35,6 +43,19 @@ def read(row: tuple[Any, ...], output: str | None = None) -> Job:
         request=Request(named["endpoint_id"], *urls) if all(urls) else None,
         output=read_object(output),
     )
+
+
+def typed(name: str, value: Any) -> Any:
+    """A value as its column has it, whatever another program or a damaged page put there: SQLite checks no types."""
+    if name in _MOMENTS:
+        number = number_of(value)
+        return max(number, 0.0) if number is not None else _MOMENTS[name]
+    if name in _COUNTS:
+        whole = whole_number_of(value)
+        return max(whole, 0) if whole is not None else _COUNTS[name]
+    if value is None and name in _MAY_LACK:
+        return None
+    return value if isinstance(value, str) else ""
 
 
 def written(job: Job) -> dict[str, Any]:
