@@ -301,6 +301,40 @@ async def test_what_names_no_model_is_said_at_the_start(
     assert said in result.stderr if said else "no model" not in result.stderr
 
 
+SCREENS: dict[str, dict[str, str]] = {
+    "ascii": {"LANG": "C", "PYTHONIOENCODING": "ascii"},
+    "latin": {"PYTHONIOENCODING": "latin-1"},
+    "strict": {"PYTHONIOENCODING": "ascii:strict"},
+    "no columns": {"COLUMNS": "0"},
+    "odd columns": {"COLUMNS": "\u00b2", "LINES": "-1"},
+    "few columns": {"COLUMNS": "3"},
+    "unknown terminal": {"TERM": "nonsense"},
+}
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("command", [["jobs"], ["models", "show", FLUX]])
+def test_whatever_the_screen_is_something_is_said(tmp_path: Path, screen: str, command: list[str]):
+    env = {"FAL_KEY": KEY, "PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": ":".join(sys.path)}
+    whole = {**env, "FAL_MCP_URL": "http://127.0.0.1:9", **SCREENS[screen]}
+    line = [sys.executable, "-m", "fal_mcp", *command]
+    done = subprocess.run(line, env=whole, cwd=tmp_path, capture_output=True, timeout=BOUND, check=False)
+    assert (
+        (done.stdout + done.stderr).strip()
+        and b"should not have" not in done.stderr
+        and b"Traceback" not in done.stderr
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
+def test_a_full_disk_behind_the_output_is_one_sentence(tmp_path: Path):
+    env = {"FAL_KEY": KEY, "PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": ":".join(sys.path)}
+    line = [sys.executable, "-m", "fal_mcp", "models", "show", FLUX]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(line, env=env, stdout=full, stderr=subprocess.PIPE, timeout=BOUND, check=False)
+    assert done.returncode == 1 and done.stderr.decode().splitlines() == ["The disk is full."]
+
+
 async def test_help_of_a_run_lists_the_models_own_arguments(settings: Settings, tmp_path: Path):
     done = await fal_mcp(settings, tmp_path, "run", FLUX, "--help")
     assert "num_inference_steps  integer, 1 to 50, default 28" in done.stdout and "--detach" in done.stdout

@@ -159,16 +159,19 @@ def doctor(chosen: dict[str, Any], as_json: AsJson = False) -> None:
 
 def main() -> None:
     """The console script: whatever ends a command is said in sentences."""
+    from fal_mcp.terminal import streams
+
+    streams.make_ready(os.environ)
     try:
         app()
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # Whoever read our output has gone; the interpreter would say so again when it closes it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.let_go()
         sys.exit(1)
     except Exception as error:
         from fal_mcp.terminal import troubles
 
         typer.echo("\n".join(filter(None, troubles.sentences(error, os.environ))), err=True)
+        streams.let_go()
         sys.exit(1)

@@ -87,7 +87,7 @@ def check_selection(settings: Settings) -> None:
     selection, catalog = Selection(settings.listed, settings.pins, settings.only), Catalog(source_of(settings))
     if problems := selection.problems(catalog):
         wrong(f"fal-mcp cannot start: {' '.join(problems)}")
-    for doubt in selection.doubts(catalog):
+    for doubt in selection.doubts(catalog, DEFAULT_PINS):
         typer.echo(f"Of --pin: {doubt}", err=True)
 
 

@@ -1,4 +1,5 @@
-"""What was sent to say that nothing was meant: `null`, and an empty text where a number or a choice is wanted.
+"""What was sent to say that nothing was meant: `null`, and an empty text where a number, a choice or a text of some
+form, such as an address, is wanted.
 
 Clients fill in every argument that there is, and models do as the schema seems to ask. A schema that gives `null` a
 meaning is left its say.
@@ -49,8 +50,13 @@ def _says_nothing(item: Any, parts: list[Schema], is_closed: bool, root: Schema)
         return False
     kinds = [branch for part in parts for branch in branches(part, root)]
     # An empty text is a text: where free text may stand (a negative prompt, say) it is meant.
-    takes_text = any(kind.get("type", "string") == "string" and "enum" not in kind for kind in kinds)
+    takes_text = any(_is_text(kind) and "pattern" not in kind for kind in kinds)
     return not takes_text and not any(_fits(part, "", root) for part in parts)
+
+
+def _is_text(kind: Schema) -> bool:
+    """Whether words may be meant: an empty one is then a fault that is better told."""
+    return kind.get("type", "string") == "string" and "enum" not in kind
 
 
 def _inside(parts: list[Schema], item: Any, root: Schema, depth: int) -> Any:

@@ -9,7 +9,7 @@ import jsonschema.exceptions
 import jsonschema.validators
 import referencing
 
-from fal_mcp.json_values import is_list, is_object, list_of, object_of
+from fal_mcp.json_values import is_list, is_object, list_of, number_of, object_of
 from fal_mcp.openapi import patterns
 from fal_mcp.openapi.keywords import READERS, SCHEMA_LISTS, SCHEMAS
 from fal_mcp.openapi.sayable import is_sayable
@@ -92,7 +92,7 @@ def _multiple_of(validator: Any, step: Any, instance: Any, schema: Any) -> Itera
         is_multiple = instance % step == 0
     else:
         # 0.15 / 0.05 is not quite 3, and fal's own check lets it pass.
-        ratio = float(instance) / float(step)
+        ratio = (number_of(instance) or 0.0) / (number_of(step) or 1.0)
         is_multiple = not math.isfinite(ratio) or abs(ratio - round(ratio)) <= _ROUNDING * max(1.0, abs(ratio))
     if not is_multiple:
         yield Problem("it is not a multiple")

@@ -2,11 +2,10 @@
 
 import difflib
 import fnmatch
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from fal_mcp.catalog.catalog import CATEGORIES, Catalog
-from fal_mcp.config import DEFAULT_PINS
 
 _WORDS = ("search", "pinned", "all")
 
@@ -55,11 +54,11 @@ class Selection:
             *(_sentence(one, "no model", ids) for one in _unknown(self.only, ids) if one != "*"),
         ]
 
-    def doubts(self, catalog: Catalog) -> list[str]:
-        """A sentence on each pin that is no model here. The server's own are nobody's mistake, and a catalog that is
-        still small may not have what is meant."""
+    def doubts(self, catalog: Catalog, usual: Collection[str] = ()) -> list[str]:
+        """A sentence on each pin that is no model here, but for the `usual` ones, which are nobody's mistake. A catalog
+        that is still small may not have what is meant."""
         unknown = _unknown(self.pins, catalog.ids)
-        return [_sentence(one, "no model", catalog.ids) for one in unknown if one not in DEFAULT_PINS]
+        return [_sentence(one, "no model", catalog.ids) for one in unknown if one not in usual]
 
     def _is_listed(self, endpoint_id: str, catalog: Catalog) -> bool:
         return any(

@@ -1,5 +1,7 @@
 """What a caller is told about wrong arguments."""
 
+import pytest
+
 from fal_mcp.openapi import faults
 
 SCHEMA = {
@@ -45,3 +47,19 @@ def test_a_fault_inside_a_union_is_that_of_the_form_that_was_meant():
 def test_a_long_wrong_value_is_cut_and_cleaned():
     (fault,) = said({"prompt": "ok", "format": "x\u202e\x1b[31m" + "y" * 500})
     assert len(fault) < 200 and "\x1b" not in fault and "\u202e" not in fault
+
+
+NUMBERS = [10**400, -(10**400), 1e308, -1e308, 5e-324, 0, -0.0, 0.15, 2**53 + 1, 10**30]
+RULES = [
+    {key: rule}
+    for key in ("multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+    for rule in (0.1, 8, 1e-320, 1e308, 10**30, 10**400)
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule)[:30])
+def test_any_number_is_held_against_any_rule(rule: dict[str, float]):
+    schema = {"type": "object", "properties": {"n": {"type": "number", **rule}, "i": {"type": "integer", **rule}}}
+    for number in NUMBERS:
+        for fault in faults.find(schema, {"n": number, "i": number}):
+            assert str(fault)
