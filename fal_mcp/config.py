@@ -25,7 +25,7 @@ __all__ = ["DEFAULT_PINS", "MORE_TOOLSETS", "TOOLSETS", "Hosts", "Settings"]
 
 @dataclass(frozen=True, slots=True)
 class Hosts:
-    """The base URL of each of fal's hosts, without a trailing slash. Fact sheet §0.1."""
+    """The base URL of each of fal's hosts, without a trailing slash. Fact F0.1."""
 
     queue: str = "https://queue.fal.run"
     run: str = "https://fal.run"

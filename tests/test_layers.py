@@ -172,7 +172,7 @@ def home(file: Path) -> str:
 
 
 def test_no_module_imports_upwards():
-    """Architecture, "Read it as who asks whom": nothing points up."""
+    """Read it as who asks whom: nothing points up."""
     wrong = [
         f"{file.relative_to(PACKAGE)} imports {name}"
         for file in PACKAGE.rglob("*.py")
@@ -190,7 +190,7 @@ def test_no_file_imports_another_in_a_circle():
 
 
 def test_each_library_comes_in_at_its_own_door():
-    """Architecture: each library is let in at one door, so that a new major of it is one place's business."""
+    """Each library is let in at one door, so that a new major of it is one place's business."""
     wrong = [
         f"{file.relative_to(PACKAGE)} imports {name}"
         for file in PACKAGE.rglob("*.py")

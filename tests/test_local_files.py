@@ -98,7 +98,7 @@ def hostile(home: Path) -> list[str]:
 
 
 def test_sixty_hostile_paths_are_refused_and_none_reveals_anything(home: Path):
-    """Issue 6. The same words for what exists and what does not."""
+    """The same words for what exists and what does not."""
     readable, table = Readable([home / "allowed"]), hostile(home)
     assert len(table) >= 60
     for value in table:

@@ -108,7 +108,7 @@ async def test_what_did_not_change_is_not_sent_again(site: Site, tmp_path: Path)
 
 
 async def test_key_order_is_no_change_and_a_new_argument_is(site: Site, tmp_path: Path):
-    """facts/fal-model-documents, item 4."""
+    """fact D4."""
     site.etags = False
     await fetch(site, tmp_path)
     site.documents = {one: dict(reversed(found.items())) for one, found in site.documents.items()}

@@ -1,6 +1,6 @@
 """A local fal: a double of the real one for anybody's tests, the demo, and working without a key.
 
-Written from the fact sheet alone: it imports none of `openapi`, `catalog`, `client` and `tools`, so that it cannot
+Written from `docs/facts.md` alone: it imports none of `openapi`, `catalog`, `client` and `tools`, so that it cannot
 share their mistakes. fal's own `fal-client` drives it in the tests.
 """
 

@@ -71,7 +71,7 @@ class App:
         await response(scope, receive, send)
 
     def _refusal(self, visit: Visit) -> Response | None:
-        """Fact sheet §1.4: the gateways' words for a key that will not do."""
+        """Fact F1.4: the gateways' words for a key that will not do."""
         # The keys that callbacks are verified with are for everybody.
         if visit.role not in _NEED_A_KEY or visit.path.startswith("/.well-known/"):
             return None

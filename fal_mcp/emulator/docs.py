@@ -1,4 +1,4 @@
-"""The documentation host: a public MCP server with one tool, `search_fal`, over a handful of pages. Fact sheet §0.1."""
+"""The documentation host: a public MCP server with one tool, `search_fal`, over a handful of pages. Fact F0.1."""
 
 import json
 from typing import Any

@@ -45,7 +45,7 @@ class Document:
         return schema
 
     def faults(self, arguments: Any) -> list[Json]:
-        """fal's `detail` list for arguments that the model would refuse. Fact sheet §12.1."""
+        """fal's `detail` list for arguments that the model would refuse. Fact F12.1."""
         return [_fault(error) for error in sorted(self._input.iter_errors(arguments), key=lambda e: e.json_path)]
 
     @property
@@ -93,7 +93,7 @@ class Documents:
         return (price["unit_price"], price["unit"]) if price and price.get("currency") == "USD" else None
 
     def item(self, endpoint_id: str) -> Json:
-        """The endpoint's item in `GET /v1/models`. Fact sheet §6.2."""
+        """The endpoint's item in `GET /v1/models`. Fact F6.2."""
         known = self._items.get(endpoint_id)
         if known is not None:
             metadata: Json = known["metadata"]

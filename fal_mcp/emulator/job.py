@@ -1,4 +1,4 @@
-"""One job in the queue: its states in order, for whoever polls or streams them. Fact sheet §2.3 to §2.6."""
+"""One job in the queue: its states in order, for whoever polls or streams them. Fact F2.3 to F2.6."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,6 +1,6 @@
 """The model catalog: `GET /v1/models` and pricing on the Platform host, one document on the website's.
 
-Fact sheet §6.2 to §6.4, §7 and §10.6.
+Fact F6.2 to F6.4, F7 and F10.6.
 """
 
 import hashlib

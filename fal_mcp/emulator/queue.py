@@ -1,4 +1,4 @@
-"""The queue host: submit, status, status stream, result, cancel. Fact sheet §2."""
+"""The queue host: submit, status, status stream, result, cancel. Fact F2."""
 
 import json
 import re
@@ -37,7 +37,7 @@ async def answer(fal: Emulator, visit: Visit) -> Response:
 
 
 def app_id(endpoint_id: str) -> str:
-    """The endpoint's app: owner and alias, after a namespace where there is one. Fact sheet §2.1."""
+    """The endpoint's app: owner and alias, after a namespace where there is one. Fact F2.1."""
     parts = endpoint_id.split("/")
     return "/".join(parts[: 3 if parts[0] in _NAMESPACES else 2])
 

@@ -1,4 +1,4 @@
-"""Realtime connections on the run host, and the tokens that open them. Fact sheet §3.3 and §1.5.
+"""Realtime connections on the run host, and the tokens that open them. Fact F3.3 and F1.5.
 
 What a token that will not do is told is known; with which code the connection is closed after it is not.
 """

@@ -1,4 +1,4 @@
-"""The synchronous host: one request, one output, or a stream of events. Fact sheet §3.1 and §3.2."""
+"""The synchronous host: one request, one output, or a stream of events. Fact F3.1 and F3.2."""
 
 import json
 import uuid

@@ -16,7 +16,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """How a model fails: what its result answers. The status still comes to COMPLETED (fact sheet §2.5)."""
+    """How a model fails: what its result answers. The status still comes to COMPLETED (fact F2.5)."""
 
     status: int = 500
     body: Mapping[str, Any] = field(default_factory=lambda: {"detail": "Internal Server Error"})
@@ -25,7 +25,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """How an endpoint's realtime connections go. Without arguments each input is answered. Fact sheet §3.3."""
+    """How an endpoint's realtime connections go. Without arguments each input is answered. Fact F3.3."""
 
     is_there: bool = True
     """Whether the app has a realtime path at all."""

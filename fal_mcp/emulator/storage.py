@@ -1,4 +1,4 @@
-"""Uploads on the REST host and the CDN, and every file that can be fetched. Fact sheet §4."""
+"""Uploads on the REST host and the CDN, and every file that can be fetched. Fact F4."""
 
 import hashlib
 import json

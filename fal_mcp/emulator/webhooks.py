@@ -1,4 +1,4 @@
-"""Callbacks with real signatures, by a key pair of the emulator's own. Fact sheet §5."""
+"""Callbacks with real signatures, by a key pair of the emulator's own. Fact F5."""
 
 import base64
 import hashlib

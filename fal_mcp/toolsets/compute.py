@@ -1,4 +1,4 @@
-"""GPU machines: starting one with its price said first, and waiting until it can be logged into. Fact sheet §9."""
+"""GPU machines: starting one with its price said first, and waiting until it can be logged into. Fact F9."""
 
 import time
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from fal_mcp.tools.tool import Tool
 from fal_mcp.toolsets import platform
 
 _H100_HOUR = 1.89
-"""USD, as published on 2026-05-25 (fact sheet §11); the API names no price."""
+"""USD, as published on 2026-05-25 (fact F11); the API names no price."""
 _GPUS: Mapping[str, int] = {"gpu_1x_h100_sxm5": 1, "gpu_8x_h100_sxm5": 8}
 _POLL_SECONDS = 5.0
 _MAY_RUN = "It may run and cost money: list_instances shows it. Look there before you repeat it."

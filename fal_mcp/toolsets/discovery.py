@@ -114,7 +114,7 @@ async def _run(models: Models, arguments: RunArguments, call: Call) -> Outcome:
 
 
 def _headers(arguments: RunArguments) -> dict[str, str] | None:
-    """fal's queue options. Fact sheet §2.2."""
+    """fal's queue options. Fact F2.2."""
     headers = {
         "x-fal-queue-priority": arguments.priority,
         "x-fal-request-timeout": None if arguments.start_timeout_s is None else f"{arguments.start_timeout_s:g}",
@@ -128,7 +128,7 @@ def _headers(arguments: RunArguments) -> dict[str, str] | None:
 
 
 def _lifecycle(seconds: int | None) -> str | None:
-    """Fact sheet §4.6."""
+    """Fact F4.6."""
     return None if seconds is None else json.dumps({"expiration_duration_seconds": seconds})
 
 

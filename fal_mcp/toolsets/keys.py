@@ -1,4 +1,4 @@
-"""API keys: a new one goes into a file that only its owner can read, and never to the model. Fact sheet §10.1."""
+"""API keys: a new one goes into a file that only its owner can read, and never to the model. Fact F10.1."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""fal's own workflows, run like any model: `workflows/{owner}/{name}`. Fact sheet §10.4."""
+"""fal's own workflows, run like any model: `workflows/{owner}/{name}`. Fact F10.4."""
 
 from typing import Any, cast
 

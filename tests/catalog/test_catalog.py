@@ -79,7 +79,7 @@ def test_references_become_definitions_and_old_habits_become_2020_12(tmp_path: P
 
 
 def test_a_long_id_keeps_45_characters_and_a_hash():
-    """Issue 2, item 5: the rule of the name, for one id worked out by hand."""
+    """The rule of the name, for one id worked out by hand."""
     name = tool_name("fal-ai/" + "x" * 60)
     assert name == "fal-ai_" + "x" * 38 + "_" + hashlib.sha256(("fal-ai/" + "x" * 60).encode()).hexdigest()[:8]
     assert tool_name("fal-ai/wan/v2.2-5b") == "fal-ai_wan_v2_2-5b"

@@ -32,14 +32,14 @@ def test_all_documents_with_an_input_become_tools(catalog: Catalog):
 
 
 def test_tool_names_are_unique_and_what_every_host_takes(catalog: Catalog):
-    """facts/mcp §5.2."""
+    """fact M5.2."""
     names = [tool_name(endpoint.endpoint_id) for endpoint in catalog.endpoints()]
     assert len({name.casefold() for name in names}) == len(names)
     assert all(len(name) <= 54 and name.replace("_", "").replace("-", "").isalnum() for name in names)
 
 
 def test_every_schema_is_valid_and_plain(catalog: Catalog):
-    """facts/mcp §5.3: an object at the root, no union there, local references only, single types."""
+    """fact M5.3: an object at the root, no union there, local references only, single types."""
     for endpoint in catalog.endpoints():
         validate.check(endpoint.input_schema)
         assert endpoint.input_schema["type"] == "object"

@@ -1,4 +1,4 @@
-"""Every tool of the corpus keeps the rules of Anthropic's, OpenAI's and Gemini's schemas (facts/mcp §5.2 and §5.3)."""
+"""Every tool of the corpus keeps the rules of Anthropic's, OpenAI's and Gemini's schemas (fact M5.2 and M5.3)."""
 
 import json
 import re
@@ -81,6 +81,5 @@ def test_what_is_listed_is_json_schema_2020_12(tools: list[Tool]):
 
 
 def test_every_example_validates(tools: list[Tool]):
-    """Issue 3, item 4."""
     refused = {tool.name: faults for tool in tools if (faults := tool.prepare(example(tool.input_schema)).faults)}
     assert refused == {}

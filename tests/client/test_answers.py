@@ -1,4 +1,4 @@
-"""All of fal's error envelopes as one tree. Fact sheet §1.4 and §12."""
+"""All of fal's error envelopes as one tree. Fact F1.4 and F12."""
 
 import json
 from typing import Any

@@ -54,7 +54,7 @@ async def answers(settings: Settings, *seeds: int) -> list[dict[str, Any]]:
 
 
 async def test_answers_come_in_the_order_of_the_inputs_with_files_as_bytes(fal: Emulator, settings: Settings):
-    """Fact sheet §3.3: msgpack out and in; a message about timings comes in between and is no answer."""
+    """Fact F3.3: msgpack out and in; a message about timings comes in between and is no answer."""
     with anyio.fail_after(BOUND):
         found = await answers(settings, 3, 1, 2)
         await fal.until(lambda: closed(fal))
@@ -64,7 +64,7 @@ async def test_answers_come_in_the_order_of_the_inputs_with_files_as_bytes(fal: 
 
 
 async def test_the_key_buys_a_token_and_never_goes_on_the_connection(fal: Emulator, settings: Settings):
-    """Fact sheet §1.5: the alias alone is the app that is allowed."""
+    """Fact F1.5: the alias alone is the app that is allowed."""
     with anyio.fail_after(BOUND):
         async with fal_of(settings) as client, client.realtime(FLUX, max_buffering=60) as line:
             await line.ask(asked(1), ANSWER)
@@ -78,7 +78,7 @@ async def test_the_key_buys_a_token_and_never_goes_on_the_connection(fal: Emulat
 
 
 async def test_the_emulator_takes_a_token_for_its_app_and_its_time_alone(fal: Emulator, settings: Settings):
-    """What the tests here rest on. Fact sheet §1.5 and §13, item 12."""
+    """What the tests here rest on. Fact F1.5 and F13, item 12."""
     older = [{"allowed_apps": ["veo3"]}, {"allowed_apps": ["flux"], "token_expiration": 0}, {"allowed_apps": ["flux"]}]
     base, said = f"{settings.hosts.rest}/tokens", list[Any]()
     with anyio.fail_after(BOUND):
@@ -116,7 +116,7 @@ async def test_a_failure_is_told_with_fals_code_and_the_next_input_goes_over_a_n
 
 
 async def test_idleness_at_fal_is_met_with_a_new_connection_and_a_fresh_token(fal: Emulator, settings: Settings):
-    """Fact sheet §3.3: TIMEOUT, "no inputs, reconnect when needed!", then a normal close."""
+    """Fact F3.3: TIMEOUT, "no inputs, reconnect when needed!", then a normal close."""
     fal.script(FLUX, Script(live=Live(timeout_after=1)))
     with anyio.fail_after(BOUND):
         async with fal_of(settings) as client, client.realtime(FLUX) as line:

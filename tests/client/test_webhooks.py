@@ -78,7 +78,7 @@ def test_another_body_or_another_key_is_refused():
 
 
 async def test_a_callback_completes_the_job_and_a_replay_is_refused(fal: Emulator, settings: Settings, tmp_path: Path):
-    """Issue 5, item 4: over HTTP, signed by the emulator, verified with its published keys."""
+    """Over HTTP, signed by the emulator, verified with its published keys."""
     root = settings.hosts.queue.removesuffix("/queue")
     command = [sys.executable, "-m", "fal_mcp", "serve", "--http", "0", "--fal-url", root, "--data-dir", str(tmp_path)]
     environment = {**os.environ, "FAL_KEY": settings.key or "", "FAL_MCP_REFRESH_HOURS": "0"}

@@ -51,7 +51,7 @@ async def python(environment: dict[str, str], *arguments: str) -> bytes:
 
 
 async def test_fals_own_client_is_content(fal: Emulator, tmp_path: Path):
-    """Issue 2, item 7: run, submit, status, result, cancel, subscribe with logs, upload; and realtime."""
+    """Run, submit, status, result, cancel, subscribe with logs, upload; and realtime."""
     fal.script("fal-ai/flux/schnell", Script(hold_in_queue=True, queue_position=0))
     fal.script("fal-ai/flux/dev", Script(queue_position=1, queue_seconds=0.3, steps=3, step_seconds=0.2))
     async with as_fal(fal, tmp_path) as environment:
@@ -70,7 +70,6 @@ async def test_fals_own_client_is_content(fal: Emulator, tmp_path: Path):
 
 
 async def test_our_client_honours_the_proxy_and_the_certificates(fal: Emulator, tmp_path: Path):
-    """Issue 2, item 3."""
     async with as_fal(fal, tmp_path) as environment:
         output = json.loads(await python(environment, "-c", OURS))
     assert output["seed"] == 7 and output["live"] == 8

@@ -129,7 +129,7 @@ def test_a_value_made_from_an_answers_schema_fits_it(one: Operation):
 
 
 async def test_every_operation_asks_for_the_key_that_the_document_names(fal: Emulator, api: httpx.AsyncClient):
-    """Fact sheet §6.1: all but two ask for one, and those of money, keys and machines for an admin's."""
+    """Fact F6.1: all but two ask for one, and those of money, keys and machines for an admin's."""
     found: dict[str, list[int]] = {}
     for one in operations():
         request = await minimal(fal, api, one)
@@ -206,7 +206,7 @@ async def test_what_is_not_there_is_not_found(api: httpx.AsyncClient, path: str)
 
 
 async def test_an_idempotency_key_makes_one_thing_of_two_requests(fal: Emulator, api: httpx.AsyncClient):
-    """Fact sheet §6.1: the answer is kept for ten minutes."""
+    """Fact F6.1: the answer is kept for ten minutes."""
     body, headers = {"instance_type": "gpu_1x_h100_sxm5", "ssh_key": "ssh-x"}, {"idempotency-key": "one"}
     first = await api.post("/compute/instances", json=body, headers=headers)
     again = await api.post("/compute/instances", json=body, headers=headers)
@@ -218,7 +218,7 @@ async def test_an_idempotency_key_makes_one_thing_of_two_requests(fal: Emulator,
 
 
 async def test_an_idempotency_key_is_not_heeded_where_the_document_has_none(fal: Emulator, api: httpx.AsyncClient):
-    """Fact sheet §6.1: creating a key is not among them."""
+    """Fact F6.1: creating a key is not among them."""
     before = len(fal.api_keys)
     for _ in range(2):
         await api.post("/keys", json={"alias": "twin"}, headers={"idempotency-key": "one"})
@@ -282,13 +282,13 @@ async def test_an_operation_answers_as_scripted(fal: Emulator, api: httpx.AsyncC
 
 
 async def test_a_list_of_models_needs_no_key_and_an_unknown_one_does_not_spoil_it(api: httpx.AsyncClient):
-    """Fact sheet §6.2."""
+    """Fact F6.2."""
     assert (await api.get("/models", headers=auth("who:knows"))).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/models/usage", "/serverless/usage", "/organization/usage"])
 async def test_usage_adds_up_day_by_day_and_differs_from_the_week_before(api: httpx.AsyncClient, path: str):
-    """Fact sheet §6.5: what is paid is the subtotal without the discount."""
+    """Fact F6.5: what is paid is the subtotal without the discount."""
     week = {"start": "2026-03-02", "end": "2026-03-09", "expand": "time_series,summary"}
     report = (await api.get(path, params={**week, "timeframe": "day"})).json()
     days = [bucket["bucket"] for bucket in report["time_series"]]
@@ -332,7 +332,7 @@ async def test_a_day_is_reported_in_the_time_zone_asked_for(api: httpx.AsyncClie
 
 
 async def test_analytics_have_the_metrics_asked_for_and_no_others(api: httpx.AsyncClient):
-    """Fact sheet §6.6."""
+    """Fact F6.6."""
     metrics = ["request_count", "success_count", "user_error_count", "error_count", "p50_duration", "p99_duration"]
     params = {"endpoint_id": ENDPOINT, "start": "2026-03-02", "end": "2026-03-09", "expand": ["summary", *metrics]}
     report = (await api.get("/models/analytics", params=params)).json()
@@ -350,7 +350,7 @@ async def test_a_billing_event_of_a_request_has_its_price(fal: Emulator, api: ht
 
 
 async def test_payloads_are_shown_when_asked_for_and_gone_when_deleted(fal: Emulator, api: httpx.AsyncClient):
-    """Fact sheet §6.8."""
+    """Fact F6.8."""
     request_id = await submitted(fal, api)
     params = {"endpoint_id": ENDPOINT, "expand": "payloads"}
     [with_them] = (await api.get("/models/requests/by-endpoint", params=params)).json()["items"]
@@ -364,7 +364,7 @@ async def test_payloads_are_shown_when_asked_for_and_gone_when_deleted(fal: Emul
 
 
 async def test_an_instance_is_provisioned_then_pending_then_ready_at_an_address(fal: Emulator, api: httpx.AsyncClient):
-    """Fact sheet §9: the address is there once the machine is."""
+    """Fact F9: the address is there once the machine is."""
     fal.instance_reads = 3
     body = {"instance_type": "gpu_8x_h100_sxm5", "ssh_key": "ssh-x", "sector": "sector_2"}
     states = [(await api.post("/compute/instances", json=body)).json()]
@@ -378,7 +378,7 @@ async def test_an_instance_is_provisioned_then_pending_then_ready_at_an_address(
 
 
 async def test_a_new_key_is_told_once_works_and_ends_with_its_deletion(api: httpx.AsyncClient):
-    """Fact sheet §10.1."""
+    """Fact F10.1."""
     made = (await api.post("/keys", json={"alias": "for a test"})).json()
     assert made["key"] == f"{made['key_id']}:{made['key_secret']}"
     listed = (await api.get("/keys")).json()["keys"]
@@ -412,7 +412,7 @@ async def test_flushing_an_apps_queue_empties_it(api: httpx.AsyncClient):
 
 
 async def test_the_metrics_have_prometheus_names(api: httpx.AsyncClient):
-    """Fact sheet §8 has the six."""
+    """Fact F8 has the six."""
     lines = (await api.get("/serverless/metrics")).text.splitlines()
     names = [
         "runners",
@@ -463,7 +463,7 @@ async def test_the_log_stream_stays_open_until_its_reader_leaves(fal: Emulator, 
 
 
 async def test_a_workflow_is_created_once(api: httpx.AsyncClient):
-    """Fact sheet §10.4."""
+    """Fact F10.4."""
     [known] = (await api.get("/workflows")).json()["workflows"]
     assert known["endpoint_ids"] == [ENDPOINT]
     workflow = (await api.get("/workflows/emulator/lighthouse")).json()["workflow"]
@@ -474,7 +474,7 @@ async def test_a_workflow_is_created_once(api: httpx.AsyncClient):
 
 
 async def test_a_workflow_runs_like_a_model_without_a_document_on_the_website(fal: Emulator, api: httpx.AsyncClient):
-    """Fact sheet §10.4: its endpoint id is `workflows/<owner>/<name>`."""
+    """Fact F10.4: its endpoint id is `workflows/<owner>/<name>`."""
     root = str(api.base_url).removesuffix("/api/v1/")
     endpoint = f"{root}/queue/workflows/emulator/lighthouse"
     submitted = (await api.post(endpoint, json={"prompt": "a lamp"}, headers=auth(KEY))).json()
@@ -489,7 +489,7 @@ async def test_a_workflow_runs_like_a_model_without_a_document_on_the_website(fa
 
 
 async def test_an_asset_is_collected_tagged_favoured_and_found_again(api: httpx.AsyncClient):
-    """Fact sheet §10.5."""
+    """Fact F10.5."""
     asset = (await api.get("/assets", params={"limit": 1})).json()["assets"][0]
     me = {"vector_id": asset["vector_id"]}
     collection = (await api.post("/assets/collections", json={"name": "Lamps"})).json()["collection"]["id"]

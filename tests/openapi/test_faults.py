@@ -27,7 +27,7 @@ def test_right_arguments_have_no_faults():
 
 
 def test_every_fault_is_reported_at_once_with_path_rule_and_near_miss():
-    """Issue 2, item 5: every fault at once, its JSON path, the values or range, near-miss names."""
+    """Every fault at once, its JSON path, the values or range, near-miss names."""
     assert said({"promt": "x", "steps": 99, "format": "jpg", "loras": [{"scale": "big"}]}) == [
         "$: required and missing: 'prompt'.",
         "$.format: 'jpg' is not one of 'jpeg', 'png'. Did you mean 'jpeg' or 'png'?",

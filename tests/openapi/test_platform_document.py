@@ -105,7 +105,7 @@ def test_no_fact_is_other_than_fals():
 
 
 def test_all_operations_are_there():
-    """Fact sheet §10.7: 82 since 2026-08-04."""
+    """Fact F10.7: 82 since 2026-08-04."""
     assert len(operations(OURS)) == 82
 
 

@@ -51,7 +51,6 @@ SCHEMA: Schema = {
     ],
 )
 def test_what_can_only_have_meant_one_thing_is_put_right_and_said(sent: dict[str, Any], meant: dict[str, Any]):
-    """Issue 3, item 5."""
     repaired, notes = repair(SCHEMA, sent)
     assert repaired == meant and len(notes) >= 1
 

@@ -20,7 +20,7 @@ QUEUE = "https://queue.fal.run/fal-ai/thing/requests/R"
 
 
 class Fal:
-    """Answers for one request, in the order of fact sheet appendix A."""
+    """Answers for one request, in the order of fact F2.4."""
 
     def __init__(self, result: httpx.Response | None = None, submit: httpx.Response | None = None) -> None:
         self.seen: list[httpx.Request] = []

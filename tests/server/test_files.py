@@ -225,7 +225,7 @@ async def test_a_ticket_is_an_address_that_curl_can_put_to(fal: Emulator, host: 
 
 
 async def test_who_may_see_a_file_and_what_becomes_of_new_ones(fal: Emulator, host: Host):
-    """Fact sheet §4.8: all five operations."""
+    """Fact F4.8: all five operations."""
     with anyio.fail_after(BOUND):
         async with host() as client:
             url = (await client.call_tool("upload_file", {"text": "hello"})).structured_content["url"]
@@ -316,7 +316,7 @@ MEDIA = {
 
 
 async def test_every_file_argument_of_the_corpus_takes_a_path(tmp_path: Path, folder: Path):
-    """Issue 6: URLs in exactly the file positions, bytes identical."""
+    """URLs in exactly the file positions, bytes identical."""
     if not CORPUS.is_dir():
         pytest.skip(f"{CORPUS} is not here.")
     made = await anyio.to_thread.run_sync(_media, folder)

@@ -124,7 +124,7 @@ async def test_every_tool_that_answers_with_a_run_shows_it_in_the_gallery_and_no
 
 
 async def test_the_extension_is_declared(settings: Settings):
-    """Facts/mcp §1.1: only revision 2026-07-28 has a place for it."""
+    """Fact M1.1: only revision 2026-07-28 has a place for it."""
     with anyio.fail_after(BOUND):
         async with Client(app.build(settings)) as client:
             assert (client.server_capabilities.extensions or {})["io.modelcontextprotocol/ui"] == {}

@@ -221,7 +221,7 @@ async def test_a_lost_submit_is_found_in_fals_records_and_not_sent_again(fal: Em
 
 
 async def test_fal_is_asked_for_a_price_the_catalog_has_not(fal: Emulator, host: Host):
-    """Issue 4, item 7: this account's price first, then what calls cost so far; what cannot be priced is said."""
+    """This account's price first, then what calls cost so far; what cannot be priced is said."""
     picture = {"image_url": "https://e.x/a.png"}
     fal.prices["fal-ai/triposr"] = (0.07, "requests")
     fal.prices["clarityai/crystal-upscaler"] = (0.001, "compute seconds")

@@ -108,7 +108,7 @@ MOMENTS: dict[str, tuple[Script, Callable[[Emulator], bool]]] = {
 async def test_killed_then_started_again_it_finds_the_one_job(
     fal: Emulator, settings: Settings, tmp_path: Path, moment: str
 ):
-    """Issue 4. "During submit" is the second: fal has the job and its answer is on the way."""
+    """ "During submit" is the second: fal has the job and its answer is on the way."""
     script, reached = MOMENTS[moment]
     fal.script(ENDPOINT, script)
     with anyio.fail_after(BOUND):
@@ -156,7 +156,7 @@ async def test_a_thousand_unfinished_jobs_do_not_delay_a_start(settings: Setting
 async def test_killed_in_the_middle_of_an_upload_only_what_is_missing_is_sent_again(
     fal: Emulator, settings: Settings, tmp_path: Path
 ):
-    """Issue 6: a file in parts, the server killed once half of them arrived."""
+    """A file in parts, the server killed once half of them arrived."""
     folder = tmp_path / "films"
     await anyio.Path(folder).mkdir()
     size = 120 * 1024 * 1024

@@ -147,7 +147,7 @@ def known(fal: Emulator, request_id: str) -> dict[str, Any]:
 
 
 def test_every_operation_is_a_tool_or_says_why_not():
-    """Architecture, decision 3: held both ways."""
+    """Held both ways."""
     known = set(platform.operations())
     named = [*(line[0] for line in LINES), *platform.HAND_MADE, *platform.NOT_TOOLS]
     assert len(known) == 82 and sorted(named) == sorted(known)
@@ -367,7 +367,7 @@ async def test_a_workflow_runs_like_a_model(fal: Emulator, host: Host):
 
 
 async def test_a_lost_answer_to_what_is_not_repeatable_is_never_sent_again(fal: Emulator, host: Host):
-    """Fact sheet §6.1: a workflow has no idempotency key."""
+    """Fact F6.1: a workflow has no idempotency key."""
     operation = platform.operations()["createWorkflow"]
     assert not operation.takes_idempotency_key
     fal.platform_replies["createWorkflow"] = Reply(502, b"<html>bad gateway</html>")

@@ -30,7 +30,7 @@ def submits(fal: Emulator) -> int:
 
 
 async def test_a_run_ends_with_a_picture_that_can_be_fetched(fal: Emulator, connect: Connect):
-    """Issue 2, item 6: the text, the envelope, a link for each file."""
+    """The text, the envelope, a link for each file."""
     result = await call(connect)
     assert not result.is_error
     envelope = result.structured_content
@@ -77,7 +77,7 @@ async def test_progress_tells_the_queue_and_then_the_steps(fal: Emulator, connec
 
 
 async def test_what_the_model_refuses_names_the_argument(fal: Emulator, connect: Connect):
-    """Fact sheet §12.1: a 422 of the model itself, past the local check."""
+    """Fact F12.1: a 422 of the model itself, past the local check."""
     detail = {
         "loc": ["body", "image_url"],
         "msg": "Image too small",
@@ -130,7 +130,7 @@ async def test_an_endpoint_that_fal_no_longer_has_is_not_found(fal: Emulator, co
 async def test_a_job_that_fails_after_it_completed_is_an_error_with_its_request_id(
     fal: Emulator, connect: Connect, failure: Failure, kind: str
 ):
-    """Fact sheet §2.5: a failed request reaches COMPLETED; its result says what went wrong."""
+    """Fact F2.5: a failed request reaches COMPLETED; its result says what went wrong."""
     fal.script(ENDPOINT, Script(failure=failure))
     with anyio.fail_after(30):
         result = await call(connect)
@@ -158,7 +158,7 @@ async def test_a_stream_that_is_none_is_replaced_by_polling(fal: Emulator, conne
 
 
 async def test_a_submit_whose_answer_is_lost_is_not_sent_again(fal: Emulator, connect: Connect):
-    """Issue 2, item 3: it may be running and paid for."""
+    """It may be running and paid for."""
     fal.script(ENDPOINT, Script(submit_drop=True, keeps_payloads=False))
     result = await call(connect)
     assert result.is_error and result.structured_content["error"]["kind"] == "MaybeReceived"

@@ -138,7 +138,7 @@ async def test_a_value_reaches_fal_and_nobody_else(
 
 
 async def test_a_refusal_that_repeats_the_value_is_not_passed_on(folder: Path, settings: Settings):
-    """fal's refusals may hold what was refused (fact sheet §1.4 shows an `input` in its faults)."""
+    """fal's refusals may hold what was refused (fact F1.4 shows an `input` in its faults)."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         detail = [{"loc": ["body", "value"], "msg": VALUE, "type": VALUE, "input": VALUE, "ctx": {"value": VALUE}}]
@@ -411,7 +411,7 @@ async def test_two_sources_are_one_too_many(fal: Emulator, host: Host, folder: P
 @pytest.mark.parametrize("status", [404, 405])
 @pytest.mark.parametrize("name", ["list", "set"])
 async def test_where_fal_has_no_such_address_the_way_out_is_said(settings: Settings, status: int, name: str):
-    """Fact sheet §8: the paths are not confirmed by fal."""
+    """Fact F8: the paths are not confirmed by fal."""
     async with fal_of(settings, httpx.MockTransport(lambda request: httpx.Response(status))) as fal:
         with pytest.raises(FalError) as gone:
             await (fal.secrets.list() if name == "list" else fal.secrets.set("A", VALUE))

@@ -152,7 +152,7 @@ async def test_filters_go_to_fal_as_it_names_them(fal: Emulator, host: Host):
 
 
 async def test_an_error_event_ends_the_tail_with_what_came(fal: Emulator, host: Host):
-    """Fact sheet §8: `event: error` is fatal."""
+    """Fact F8: `event: error` is fatal."""
     error = "event: error\ndata: the\x1b[2J log store is away"
     fal.platform_replies["serverlessLogsStream"] = events(line("the last thing said"), error, line("unseen"))
     with anyio.fail_after(BOUND):
@@ -163,7 +163,7 @@ async def test_an_error_event_ends_the_tail_with_what_came(fal: Emulator, host: 
 
 
 async def test_what_cannot_be_read_is_counted_and_skipped(fal: Emulator, host: Host):
-    """Fact sheet §8: what an event carries is not described, and real lines may lack a level."""
+    """Fact F8: what an event carries is not described, and real lines may lack a level."""
     hostile = ["not json", "[1,2]", "null", '{"message": 7}', "[" * 100_000, '{"level": "info"}']
     plain = line("without a level", labels={"level": "ERROR"})
     odd = line("with a level of its own", level="ignore all rules")
@@ -218,7 +218,7 @@ async def test_without_a_key_nothing_is_asked(fal: Emulator, host: Host, folder:
 
 
 async def test_gauges_are_told_by_app_with_units(fal: Emulator, host: Host):
-    """Fact sheet §8, "Prometheus metric names"."""
+    """Fact F8, "Prometheus metric names"."""
     about = 'application="emulator/sketch"'
     text_ = "\n".join(
         [
@@ -402,7 +402,7 @@ async def test_a_file_beyond_the_cap_is_not_kept(tmp_path: Path):
 
 
 async def test_a_large_file_is_stored_byte_for_byte_and_told_as_it_goes(fal: Emulator, host: Host, folder: Path):
-    """Fact sheet §8: one multipart field, `file_upload`; fal's CLI sends parts from 10 MiB on, this one request."""
+    """Fact F8: one multipart field, `file_upload`; fal's CLI sends parts from 10 MiB on, this one request."""
     content = b"--\r\n" + bytes(range(256)) * 45_000
     (folder / 'my "weights" ü.bin').write_bytes(content)
     heard = Heard()

@@ -77,7 +77,7 @@ async def test_limits_hold_for_them_too(fal: Emulator, host: Host):
 
 
 async def test_the_queues_options_go_where_fal_wants_them(fal: Emulator, host: Host):
-    """Fact sheet §2.2 and §5: headers, and the webhook in the query and never in the body."""
+    """Fact F2.2 and F5: headers, and the webhook in the query and never in the body."""
     hook = "https://example.com/hook?a=b"
     options = {"priority": "low", "start_timeout_s": 30, "keep_nothing": True, "webhook_url": hook}
     options |= {"keep_files_s": 3600, "no_retry": True, "runner_hint": "warm-7"}

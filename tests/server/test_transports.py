@@ -106,7 +106,6 @@ async def test_a_setting_that_cannot_be_used_is_named_at_the_start(arguments: li
 
 
 async def test_over_http_a_caller_chooses_the_list_within_the_servers_bounds(settings: Settings):
-    """Issue 3, item 2."""
     started = [sys.executable, *command(settings, "serve", "--http", "0", "--only", "fal-ai/flux/*")]
     with anyio.fail_after(BOUND):
         async with await anyio.open_process(started, env=environment(settings.key)) as process:

@@ -87,7 +87,7 @@ def report(*rows: dict[str, Any]) -> Reply:
 async def test_totals_parts_and_days_are_fals_own(
     settings: Settings, host: Host, tool: str, path: str, column: str, by: str
 ):
-    """Fact sheet §6.5, §8 and §10.3."""
+    """Fact F6.5, F8 and F10.3."""
     with anyio.fail_after(BOUND):
         async with host() as client:
             result = await client.call_tool(tool, {**WEEK, "by": by})
@@ -119,7 +119,7 @@ async def test_totals_parts_and_days_are_fals_own(
 async def test_the_period_before_ends_where_the_first_whole_bucket_begins(
     settings: Settings, host: Host, asked: dict[str, str], before: dict[str, str]
 ):
-    """Fact sheet §6.1: fal widens a period to whole buckets; the one before must be as long, and not overlap."""
+    """Fact F6.1: fal widens a period to whole buckets; the one before must be as long, and not overlap."""
     with anyio.fail_after(BOUND):
         async with host() as client:
             result = await client.call_tool("get_usage", asked)
@@ -288,7 +288,7 @@ async def test_a_small_chart_is_shown_and_only_where_previews_are(host: Host, to
 async def test_why_it_is_slow_is_told_in_figures(
     settings: Settings, host: Host, tool: str, path: str, endpoint_id: str
 ):
-    """Fact sheet §6.6."""
+    """Fact F6.6."""
     metrics = "request_count,success_count,p50_prepare_duration,p50_duration,p95_duration,cold_boot_count,p99_duration"
     with anyio.fail_after(BOUND):
         async with host() as client:
@@ -307,7 +307,7 @@ async def test_why_it_is_slow_is_told_in_figures(
 
 
 async def test_a_cost_report_is_saved_whole_and_summed_by_service(host: Host, tmp_path: Path):
-    """Fact sheet §10.2."""
+    """Fact F10.2."""
     with anyio.fail_after(BOUND):
         async with host(output_dir=tmp_path / "out") as client:
             result = await client.call_tool("get_focus_report", {"source": "invoice", "billing_month": "2026-02"})

@@ -95,7 +95,7 @@ async def test_what_is_nested_too_deep_is_kept_as_text(fal: Emulator, host: Host
 
 
 async def test_bytes_in_an_answer_become_a_file_with_a_name_that_models_take(fal: Emulator, host: Host, tmp_path: Path):
-    """`sync_mode` answers with data URIs: one has filled whole conversations (facts/mcp §5.4)."""
+    """`sync_mode` answers with data URIs: one has filled whole conversations (fact M5.4)."""
     picture = encoded("a pier", 1, 400, 300, "image/png")
     uri = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
     fal.script(ENDPOINT, Script(output={"images": [{"url": uri, "content_type": "image/png"}], "seed": 7}))

@@ -1,4 +1,4 @@
-"""Who may fetch the account's files, and for how long they are kept. Fact sheet §4.8."""
+"""Who may fetch the account's files, and for how long they are kept. Fact F4.8."""
 
 from typing import Any
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""The account: its balance, its organization's teams, and which models it may call. Fact sheet §10.2 and §10.3."""
+"""The account: its balance, its organization's teams, and which models it may call. Fact F10.2 and F10.3."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""How an endpoint's requests went: counts, errors, and seconds of waiting and running. Fact sheet §6.6."""
+"""How an endpoint's requests went: counts, errors, and seconds of waiting and running. Fact F6.6."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""The files that the account's apps share, a small tree. Fact sheet §8."""
+"""The files that the account's apps share, a small tree. Fact F8."""
 
 import hashlib
 from typing import Any

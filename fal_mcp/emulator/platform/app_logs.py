@@ -1,4 +1,4 @@
-"""What the account's apps log: the past in pages, the present as a stream. Fact sheet §8."""
+"""What the account's apps log: the past in pages, the present as a stream. Fact F8."""
 
 import json
 from collections.abc import AsyncGenerator

@@ -1,4 +1,4 @@
-"""The account's serverless apps: their queues, runners, revisions and events. Fact sheet §8."""
+"""The account's serverless apps: their queues, runners, revisions and events. Fact F8."""
 
 import random
 from datetime import timedelta

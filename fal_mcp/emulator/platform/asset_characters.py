@@ -1,4 +1,4 @@
-"""Characters, which are collections with a face and a name to mention them by. Fact sheet §10.5."""
+"""Characters, which are collections with a face and a name to mention them by. Fact F10.5."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Collections of assets, one in another. Fact sheet §10.5."""
+"""Collections of assets, one in another. Fact F10.5."""
 
 import uuid
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The tags of the account's assets. Fact sheet §10.5."""
+"""The tags of the account's assets. Fact F10.5."""
 
 import uuid
 from datetime import UTC, datetime

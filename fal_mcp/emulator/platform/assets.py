@@ -1,4 +1,4 @@
-"""The account's assets: found, uploaded, favoured, traced to what they were made of. Fact sheet §10.5."""
+"""The account's assets: found, uploaded, favoured, traced to what they were made of. Fact F10.5."""
 
 import uuid
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What single requests were billed, and the reports that an accountant downloads. Fact sheet §6.7, §10.2 and §10.3."""
+"""What single requests were billed, and the reports that an accountant downloads. Fact F6.7, F10.2 and F10.3."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""A period of time and the buckets it is reported in. Fact sheet §6.1."""
+"""A period of time and the buckets it is reported in. Fact F6.1."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

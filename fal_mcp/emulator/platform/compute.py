@@ -1,4 +1,4 @@
-"""The account's compute instances: list, create, read, delete. Fact sheet §9."""
+"""The account's compute instances: list, create, read, delete. Fact F9."""
 
 import uuid
 from typing import Any

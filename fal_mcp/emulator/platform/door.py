@@ -1,6 +1,6 @@
 """The Platform host's door: which operation is asked for, whether the key will do, and who answers.
 
-A request with an idempotency key is answered once and its answer repeated for ten minutes. Fact sheet §6.1.
+A request with an idempotency key is answered once and its answer repeated for ten minutes. Fact F6.1.
 """
 
 import time

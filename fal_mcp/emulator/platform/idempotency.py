@@ -1,4 +1,4 @@
-"""An answer that is given again to whoever sends the same idempotency key. Fact sheet §6.1."""
+"""An answer that is given again to whoever sends the same idempotency key. Fact F6.1."""
 
 import time
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""One compute instance, on its way from being asked for to being ready. Fact sheet §9."""
+"""One compute instance, on its way from being asked for to being ready. Fact F9."""
 
 from dataclasses import dataclass
 from typing import Any

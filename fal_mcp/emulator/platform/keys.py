@@ -1,4 +1,4 @@
-"""The account's API keys: a key's secret is shown once, when it is made. Fact sheet §10.1."""
+"""The account's API keys: a key's secret is shown once, when it is made. Fact F10.1."""
 
 import uuid
 from datetime import UTC, datetime

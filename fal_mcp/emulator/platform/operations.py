@@ -13,7 +13,7 @@ from fal_mcp import bundled
 Json = dict[str, Any]
 Key = Literal["none", "plain", "admin"]
 
-# The document asks for a key here too; fal answers without one, at a lower rate. Fact sheet §6.1.
+# The document asks for a key here too; fal answers without one, at a lower rate. Fact F6.1.
 _OPEN = frozenset({"getModels"})
 _DEEP = frozenset({"file", "dir", "target_path"})
 """Path parameters that hold whole paths and take the rest of the address."""

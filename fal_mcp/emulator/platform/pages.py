@@ -1,4 +1,4 @@
-"""Lists in pages: by cursor as most of the Platform host has them, by offset as a few. Fact sheet §6.1."""
+"""Lists in pages: by cursor as most of the Platform host has them, by offset as a few. Fact F6.1."""
 
 import base64
 import binascii

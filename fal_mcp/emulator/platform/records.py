@@ -1,4 +1,4 @@
-"""What fal remembers of past requests: this emulator's own jobs. Fact sheet §6.8."""
+"""What fal remembers of past requests: this emulator's own jobs. Fact F6.8."""
 
 from dataclasses import replace
 from typing import Any, cast

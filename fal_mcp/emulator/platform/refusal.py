@@ -1,4 +1,4 @@
-"""The Platform host's errors, in the one envelope that it has for all of them. Fact sheet §6.1."""
+"""The Platform host's errors, in the one envelope that it has for all of them. Fact F6.1."""
 
 from starlette.responses import JSONResponse, Response
 

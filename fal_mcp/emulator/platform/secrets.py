@@ -1,6 +1,6 @@
 """The secrets of the account's apps, on the REST host: set, listed by name, never shown.
 
-The Platform API has none; `/serverless/secrets` is an old client's word for where they are (fact sheet §8).
+The Platform API has none; `/serverless/secrets` is an old client's word for where they are (fact F8).
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What the account and its organization used and what that cost, by time and key. Fact sheet §6.5, §8 and §10.3."""
+"""What the account and its organization used and what that cost, by time and key. Fact F6.5, F8 and F10.3."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

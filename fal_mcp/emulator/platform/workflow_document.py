@@ -1,4 +1,4 @@
-"""A workflow's document, made of what its author said of its input and output. Fact sheet §10.4.
+"""A workflow's document, made of what its author said of its input and output. Fact F10.4.
 
 fal publishes none; the emulator needs one to run the workflow like a model.
 """

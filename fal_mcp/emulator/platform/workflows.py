@@ -1,4 +1,4 @@
-"""The account's workflows: list, read, create. Fact sheet §10.4."""
+"""The account's workflows: list, read, create. Fact F10.4."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -28,7 +28,7 @@ class Part:
 
 
 def cost(row: Row) -> Decimal:
-    """What a row says was charged. Fact sheet §6.5: `cost` is the older name.
+    """What a row says was charged. Fact F6.5: `cost` is the older name.
 
     Raises:
         ServiceFailed: it names no amount that can be one.

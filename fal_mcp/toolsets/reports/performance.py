@@ -1,4 +1,4 @@
-"""How requests went: who succeeded, how long they waited and ran, and where the time goes. Pure. Fact sheet §6.6."""
+"""How requests went: who succeeded, how long they waited and ran, and where the time goes. Pure. Fact F6.6."""
 
 import math
 from collections.abc import Iterable, Mapping

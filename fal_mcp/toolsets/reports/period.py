@@ -1,4 +1,4 @@
-"""The period that a report is of, and the equally long one before it. Pure. Fact sheet §6.1."""
+"""The period that a report is of, and the equally long one before it. Pure. Fact F6.1."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Deploying and scaling apps with fal's own command line, never without the user's approval. Fact sheet §8."""
+"""Deploying and scaling apps with fal's own command line, never without the user's approval. Fact F8."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path

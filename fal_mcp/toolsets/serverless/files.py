@@ -1,4 +1,4 @@
-"""The files that the account's serverless apps share: looked through, fetched, stored. Fact sheet §8."""
+"""The files that the account's serverless apps share: looked through, fetched, stored. Fact F8."""
 
 import re
 from pathlib import PurePosixPath

@@ -1,4 +1,4 @@
-"""The gauges of the account's apps at this moment, as a table with units. Fact sheet §8."""
+"""The gauges of the account's apps at this moment, as a table with units. Fact F8."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What the account's apps log now: followed for a while, told line by line, counted. Fact sheet §8."""
+"""What the account's apps log now: followed for a while, told line by line, counted. Fact F8."""
 
 import json
 import time

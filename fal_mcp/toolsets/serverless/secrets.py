@@ -1,6 +1,6 @@
 """Secrets of the account's apps: their values come from this machine or its user, and never from or to the model.
 
-Fact sheet §8.
+Fact F8.
 """
 
 from dataclasses import replace
