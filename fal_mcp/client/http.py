@@ -33,8 +33,7 @@ STREAM_TIMEOUT = httpx.Timeout(60.0, connect=15.0, pool=None)
 """fal's streams carry a comment every few seconds; a minute of nothing is a dead connection."""
 LONGEST = 600.0
 """Seconds from a request to the end of its answer; a host that sends a byte a minute ends here."""
-# Seconds; with less not even the shortest pause and a second try would fit.
-_SHORTEST_PATIENCE = 2.0
+_SHORTEST_PATIENCE = 2.0  # Seconds; with less not even the shortest pause and a second try would fit.
 Key = Literal["none", "own", "admin"]
 Judge = Callable[[int, Mapping[str, str], bytes], FalError]
 """What an answer outside 2xx stands for, given the question that was asked."""

@@ -118,6 +118,14 @@ class Job:
         return cost.booked(self.state, 1, cost.micro(self.billed), self.has_run) == 0
 
 
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A job that was begun, or joined because it was begun already."""
+
+    job: Job
+    is_joined: bool
+
+
 def begun(order: Order, now: float, came: float, session: str, *, keeps_arguments: bool) -> Job:
     """A new job for this order, about to be submitted by the server of this session."""
     # Its call came a little earlier: between the two lie checks and questions, and a retry is told by when it came.

@@ -16,8 +16,8 @@ from fal_mcp.client.webhooks import Delivery
 from fal_mcp.errors import FalError, GenerationFailed, NotFound, NotRecorded
 from fal_mcp.jobs import callbacks, cost, kept_errors, lost_submits
 from fal_mcp.jobs.follower import Follower
-from fal_mcp.jobs.job import NOBODY, Job, Order
-from fal_mcp.jobs.ledger import Ledger, Limits, Started
+from fal_mcp.jobs.job import NOBODY, Job, Order, Started
+from fal_mcp.jobs.ledger import Ledger, Limits
 from fal_mcp.jobs.outgoing import Outgoing
 from fal_mcp.jobs.watching import Tell, watch
 

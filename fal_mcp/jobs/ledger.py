@@ -10,7 +10,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +18,15 @@ from fal_mcp.client.queue import Request
 from fal_mcp.errors import BudgetExceeded
 from fal_mcp.jobs import cost, joining, records, rows, schema
 from fal_mcp.jobs.cost import Limits, Spent
-from fal_mcp.jobs.job import FIRST_OWNER, UNFINISHED, Job, Order, begun
+from fal_mcp.jobs.job import FIRST_OWNER, UNFINISHED, Job, Order, Started, begun
 from fal_mcp.jobs.leases import Leases
 from fal_mcp.jobs.store import BUSY_SECONDS, CLOSED, Store
 from fal_mcp.jobs.uploads import Uploads
 
-__all__ = ["Ledger", "Limits", "Started"]
+__all__ = ["Ledger", "Limits"]
 _MOST_COMPARED = 200
 
 Clock = Callable[[], float]
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A job that was begun, or joined because it was begun already."""
-
-    job: Job
-    is_joined: bool
 
 
 class Ledger:

@@ -11,9 +11,8 @@ from typing import Any
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.client.fal import Fal
 from fal_mcp.errors import BudgetExceeded, RequestRejected
-from fal_mcp.jobs.job import NOBODY
+from fal_mcp.jobs.job import NOBODY, Started
 from fal_mcp.jobs.jobs import Jobs
-from fal_mcp.jobs.ledger import Started
 from fal_mcp.jobs.progress import Report
 from fal_mcp.jobs.sessions import Sessions
 from fal_mcp.machine.output_folder import OutputFolder
