@@ -53,10 +53,11 @@ async def test_the_command_line_writes_json_that_anything_reads(fal: Emulator, s
     with anyio.fail_after(BOUND):
         as_json = await anyio.to_thread.run_sync(done, "--json")
         as_text = await anyio.to_thread.run_sync(done)
-    assert as_json.returncode == 0, as_json.stderr.decode()
+    # 1: it is there and told, but for the files that no address leads to.
+    assert as_json.returncode == 1, as_json.stderr.decode()
     data = strict(as_json.stdout.decode())
     assert data["status"] == "completed" and data["output"]["seed"] == 7 and data["notes"]
-    assert as_text.returncode == 0 and b"\x1b]0;x" not in as_text.stdout and "\u202e" not in as_text.stdout.decode()
+    assert as_text.returncode == 1 and b"\x1b]0;x" not in as_text.stdout and "\u202e" not in as_text.stdout.decode()
 
 
 async def test_a_task_ends_with_the_result(fal: Emulator, settings: Settings, tmp_path: Path):
