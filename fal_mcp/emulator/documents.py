@@ -1,6 +1,7 @@
 """The model documents the emulator serves, found by file name and parsed when first asked for."""
 
 import json
+import re
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from referencing.jsonschema import DRAFT202012
 from fal_mcp import bundled
 
 Json = dict[str, Any]
+_COMPONENT = re.compile(r"\"#/components/schemas/([^\"/]+)\"")
 
 
 def starter_models() -> Path:
@@ -57,11 +59,20 @@ class Document:
     @cached_property
     def _input(self) -> Any:
         body = self.content["paths"][f"/{self.endpoint_id}"]["post"]["requestBody"]
-        resource = referencing.Resource.from_contents(self.content, default_specification=DRAFT202012)
+        resource = referencing.Resource.from_contents(_whole(self.content), default_specification=DRAFT202012)
         # The document itself is the only thing that references may lead to: nothing is fetched.
         registry = referencing.Registry[Any]().with_resource("urn:model", resource)
         reference = body["content"]["application/json"]["schema"]["$ref"]
         return jsonschema.Draft202012Validator({"$ref": f"urn:model{reference}"}, registry=registry)
+
+
+def _whole(content: Json) -> Json:
+    """The document with a component for each that it refers to; what a few of fal's lack may be anything."""
+    known = content["components"]["schemas"]
+    named = set(_COMPONENT.findall(json.dumps(content)))
+    missing: Json = {name: {} for name in named - known.keys()}
+    components = {**content["components"], "schemas": {**known, **missing}}
+    return {**content, "components": components} if missing else content
 
 
 class Documents:
