@@ -1,6 +1,7 @@
 """A local fal and an MCP client for each protocol era, for tests of what happens on the wire."""
 
 import asyncio  # noqa: TID251 - fixtures are pytest-asyncio's
+import signal
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
@@ -14,6 +15,10 @@ from fal_mcp import bundled
 from fal_mcp.config import Hosts, Settings
 from fal_mcp.emulator import Emulator, serve
 from fal_mcp.server import app
+
+# A shell that starts the run in the background has interrupts ignored, and every server under test would inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 KEY = "11111111-2222-4333-8444-555555555555:0123456789abcdef0123456789abcdef"
 UNKNOWN_KEY = "00000000-0000-4000-8000-000000000000:ffffffffffffffffffffffffffffffff"
