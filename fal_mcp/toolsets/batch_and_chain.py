@@ -161,6 +161,8 @@ async def _order(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call, *
 def _told(endpoint: Endpoint, runs: list[_Item]) -> Outcome:
     items = [_row(run) for run in runs]
     lines = [_line(number, run, item) for number, (run, item) in enumerate(zip(runs, items, strict=True), 1)]
+    # Once each: what to do next is mostly the same for all that failed.
+    lines += dict.fromkeys(one_line(item["hint"], 300) for item in items if item.get("hint"))
     media = [item for run in runs if isinstance(run.answer, Outcome) for item in run.answer.media]
     known = [run.order.price for run in runs if run.order.price is not None]
     unknown = len(runs) - len(known)
@@ -184,7 +186,13 @@ def _row(run: _Item) -> dict[str, Any]:
         return {name: value for name in names if (value := answer.data.get(name)) not in (None, [])}
     # A run that is begun is told by its job, whatever became of looking at it.
     error = answer or FalError("It was not begun.")
-    row = {"status": "failed", "error": error.message, "job_id": run.job_id, "request_id": error.request_id}
+    faults = "; ".join(f"{fault.path}: {fault.message}" for fault in error.faults)
+    row = {
+        "status": "failed",
+        "error": f"{error.message} {faults}".strip(),
+        "job_id": run.job_id,
+        "request_id": error.request_id,
+    }
     known = {name: value for name, value in row.items() if value is not None}
     return {**known, "retryable": error.retryable, "hint": error.hint}
 
@@ -217,7 +225,7 @@ def _line(number: int, run: _Item, item: Mapping[str, Any]) -> str:
     job_id = item.get("job_id")
     if not isinstance(run.answer, Outcome):
         job = f" (job {job_id})" if job_id else ""
-        return f"{number}: failed{job}: {one_line(item['error'], 200)}"
+        return f"{number}: failed{job}: {one_line(item['error'], 300)}"
     if item["status"] != "completed":
         return f"{number}: {item['status']}: call wait_for_job with {job_id!r}"
     media = run.answer.media

@@ -3,7 +3,7 @@
 Hosts hand their models an answer's text or its structured content, so each is counted by itself. Four characters are
 a token, and pictures are not counted. The default list of tools is counted once, as hosts hand it on: names,
 descriptions and input schemas, about 6,640 tokens of the 8,000. What an own app's reports tell hour by hour does not
-fit beside it: for that conversation the 8,000 hold without the list, which has its own bound of 32 KB on the wire in all.
+fit beside it: that conversation is held to 8,000 without the list, which has its own bound of 32 KB on the wire.
 """
 
 from collections.abc import AsyncGenerator, Callable
@@ -163,3 +163,18 @@ async def test_why_is_my_app_slow(host: Host):
         await it.call("get_app_analytics", endpoint_id=[own["endpoint_id"]])
         await it.call("get_runner_history", owner=own["owner"], name=own["name"])
         await it.call("search_app_logs", app_id=[own["endpoint_id"]], level="warning")
+
+
+@pytest.mark.parametrize("words", ["the photo I sent you", "a cat on a sofa", "[image]", "job_123", "file 1", "Katze"])
+@pytest.mark.parametrize("tool", ["run_model", "run_batch"])
+async def test_words_where_a_file_is_wanted(fal: Emulator, host: Host, tool: str, words: str):
+    """What is accepted is said, by text and by data, and nothing is begun."""
+    given = {"prompt": "x", "image_url": words}
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            arguments = given if tool == "run_model" else [given]
+            result = await client.call_tool(tool, {"endpoint_id": KONTEXT, "arguments": arguments})
+    text = "\n".join(block.text for block in result.content if isinstance(block, types.TextContent))
+    for told in (text, dumped(result.structured_content)):
+        assert f"{words!r} is no file" in told and "https URL" in told and "fal://jobs/" in told and "image_url" in told
+    assert not fal.jobs
