@@ -3,6 +3,7 @@ URLs. Free text is never touched, though it looks like a path."""
 
 import hashlib
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -25,6 +26,10 @@ from fal_mcp.text import one_line
 
 _AT_ONCE = 4
 _JOB_FILE = "fal://jobs/"
+_NO_FILE = (
+    "%r is no file. Accepted are an https URL, a data: URI, a path in a folder that --allow-dir names, and "
+    "fal://jobs/{job_id}/files/{number} for a file of an earlier run."
+)
 _FOLDER = {
     "type": "object",
     "properties": {"allow": {"type": "boolean", "title": "Allow", "description": "Whether the folder may be read."}},
@@ -73,7 +78,16 @@ async def check(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call) ->
     """
     files = [item for item in find(endpoint, arguments) if not _is_remote(item.value)]
     # Asked before anything is opened: a folder that the user forbids is not even looked into.
-    await _allowed(files, call)
+    try:
+        await _allowed(files, call)
+    except NotReadable as error:
+        if faults := tuple(
+            Fault(_shown(item.path), _NO_FILE % one_line(item.value, 60)) for item in files if _is_prose(item)
+        ):
+            raise InvalidInput(
+                "Words stand where a file is wanted; nothing was sent or paid:", faults=faults
+            ) from error
+        raise
     looked = [await anyio.to_thread.run_sync(_looked_at, item, call) for item in files]
     # All of them at once: a model corrects what it is told, and each round costs the user's time.
     if faults := tuple(look.fault for look in looked if look.fault):
@@ -256,7 +270,13 @@ def _looked_at(item: Found, call: Call) -> _Look:
             doubt = file_checks.doubt(file, item.argument)
             return _Look(Fault(where, wrong) if wrong else None, f"{where}: {doubt}" if doubt else None, file.identity)
     except NotReadable as error:
-        return _Look(Fault(where, error.message))
+        return _Look(Fault(where, _NO_FILE % one_line(item.value, 60) if _is_prose(item) else error.message))
+
+
+def _is_prose(item: Found) -> bool:
+    """Whether a value that could not be read looks like no path at all: such as "the photo that I sent you"."""
+    path = _local_path(item)
+    return path is not None and not re.search(r"[/\\~]|\.\w{1,5}$", path.strip())
 
 
 def _identity(file: LocalFile) -> str:

@@ -71,7 +71,8 @@ async def _outcomes(opened: Session, wish: Wish) -> list[Outcome | FalError]:
 
 async def _batch(opened: Session, wish: Wish, sets: list[dict[str, Any]]) -> list[Outcome | FalError]:
     outcome = await opened.use("run_batch", {"endpoint_id": wish.endpoint_id, "arguments": sets}, wait=0.0)
-    items = [object_of(item) for item in list_of(outcome.data.get("items"))]
+    every_run = object_of(outcome.data.get("every_run"))
+    items = [{**every_run, **object_of(item)} for item in list_of(outcome.data.get("items"))]
     outcomes: list[Outcome | FalError] = [Outcome(data=item) for item in items]
 
     async def one(place: int, item: Mapping[str, Any]) -> None:

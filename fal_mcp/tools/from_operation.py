@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from fal_mcp.errors import InvalidInput
+from fal_mcp.json_values import list_of, object_of
 from fal_mcp.openapi.listed_schema import brief, lean
 from fal_mcp.openapi.operation import Operation
 from fal_mcp.openapi.schema import Schema
@@ -20,6 +21,8 @@ _LONGEST_TEXT = 12_000
 _LARGEST_ANSWER = 240_000
 """Characters of JSON: a thousand rows of common length."""
 _LONGEST_CELL = 2000
+_TABLES = frozenset({"billing_events"})
+"""Lists of many rows with the same few members, whose names would be most of what is told."""
 _KNOWN = frozenset({"cursor", "limit", "offset"})
 _UNSAID = re.compile(
     r" Not together with [^.]+\.| Left out: (?:all|everyone's|all keys|now|neither|not there|none|the first page)\.$"
@@ -102,7 +105,9 @@ def said(operation: Operation, answer: Any) -> Outcome:
     if answer is None:
         return Outcome(data={"done": True}, note=f"Done: {operation.summary}.", is_plain=True)
     whole: dict[str, Any] = cast(dict[str, Any], answer) if isinstance(answer, dict) else {"answer": answer}
-    data, is_cut = shortening.shortened(whole, _LARGEST_ANSWER, pages.MOST_ROWS)
+    columns, table = _table(operation, whole)
+    told = {**whole, "columns": columns, str(operation.rows): table} if columns else whole
+    data, is_cut = shortening.shortened(told, _LARGEST_ANSWER, pages.MOST_ROWS)
     # From the whole and not from `data`: the head counts what came, even where not all of it is told.
     rows: Any = whole.get(operation.rows) if operation.rows else whole.get("answer")
     cuts = " Not all of it is told." if is_cut else ""
@@ -112,14 +117,39 @@ def said(operation: Operation, answer: Any) -> Outcome:
     more = f"; there are more, with cursor {one_line(str(cursor), 200)!r}" if cursor else ""
     listed_rows = cast(list[Any], rows)
     head = f"{len(listed_rows)} {(operation.rows or 'entries').replace('_', ' ')}{more}.{cuts}"
-    return Outcome(data=data, note=_listed(head, listed_rows), is_plain=True)
+    if columns:
+        lines = [" | ".join(map(_cell, row)) for row in [columns, *table]]
+        return Outcome(data=data, note=_listed(head, lines), is_plain=True)
+    return Outcome(data=data, note=_listed(head, [_compact(row) for row in listed_rows]), is_plain=True)
 
 
-def _listed(head: str, rows: list[Any]) -> str:
+def _table(operation: Operation, whole: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
+    """Rows of which there are many and alike, as columns, each named once; none where the rows are not objects."""
+    if operation.rows not in _TABLES:
+        return [], []
+    rows = list_of(whole.get(operation.rows))
+    if not rows or not all(isinstance(row, dict) for row in rows):
+        return [], []
+    members = [object_of(row) for row in rows]
+    named = dict.fromkeys(name for row in members for name, value in row.items() if value is not None)
+    return list(named), [[row.get(name) for name in named] for row in members]
+
+
+def _cell(value: Any) -> str:
+    """A value between bars; one that bars or its neighbours could be taken for is told as JSON."""
+    if value is None:
+        return "-"
+    is_plain = isinstance(value, str) and value == value.strip() and value.isprintable()
+    if is_plain and value not in ("", "-") and "|" not in value:
+        return cast(str, value)
+    return _compact(value).replace("|", r"\u007c")
+
+
+def _listed(head: str, rows: list[str]) -> str:
     lines = [head]
     room = _LONGEST_TEXT - len(head) - 80
     for number, row in enumerate(rows):
-        line = cut(one_line(_compact(row), _LONGEST_CELL), _LONGEST_CELL)
+        line = cut(one_line(row, _LONGEST_CELL), _LONGEST_CELL)
         room -= len(line) + 1
         if room < 0:
             return "\n".join([*lines, f"… and {len(rows) - number} more, in the structured content."])

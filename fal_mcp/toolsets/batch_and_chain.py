@@ -28,6 +28,10 @@ from fal_mcp.toolsets.models import Models
 
 MOST_RUNS = 50
 MOST_STEPS = 10
+_MOST_FILES = 4
+# What a run's row tells; the rest is get_job's, by its job id.
+_TOLD = ("status", "job_id", "files", "cost")
+_FILE_FACTS = ("kind", "content_type", "width", "height")
 logger = logging.getLogger("fal_mcp")
 
 
@@ -157,6 +161,8 @@ async def _order(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call, *
 def _told(endpoint: Endpoint, runs: list[_Item]) -> Outcome:
     items = [_row(run) for run in runs]
     lines = [_line(number, run, item) for number, (run, item) in enumerate(zip(runs, items, strict=True), 1)]
+    # Once each: what to do next is mostly the same for all that failed.
+    lines += dict.fromkeys(one_line(item["hint"], 300) for item in items if item.get("hint"))
     media = [item for run in runs if isinstance(run.answer, Outcome) for item in run.answer.media]
     known = [run.order.price for run in runs if run.order.price is not None]
     unknown = len(runs) - len(known)
@@ -164,30 +170,68 @@ def _told(endpoint: Endpoint, runs: list[_Item]) -> Outcome:
     total = f"about {usd:.4g} USD" + (f", and {unknown} whose price is not known" if unknown else "")
     done = sum(item["status"] == "completed" for item in items)
     note = f"{done} of {len(items)} runs of {endpoint.endpoint_id} are completed; {total}."
-    data = {"status": "completed" if done == len(items) else "partial", "items": items, "usd": usd}
+    data = {
+        "status": "completed" if done == len(items) else "partial",
+        "endpoint_id": endpoint.endpoint_id,
+        **_said_once(items),
+        "usd": usd,
+    }
     return Outcome(data=data, media=tuple(media), note="\n".join([note, *lines]), is_plain=True)
 
 
 def _row(run: _Item) -> dict[str, Any]:
     answer = run.answer
     if isinstance(answer, Outcome):
-        return {key: answer.data.get(key) for key in ("status", "job_id", "request_id", "files", "cost")}
+        names = _TOLD if answer.data["status"] == "completed" else (*_TOLD, "request_id")
+        return {name: value for name in names if (value := answer.data.get(name)) not in (None, [])}
     # A run that is begun is told by its job, whatever became of looking at it.
     error = answer or FalError("It was not begun.")
-    row = {"status": "failed", "error": error.message, "job_id": run.job_id, "request_id": error.request_id}
-    return {**row, "retryable": error.retryable, "hint": error.hint}
+    faults = "; ".join(f"{fault.path}: {fault.message}" for fault in error.faults)
+    row = {
+        "status": "failed",
+        "error": f"{error.message} {faults}".strip(),
+        "job_id": run.job_id,
+        "request_id": error.request_id,
+    }
+    known = {name: value for name, value in row.items() if value is not None}
+    return {**known, "retryable": error.retryable, "hint": error.hint}
+
+
+def _said_once(items: list[dict[str, Any]]) -> dict[str, Any]:
+    """The rows, and before them what all the runs and all the files have in common."""
+    files = [file for item in items for file in item.get("files", ())]
+    every_run, every_file = _common(items, ("cost",)), _common(files, _FILE_FACTS)
+    rows = [_without(item, every_run) for item in items]
+    rows = [
+        {**row, "files": [_without(file, every_file) for file in row["files"]]} if "files" in row else row
+        for row in rows
+    ]
+    shared = {"every_run": every_run, "every_file": every_file}
+    return {**{name: facts for name, facts in shared.items() if facts}, "items": rows}
+
+
+def _common(rows: list[dict[str, Any]], names: tuple[str, ...]) -> dict[str, Any]:
+    if len(rows) < 2:
+        return {}
+    first = rows[0]
+    return {name: first[name] for name in names if name in first and all(row.get(name) == first[name] for row in rows)}
+
+
+def _without(row: dict[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in facts}
 
 
 def _line(number: int, run: _Item, item: Mapping[str, Any]) -> str:
-    if isinstance(run.answer, Outcome):
-        files = ", ".join(file.url for file in run.answer.media[:4])
-        return f"{number}: {item['status']}: {files or _wait_for(item['job_id'])}"
-    job = f" (job {run.job_id})" if run.job_id else ""
-    return f"{number}: failed{job}: {one_line(item['error'], 200)}"
-
-
-def _wait_for(job_id: str) -> str:
-    return f"call wait_for_job with {job_id!r}"
+    job_id = item.get("job_id")
+    if not isinstance(run.answer, Outcome):
+        job = f" (job {job_id})" if job_id else ""
+        return f"{number}: failed{job}: {one_line(item['error'], 300)}"
+    if item["status"] != "completed":
+        return f"{number}: {item['status']}: call wait_for_job with {job_id!r}"
+    media = run.answer.media
+    more = f" and {len(media) - _MOST_FILES} more files, which get_job names" if len(media) > _MOST_FILES else ""
+    files = ", ".join(file.url for file in media[:_MOST_FILES]) + more
+    return f"{number}: {job_id}: {files or 'completed; get_job has its output'}"
 
 
 async def _chain(models: Models, arguments: ChainArguments, call: Call) -> Outcome:
