@@ -20,6 +20,8 @@ from fal_mcp.server import app, first_answers, messages, rehearsal
 from fal_mcp.server.first_answers import DISCOVER, HANDSHAKE, INITIALIZE, Door
 from fal_mcp.server.messages import Batch, Refusal
 
+_LONGEST_SILENCE = 5.0
+"""Seconds until a host that asks nothing is no longer waited for."""
 _KEEP_AFTER = 0.5
 """The host's own questions come first."""
 _LOOK_EVERY = 60.0
@@ -47,6 +49,7 @@ class _Host:
         self._server, self._state, self._door = server, state, door
         self._version = ""
         self._is_decided = False
+        self._has_answered = anyio.Event()
         """Whether the SDK was handed a request, whose era it then takes for the connection's."""
         self._batches: dict[str, _Answers] = {}
         """The batch that a request came in, by the request's id."""
@@ -140,12 +143,17 @@ class _Host:
 
     async def _say(self, answer: bytes) -> None:
         await anyio.to_thread.run_sync(self._door.wire.write, answer, abandon_on_cancel=True, limiter=self._writing)
+        self._has_answered.set()
 
     async def _keep_first_answers(self) -> None:
         """Keep what hosts ask first for the next start, and tell this host where it was given what holds no more."""
         kept = self._door.kept
         if kept is None:
             return self._door.hand_over()
+        # Imports take the interpreter's one lock: at once, they would hold up the very answer that the host waits for.
+        if not self._door.gave:
+            with anyio.move_on_after(_LONGEST_SILENCE):
+                await self._has_answered.wait()
         # While the host thinks: the first call then finds it there.
         await anyio.to_thread.run_sync(_import_what_calls_need)
         await anyio.sleep(_KEEP_AFTER)
