@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, cast
 
 from fal_mcp.errors import InvalidInput
@@ -30,10 +31,13 @@ _UNSAID = re.compile(
 _CONFIRM: Schema = {"type": "string", "description": "The same name again, where the user cannot be asked."}
 
 
-def tool(operation: Operation, name: str, effect: Effect) -> Tool:
-    """The tool of one operation."""
+def tool(
+    operation: Operation, name: str, effect: Effect, unless_told: Mapping[str, Any] = MappingProxyType({})
+) -> Tool:
+    """The tool of one operation; `unless_told` is sent for what the caller leaves out."""
 
-    async def run(arguments: Mapping[str, Any], call: Call) -> Outcome:
+    async def run(given: Mapping[str, Any], call: Call) -> Outcome:
+        arguments = {**unless_told, **given}
         # Before the user is asked: nobody should agree to what is then refused.
         rules.check(operation, arguments)
         if effect == "destroys":
@@ -41,6 +45,8 @@ def tool(operation: Operation, name: str, effect: Effect) -> Tool:
         return said(operation, await pages.fetch(operation, arguments, call))
 
     schema = schema_of(operation, effect)
+    for argument, value in unless_told.items():
+        schema["properties"][argument]["default"] = value
     return Tool(
         name=name,
         title=operation.summary,

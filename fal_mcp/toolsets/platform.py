@@ -97,6 +97,11 @@ TABLE: Mapping[str, tuple[Line, ...]] = {
         ("unassignAssetTag", "untag_asset", "writes"),
     ),
 }
+UNLESS_TOLD: Mapping[str, Mapping[str, Any]] = {
+    # Who asks for the balance wants the balance; fal gives the account's name alone unless it is asked for more.
+    "get_balance": {"expand": ["credits"]},
+}
+"""What a tool of the table sends for arguments that are left out."""
 HAND_MADE: Mapping[str, str] = {
     "estimatePricing": "estimate_cost",
     "getUsage": "get_usage",
@@ -135,7 +140,10 @@ def operations() -> Mapping[str, Operation]:
 
 def tools(toolset: str) -> list[Tool]:
     """The tools of this toolset's table."""
-    return [from_operation.tool(operations()[one], name, effect) for one, name, effect in TABLE[toolset]]
+    return [
+        from_operation.tool(operations()[operation_id], name, effect, UNLESS_TOLD.get(name, {}))
+        for operation_id, name, effect in TABLE[toolset]
+    ]
 
 
 def _read(name: str) -> Any:

@@ -417,3 +417,27 @@ async def test_the_accounts_resources_are_listed(host: Host):
         templates = (await client.list_resource_templates()).resource_templates
     assert {"fal://usage/today", "fal://account/balance"} <= {str(one.uri) for one in resources}
     assert "fal://apps/{owner}/{name}" in {one.uri_template for one in templates}
+
+
+async def test_a_report_without_a_summary_is_added_up(fal: Emulator, host: Host):
+    """Buckets alone are enough for costs; that they were cut is said of the totals too."""
+    buckets = [{"bucket": f"2026-03-0{day}T00:00:00+00:00", "results": [row(FLUX, 0.5), row(VEO, 2)]} for day in (2, 3)]
+    whole = {"next_cursor": None, "has_more": False, "time_series": buckets}
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            fal.platform_replies["getUsage"] = Reply(200, whole)
+            result = await client.call_tool("get_usage", {**WEEK, "by": "endpoint"})
+            # Each page says that there is one more, so that the buckets are cut where the tool cuts them.
+            fal.platform_replies["getUsage"] = Reply(200, {**whole, "next_cursor": "Mg==", "has_more": True})
+            is_cut = await client.call_tool("get_usage", {**WEEK, "by": "endpoint"})
+    assert not result.is_error and text(result).startswith("5.00 USD from") and "them alone" not in text(result)
+    assert not is_cut.is_error and "totals are of them alone" in text(is_cut)
+
+
+async def test_the_balance_is_given_without_being_asked_for_twice(host: Host):
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            result = await client.call_tool("get_balance", {})
+            name_alone = await client.call_tool("get_balance", {"expand": []})
+    assert result.structured_content["credits"]["current_balance"] >= 0
+    assert "credits" not in name_alone.structured_content

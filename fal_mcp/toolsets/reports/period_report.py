@@ -42,6 +42,8 @@ class Compared:
     why_not: str
     is_cut: bool
     """Whether there are more buckets than were asked for."""
+    is_added_up: bool = False
+    """Whether fal gave no summary, and what stands for it are the rows of the buckets."""
 
     def gaps(self) -> list[str]:
         """What a reader would take it to hold, and it does not."""
@@ -49,7 +51,8 @@ class Compared:
         if self.before is None:
             said.append(f"The period before could not be had: {one_line(self.why_not, 300)}.")
         if self.is_cut:
-            said.append(f"Only the first {len(self.series)} buckets were fetched, as limit says; totals are of all.")
+            of = "them alone" if self.is_added_up else "all"
+            said.append(f"Only the first {len(self.series)} buckets were fetched, as limit says; totals are of {of}.")
         return said
 
 
@@ -87,15 +90,23 @@ async def fetch(operation: Operation, given: Mapping[str, Any], call: Call) -> C
     asked = {**given, **when.arguments}
     # With the period that was worked out here, so that this report and the one before it are of the same length.
     report = await pages.fetch(operation, asked, call)
+    series = tuple(_bucket(one) for one in rows(report.get("time_series")))
+    summary = _added_up(series) if report.get("summary") is None else rows(report["summary"])
     before, why_not = await _before(operation, asked, when.before(), call)
-    return Compared(
-        when,
-        rows(report.get("summary")),
-        tuple(_bucket(one) for one in rows(report.get("time_series"))),
-        before,
-        why_not,
-        is_cut=bool(report.get("next_cursor")),
-    )
+    is_cut, is_added_up = bool(report.get("next_cursor")), report.get("summary") is None
+    return Compared(when, summary, series, before, why_not, is_cut, is_added_up)
+
+
+def _added_up(series: tuple[Bucket, ...]) -> tuple[Row, ...]:
+    """The rows of all buckets, where fal gave no summary of them: costs are summed from rows, however many there are.
+
+    Raises:
+        ServiceFailed: they are no costs. Percentiles of buckets make none of the whole.
+    """
+    every = tuple(row for bucket in series for row in bucket.rows)
+    if not all("cost_total" in row or "cost" in row for row in every):
+        raise ServiceFailed("fal's report has no rows where they belong.")
+    return every
 
 
 async def _before(
