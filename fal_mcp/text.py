@@ -47,17 +47,18 @@ _NO_KEY = "(a key)"
 _SHORTEST_SECRET = 12
 _SPLIT = r"(?:\s|\\[nrt])*"
 """What a key is broken by where it is too long for a line, in a text or in JSON."""
-_secrets: set[str] = set()
-"""In small letters, in each form that a text may have them in."""
+_secrets: list[str] = []
+"""In small letters, in each form that a text may have them in; the longest first, or the id of a key would be left
+beside what stands for its secret."""
 
 
 def hide(secret: str | None) -> None:
     """Never show this text again, nor its secret half, nor what is made of them by base64 or in hexadecimal: whoever
     opens a way to fal names its keys here."""
     # The secret half alone opens the account as well.
-    for part in (secret or "", (secret or "").rpartition(":")[2]):
-        if len(part) >= _SHORTEST_SECRET:
-            _secrets.update(form.lower() for form in (part, part.encode().hex(), *_base64_of(part)))
+    parts = {part for part in (secret or "", (secret or "").rpartition(":")[2]) if len(part) >= _SHORTEST_SECRET}
+    forms = {form.lower() for part in parts for form in (part, part.encode().hex(), *_base64_of(part))}
+    _secrets[:] = sorted({*_secrets, *forms}, key=lambda form: (-len(form), form))
 
 
 def _base64_of(secret: str) -> Iterator[str]:

@@ -91,6 +91,14 @@ def test_a_key_is_hidden_in_every_form_that_it_is_written_in(form: str):
         assert "(a key)" in text.escaped(FORMS[form])
 
 
+@pytest.mark.parametrize("number", range(12))
+def test_a_whole_key_leaves_nothing_of_itself(number: int):
+    """Its id too, whichever of the many forms that are looked for comes first."""
+    key = f"account{number:04}-of-somebody:{number:02}secret-half-{number * 7919}"
+    text.hide(key)
+    assert text.visible(f"signed in with {key} and {key.partition(':')[2]}") == "signed in with (a key) and (a key)"
+
+
 def _encoded(shown: str) -> Iterator[bytes]:
     for part in re.findall(r"[A-Za-z0-9+/_-]{20,}", shown):
         plain = part.replace("-", "+").replace("_", "/")

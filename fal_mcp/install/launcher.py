@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -94,12 +95,18 @@ def handshake(command: Sequence[str], environment: Mapping[str, str]) -> str:
         raise NotInstalled(f"{command[0]!r} started and did not shake hands.") from error
     finally:
         timer.cancel()
+        _end(process)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    # What it never read is flushed when its input is closed, and it may be gone by then.
+    with suppress(OSError):
         if process.stdin:
             process.stdin.close()
-        try:
-            process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdout:
-            process.stdout.close()
+    try:
+        process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout:
+        process.stdout.close()

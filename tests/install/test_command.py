@@ -149,7 +149,14 @@ def test_what_does_not_run_is_not_written(command: list[str]):
         launcher.tried(command)
 
 
-@pytest.mark.parametrize("program", ["print('hello')", "pass", "print('{}')", "print('[1]')"])
+@pytest.mark.parametrize(
+    "program",
+    [
+        *("print('hello')", "pass", "print('{}')", "print('[1]')"),
+        # Gone, or deaf, before it is spoken to.
+        *("import os; os._exit(0)", "import os, time; os.close(0); print('{}', flush=True); time.sleep(0.5)"),
+    ],
+)
 def test_what_does_not_shake_hands_is_told(program: str):
     with pytest.raises(NotInstalled):
         launcher.handshake([sys.executable, "-c", program], {"PATH": os.environ["PATH"]})
