@@ -17,6 +17,7 @@ import platformdirs
 
 from fal_mcp import key, setting_values
 from fal_mcp.addresses import parts_of
+from fal_mcp.json_values import JsonObject
 from fal_mcp.settings_table import BY_NAME
 from fal_mcp.toolset_table import MORE_TOOLSETS, TOOLSETS
 
@@ -196,7 +197,7 @@ class Settings:
     def surveyed(cls, env: Mapping[str, str], **chosen: Any) -> "tuple[Settings, list[str]]":
         """As `from_env`, but what cannot be used is left at its default, and told in sentences."""
         values, problems = setting_values.read(env, chosen)
-        keys: dict[str, Any] = {}
+        keys: JsonObject = {}
         for name, read in (("key", key.key_of), ("admin_key", key.admin_key_of)):
             try:
                 keys[name] = read(env)
@@ -206,7 +207,7 @@ class Settings:
         if "all" in values.get("toolsets", ()):
             values["toolsets"] = (*TOOLSETS, *MORE_TOOLSETS)
         given = {BY_NAME[name].field or name: value for name, value in values.items() if value != ()}
-        standard: dict[str, Any] = {"data": platformdirs.user_data_path("fal-mcp", appauthor=False), "previews": True}
+        standard: JsonObject = {"data": platformdirs.user_data_path("fal-mcp", appauthor=False), "previews": True}
         return cls(
             **{**standard, **given, **keys},
             hosts=Hosts.at(address) if address else Hosts(),

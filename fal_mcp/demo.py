@@ -8,7 +8,6 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import anyio
 import httpx
@@ -20,9 +19,10 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from fal_mcp import bundled
 from fal_mcp.emulator import Emulator, Script, serve
+from fal_mcp.json_values import JsonObject
 
 _PROMPT = "a lighthouse on a cliff at dusk, warm light in the windows"
-_SHOW: tuple[tuple[str, str, dict[str, Any]], ...] = (
+_SHOW: tuple[tuple[str, str, JsonObject], ...] = (
     ("A picture", "fal-ai_flux_dev", {"prompt": _PROMPT, "image_size": "landscape_4_3", "seed": 7}),
     ("A video", "fal-ai_veo3", {"prompt": f"Slow aerial shot of {_PROMPT}", "duration": "4s"}),
     ("Some speech", "fal-ai_inworld-tts", {"text": "Every model on fal is now a tool of your assistant."}),
@@ -81,7 +81,7 @@ async def _tools(client: Client) -> AsyncIterator[types.Tool]:
 
 
 async def _call(
-    client: Client, console: Console, out: anyio.Path, title: str, name: str, arguments: dict[str, Any]
+    client: Client, console: Console, out: anyio.Path, title: str, name: str, arguments: JsonObject
 ) -> bool:
     bar = Progress(
         SpinnerColumn(finished_text="[green]✓[/]"),
@@ -107,7 +107,7 @@ async def _call(
     return True
 
 
-async def _save(files: list[dict[str, Any]], out: anyio.Path, name: str) -> list[Path]:
+async def _save(files: list[JsonObject], out: anyio.Path, name: str) -> list[Path]:
     saved: list[Path] = []
     async with httpx.AsyncClient() as client:
         for number, file in enumerate(files, 1):

@@ -20,6 +20,7 @@ import anyio.to_thread
 from fal_mcp import bundled
 from fal_mcp.config import Settings
 from fal_mcp.errors import FalError
+from fal_mcp.json_values import JsonObject
 from fal_mcp.machine.output_folder import OutputFolder
 from fal_mcp.machine.readable import Readable
 from fal_mcp.machine.variables import Variables
@@ -165,7 +166,7 @@ class Engine:
         """What one call may use: everything of this server's, and what is the call's own."""
         from fal_mcp.runs.call import Call
 
-        known: dict[str, Any] = {
+        known: JsonObject = {
             "wait": self.settings.wait,
             "owner": self.owner,
             "prices": self.prices,

@@ -8,6 +8,11 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
+JsonObject = dict[str, Any]
+"""An object of JSON, as it is read and as it is made."""
+JsonMapping = Mapping[str, Any]
+"""The same where it is only read."""
+
 _MOST_DIGITS = 4000
 """Python refuses longer whole numbers, with an error that names none of the input."""
 _MOST_BITS = 13_000

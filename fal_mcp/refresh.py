@@ -17,6 +17,7 @@ from fal_mcp.catalog.cache import Entry
 from fal_mcp.client.fal import Fal
 from fal_mcp.client.models import MOST_IDS, Listed, Page, canonical
 from fal_mcp.errors import FalError
+from fal_mcp.json_values import JsonMapping, JsonObject
 
 _PAUSE = 0.05
 """Seconds between two requests, so that a refresh is never what a rate limit is spent on."""
@@ -141,7 +142,7 @@ async def _entries(fal: Fal, page: Page, old: Mapping[str, Entry]) -> dict[str, 
     # fal's list says of some documents that it could not produce them: they are asked for once more, each by its own
     # address.
     failed = [one for one in page.models if one.document is None]
-    fetched: dict[str, Any] = {}
+    fetched: JsonObject = {}
     for one in failed:
         try:
             fetched[one.endpoint_id] = await fal.models.document(one.endpoint_id)
@@ -151,7 +152,7 @@ async def _entries(fal: Fal, page: Page, old: Mapping[str, Entry]) -> dict[str, 
     return await anyio.to_thread.run_sync(_packed, page.models, fetched, old)
 
 
-def _packed(models: Iterable[Listed], fetched: Mapping[str, Any], old: Mapping[str, Entry]) -> dict[str, Entry]:
+def _packed(models: Iterable[Listed], fetched: JsonMapping, old: Mapping[str, Entry]) -> dict[str, Entry]:
     packed: dict[str, Entry] = {}
     for one in models:
         document = one.document or fetched.get(one.endpoint_id)
@@ -195,7 +196,7 @@ def _with_price(entry: Entry, before: Entry | None) -> Entry:
     return _entry(entry.endpoint_id, canonical({**json.loads(entry.item), "price": price}), entry.document)
 
 
-def _priced(entries: Mapping[str, Entry], prices: Mapping[str, Mapping[str, Any]]) -> dict[str, Entry]:
+def _priced(entries: Mapping[str, Entry], prices: Mapping[str, JsonMapping]) -> dict[str, Entry]:
     return {
         one: _entry(one, canonical({**json.loads(entries[one].item), "price": price}), entries[one].document)
         for one, price in prices.items()

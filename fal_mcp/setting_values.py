@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from fal_mcp.addresses import parts_of
+from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.settings_table import PREFIX, TABLE, Setting
 
 _ON, _OFF = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
-def read(env: Mapping[str, str], chosen: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def read(env: Mapping[str, str], chosen: JsonMapping) -> tuple[JsonObject, list[str]]:
     """The values that were given, by setting, and a sentence on each that cannot be used or is unknown.
 
     An option wins over its variable; an empty value is none.
     """
-    values: dict[str, Any] = {}
+    values: JsonObject = {}
     problems = unknown(env)
     for setting in TABLE:
         given, source = _given(setting, env, chosen)
@@ -68,7 +69,7 @@ def value_of(setting: Setting, given: Any, source: str) -> Any:
             return given
 
 
-def _given(setting: Setting, env: Mapping[str, str], chosen: Mapping[str, Any]) -> tuple[Any, str]:
+def _given(setting: Setting, env: Mapping[str, str], chosen: JsonMapping) -> tuple[Any, str]:
     option = chosen.get(setting.name)
     if option is not None and option != "" and option != []:
         return option, setting.option

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from fal_mcp.catalog.source import LARGEST_DOCUMENT, Item
-from fal_mcp.json_values import NotJson, number_of, object_of, parsed
+from fal_mcp.json_values import JsonMapping, NotJson, number_of, object_of, parsed
 
 _POINTER = "catalog.json"
 _FORMAT = 1
@@ -221,7 +221,7 @@ def _writing(file: Path) -> Generator[None]:
         raise OSError(f"fal's catalog cannot be written to {file.parent}: {error}") from error
 
 
-def _point(folder: Path, content: Mapping[str, Any]) -> None:
+def _point(folder: Path, content: JsonMapping) -> None:
     unfinished = folder / f"{secrets.token_hex(4)}.part"
     try:
         unfinished.write_text(json.dumps(content), "utf-8")

@@ -5,18 +5,17 @@ is left out and named in `problems`; it never costs another.
 """
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
 
 from fal_mcp.catalog import reader
 from fal_mcp.catalog.endpoint import Endpoint, tool_name
 from fal_mcp.catalog.source import Source
-from fal_mcp.json_values import NotJson, object_of, parsed, text_of
+from fal_mcp.json_values import JsonMapping, NotJson, object_of, parsed, text_of
 from fal_mcp.openapi.document import UnusableDocument
 from fal_mcp.text import one_line
 
-_NO_ITEM: Mapping[str, Any] = {}
+_NO_ITEM: JsonMapping = {}
 CATEGORIES = (
     "text-to-image image-to-image image-to-video text-to-video video-to-video text-to-speech text-to-audio "
     "speech-to-text image-to-3d text-to-3d llm vision audio-to-audio audio-to-video"
@@ -67,7 +66,7 @@ class Catalog:
             return endpoint.category
         return one_line(str(named or ""), 40)
 
-    def metadata(self, endpoint_id: str) -> Mapping[str, Any]:
+    def metadata(self, endpoint_id: str) -> JsonMapping:
         """fal's catalog item of this endpoint, as it came; empty where there is none."""
         return object_of(self._source.items.get(endpoint_id, _NO_ITEM).get("metadata"))
 

@@ -4,8 +4,8 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
+from fal_mcp.json_values import JsonObject
 from fal_mcp.openapi.schema import Schema
 from fal_mcp.text import money
 
@@ -54,7 +54,7 @@ class Endpoint:
     files: tuple[FileArgument, ...] = ()
     price: Price | None = None
     typical_seconds: float | None = None
-    metadata: dict[str, Any] = field(default_factory=dict[str, Any])
+    metadata: JsonObject = field(default_factory=JsonObject)
     """fal's catalog item, as it came."""
     oddities: tuple[str, ...] = ()
     """What in its document could not be taken as it is, a sentence each."""

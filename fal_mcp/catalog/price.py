@@ -6,12 +6,12 @@ be told is said, never guessed. Where two readings are left the dearer one is ta
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from fal_mcp.catalog.endpoint import Endpoint, Price
-from fal_mcp.json_values import is_list, list_of, number_of, object_of, whole_number_of
+from fal_mcp.json_values import JsonMapping, JsonObject, is_list, list_of, number_of, object_of, whole_number_of
 from fal_mcp.openapi.schema import Schema, branches
 from fal_mcp.text import money, one_line
 
@@ -79,7 +79,7 @@ def read(item: Any) -> Price | None:
     return price if _is_known(price) else None
 
 
-def quote(endpoint: Endpoint, arguments: Mapping[str, Any], price: Price | None = None) -> Quote:
+def quote(endpoint: Endpoint, arguments: JsonMapping, price: Price | None = None) -> Quote:
     """What one call with these arguments is thought to cost; `price` wins over the catalog's.
 
     An amount is finite and not negative, whatever document, price and arguments say.
@@ -111,7 +111,7 @@ def _rounded_up(amount: float) -> float | None:
     return math.ceil(round(amount * 1e6, 3)) / 1e6
 
 
-def _with_defaults(endpoint: Endpoint, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _with_defaults(endpoint: Endpoint, arguments: JsonMapping) -> JsonObject:
     properties = object_of(endpoint.input_schema.get("properties"))
     # What is left out is filled in by fal, and paid: four images are four where four is the default.
     defaults = {name: part["default"] for name, part in properties.items() if "default" in object_of(part)}
@@ -119,7 +119,7 @@ def _with_defaults(endpoint: Endpoint, arguments: Mapping[str, Any]) -> dict[str
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _units(unit: str, endpoint: Endpoint, given: Mapping[str, Any]) -> _Units | None:
+def _units(unit: str, endpoint: Endpoint, given: JsonMapping) -> _Units | None:
     if unit == "free":
         return _Units(0, "a run")
     count = _count(endpoint, given)
@@ -136,7 +136,7 @@ def _times(count: int) -> str:
     return f", {count} times" if count > 1 else ""
 
 
-def _of_pixels(match: re.Match[str], endpoint: Endpoint, given: Mapping[str, Any], count: int) -> _Units | None:
+def _of_pixels(match: re.Match[str], endpoint: Endpoint, given: JsonMapping, count: int) -> _Units | None:
     # A million pixels, and no block: a fraction of a megapixel counts as that fraction.
     pixels = _megapixels(given)
     return (
@@ -146,7 +146,7 @@ def _of_pixels(match: re.Match[str], endpoint: Endpoint, given: Mapping[str, Any
     )
 
 
-def _of_seconds(match: re.Match[str], endpoint: Endpoint, given: Mapping[str, Any], count: int) -> _Units | None:
+def _of_seconds(match: re.Match[str], endpoint: Endpoint, given: JsonMapping, count: int) -> _Units | None:
     seconds = _seconds(endpoint, given)
     if seconds is None:
         return None
@@ -155,27 +155,27 @@ def _of_seconds(match: re.Match[str], endpoint: Endpoint, given: Mapping[str, An
     return _Units(number * count, f"{seconds:g} s{_times(count)}")
 
 
-def _of_minutes(match: re.Match[str], endpoint: Endpoint, given: Mapping[str, Any], count: int) -> _Units | None:
+def _of_minutes(match: re.Match[str], endpoint: Endpoint, given: JsonMapping, count: int) -> _Units | None:
     seconds = _seconds(endpoint, given)
     return None if seconds is None else _Units(seconds / 60 * count, f"{seconds:g} s{_times(count)}")
 
 
-def _of_characters(match: re.Match[str], endpoint: Endpoint, given: Mapping[str, Any], count: int) -> _Units | None:
+def _of_characters(match: re.Match[str], endpoint: Endpoint, given: JsonMapping, count: int) -> _Units | None:
     length = sum(len(text) for text in _texts(given, 0))
     # Fractions of a thousand are billed as such: no block here, other than with seconds.
     per = int(match[1] or 1) * (1000 if match[2] else 1)
     return _Units(length / per * count, f"{length:,} characters{_times(count)}") if length else None
 
 
-def _of_images(match: re.Match[str], endpoint: Endpoint, given: Mapping[str, Any], count: int) -> _Units | None:
+def _of_images(match: re.Match[str], endpoint: Endpoint, given: JsonMapping, count: int) -> _Units | None:
     return _Units(count, "1 image" if count == 1 else f"{count} images")
 
 
-def _of_runs(match: re.Match[str], endpoint: Endpoint, given: Mapping[str, Any], count: int) -> _Units | None:
+def _of_runs(match: re.Match[str], endpoint: Endpoint, given: JsonMapping, count: int) -> _Units | None:
     return _Units(count, "a run" if count == 1 else f"{count} in one run")
 
 
-_Reckoned = Callable[[re.Match[str], Endpoint, Mapping[str, Any], int], _Units | None]
+_Reckoned = Callable[[re.Match[str], Endpoint, JsonMapping, int], _Units | None]
 _FORMS: dict[re.Pattern[str], _Reckoned] = {
     re.compile(r"(?:output )?megapixels?"): _of_pixels,
     re.compile(r"(?:([1-9]\d{0,5}) )?(?:(?:output|video|audio) )?seconds?"): _of_seconds,
@@ -186,7 +186,7 @@ _FORMS: dict[re.Pattern[str], _Reckoned] = {
 }
 
 
-def _count(endpoint: Endpoint, given: Mapping[str, Any]) -> int | None:
+def _count(endpoint: Endpoint, given: JsonMapping) -> int | None:
     """How many things one run makes at most; None where an argument's number is none of things."""
     many = 1
     for name, value in given.items():
@@ -212,7 +212,7 @@ def _gives_several(endpoint: Endpoint) -> bool:
     return any(one.get("type") == "array" for one in options)
 
 
-def _seconds(endpoint: Endpoint, given: Mapping[str, Any]) -> float | None:
+def _seconds(endpoint: Endpoint, given: JsonMapping) -> float | None:
     lengths = list(_lengths(endpoint, given))
     known = [length for length in lengths if length is not None]
     # One length that cannot be read may be the long one, so nothing is told.
@@ -223,7 +223,7 @@ def _seconds(endpoint: Endpoint, given: Mapping[str, Any]) -> float | None:
     return max(known)
 
 
-def _lengths(endpoint: Endpoint, given: Mapping[str, Any]) -> Iterator[float | None]:
+def _lengths(endpoint: Endpoint, given: JsonMapping) -> Iterator[float | None]:
     """Every length that the arguments state; None for one that cannot be read."""
     for name, value in given.items():
         if _SECONDS.fullmatch(name) and not _NO_LENGTH.fullmatch(name) and not isinstance(value, bool):
@@ -271,7 +271,7 @@ def _texts(value: Any, depth: int) -> Iterator[str]:
         yield from _texts(inner, depth + 1)
 
 
-def _megapixels(given: Mapping[str, Any]) -> float | None:
+def _megapixels(given: JsonMapping) -> float | None:
     # A name such as `landscape_4_3`, or an object with both sides; models without either take the sides as arguments
     # of their own.
     size: Any = given.get("image_size", given.get("video_size"))
@@ -284,6 +284,6 @@ def _megapixels(given: Mapping[str, Any]) -> float | None:
     return width * height / 1_000_000
 
 
-def _at_resolution(given: Mapping[str, Any]) -> str:
+def _at_resolution(given: JsonMapping) -> str:
     named = next((given[name] for name in _RESOLUTIONS if isinstance(given.get(name), str)), None)
     return f" at {one_line(named, 20)}" if named else ""

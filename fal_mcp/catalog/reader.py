@@ -1,12 +1,11 @@
 """A model document and its catalog item, read into an `Endpoint`."""
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from fal_mcp.catalog import file_arguments, price
 from fal_mcp.catalog.endpoint import Endpoint
-from fal_mcp.json_values import number_of, object_of
+from fal_mcp.json_values import JsonMapping, number_of, object_of
 from fal_mcp.openapi import document
 from fal_mcp.openapi.document import UnusableDocument
 from fal_mcp.openapi.schema import Schema
@@ -18,7 +17,7 @@ _ENDPOINT_ID = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)+")
 _PROPERTY_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
-def endpoint(source: Any, item: Mapping[str, Any] | None = None) -> Endpoint:
+def endpoint(source: Any, item: JsonMapping | None = None) -> Endpoint:
     """The endpoint that the model document `source` describes; `item` is its line of `GET /v1/models`.
 
     Raises:

@@ -6,9 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from fal_mcp.json_values import NotJson, parsed
+from fal_mcp.json_values import JsonMapping, NotJson, parsed
 
-Item = Mapping[str, Any]
+Item = JsonMapping
 
 LARGEST_DOCUMENT = 4 * 1024 * 1024
 

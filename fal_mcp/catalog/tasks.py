@@ -8,7 +8,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+
+from fal_mcp.json_values import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ def tasks() -> tuple[Task, ...]:
     return tuple(map(_task, content["task"]))
 
 
-def _task(entry: dict[str, Any]) -> Task:
+def _task(entry: JsonObject) -> Task:
     return Task(
         entry["name"],
         tuple(entry.get("categories", ())),

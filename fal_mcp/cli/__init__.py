@@ -4,7 +4,7 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,6 +16,7 @@ from fal_mcp.cli.options import AsJson, takes
 from fal_mcp.cli.run import RunCommand, run_model
 from fal_mcp.cli.start import check_folders, check_selection, ran, settings_of, source_of_key, with_stored_key, wrong
 from fal_mcp.config import Settings
+from fal_mcp.json_values import JsonObject
 from fal_mcp.machine.broad_folders import default_folders
 
 app = typer.Typer(
@@ -36,7 +37,7 @@ app.command()(install)
 @app.callback(invoke_without_command=True)
 @takes("serve")
 def main_command(
-    chosen: dict[str, Any],
+    chosen: JsonObject,
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Say the version and stop.")] = False,
 ) -> None:
@@ -50,7 +51,7 @@ def main_command(
 @app.command()
 @takes("serve")
 def serve(
-    chosen: dict[str, Any],
+    chosen: JsonObject,
     http: Annotated[
         int | None,
         typer.Option(metavar="PORT", min=0, max=65535, help="Serve HTTP on 127.0.0.1 instead; 0 takes any port."),
@@ -60,7 +61,7 @@ def serve(
     _serve(http, chosen)
 
 
-def _serve(http: int | None, chosen: dict[str, Any]) -> None:
+def _serve(http: int | None, chosen: JsonObject) -> None:
     settings = settings_of(chosen)
     if http is None:
         # Only on standard input and output, where whoever talks to the server is who started it; over HTTP the disk
@@ -99,7 +100,7 @@ def demo(
 @app.command()
 @takes("emulate")
 def emulate(
-    chosen: dict[str, Any],
+    chosen: JsonObject,
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port on 127.0.0.1; 0 takes any that is free.")] = 0,
     speed: Annotated[str, typer.Option(help="How fast its jobs are: instant, quick or real.")] = "instant",
 ) -> None:
@@ -114,7 +115,7 @@ def emulate(
 @app.command()
 @takes("fal")
 def login(
-    chosen: dict[str, Any],
+    chosen: JsonObject,
     force: Annotated[bool, typer.Option("--force", help="Store it even where fal cannot be asked.")] = False,
 ) -> None:
     """Ask for fal's key without showing it, try it, and store it in the system's keychain or a file of yours."""
@@ -133,7 +134,7 @@ def logout() -> None:
 
 @app.command()
 @takes("fal")
-def whoami(chosen: dict[str, Any], as_json: AsJson = False) -> None:
+def whoami(chosen: JsonObject, as_json: AsJson = False) -> None:
     """Say whose key is in use, what it may, and where it comes from."""
     from fal_mcp.terminal import login as terminal
 
@@ -143,7 +144,7 @@ def whoami(chosen: dict[str, Any], as_json: AsJson = False) -> None:
 
 @app.command()
 @takes("look")
-def doctor(chosen: dict[str, Any], as_json: AsJson = False) -> None:
+def doctor(chosen: JsonObject, as_json: AsJson = False) -> None:
     """Examine what this server needs: key, network, folders, catalog, hosts. Exit code 1: something is amiss."""
     from fal_mcp.terminal import doctor as terminal
 

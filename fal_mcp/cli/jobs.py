@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from fal_mcp.cli.options import AsJson, Yes, takes
 from fal_mcp.cli.start import quiet, ran
+from fal_mcp.json_values import JsonObject
 
 jobs_app = typer.Typer(help="What was run from this machine: list, look at, wait for, cancel, save.")
 
@@ -17,7 +18,7 @@ Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many, the newest 
 
 @jobs_app.callback(invoke_without_command=True)
 @takes("jobs")
-def jobs_command(chosen: dict[str, Any], context: typer.Context, limit: Limit = 20, as_json: AsJson = False) -> None:
+def jobs_command(chosen: JsonObject, context: typer.Context, limit: Limit = 20, as_json: AsJson = False) -> None:
     """List what was run from this machine, unless a command is given."""
     if context.invoked_subcommand is None:
         _list(chosen, limit, as_json)
@@ -25,12 +26,12 @@ def jobs_command(chosen: dict[str, Any], context: typer.Context, limit: Limit = 
 
 @jobs_app.command("list")
 @takes("jobs")
-def list_jobs(chosen: dict[str, Any], limit: Limit = 20, as_json: AsJson = False) -> None:
+def list_jobs(chosen: JsonObject, limit: Limit = 20, as_json: AsJson = False) -> None:
     """List jobs with what they were asked for, their state and cost."""
     _list(chosen, limit, as_json)
 
 
-def _list(chosen: dict[str, Any], limit: int, as_json: bool) -> None:
+def _list(chosen: JsonObject, limit: int, as_json: bool) -> None:
     from fal_mcp.terminal import jobs
 
     raise typer.Exit(ran(jobs.listed, quiet(chosen), limit, as_json))
@@ -41,7 +42,7 @@ JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, or its 
 
 @jobs_app.command("get")
 @takes("jobs")
-def get_job(chosen: dict[str, Any], job_id: JobId, as_json: AsJson = False) -> None:
+def get_job(chosen: JsonObject, job_id: JobId, as_json: AsJson = False) -> None:
     """Say how a job stands, or what came out."""
     from fal_mcp.terminal import jobs
 
@@ -50,7 +51,7 @@ def get_job(chosen: dict[str, Any], job_id: JobId, as_json: AsJson = False) -> N
 
 @jobs_app.command("wait")
 @takes("jobs")
-def wait_for_job(chosen: dict[str, Any], job_id: JobId, as_json: AsJson = False) -> None:
+def wait_for_job(chosen: JsonObject, job_id: JobId, as_json: AsJson = False) -> None:
     """Wait for a job; Ctrl-C ends the waiting and not the job."""
     from fal_mcp.terminal import jobs
 
@@ -59,7 +60,7 @@ def wait_for_job(chosen: dict[str, Any], job_id: JobId, as_json: AsJson = False)
 
 @jobs_app.command("save")
 @takes("jobs")
-def save_job(chosen: dict[str, Any], job_id: JobId, as_json: AsJson = False) -> None:
+def save_job(chosen: JsonObject, job_id: JobId, as_json: AsJson = False) -> None:
     """Save a job's files in the current folder, or in --output-dir."""
     from fal_mcp.terminal import jobs
 
@@ -70,7 +71,7 @@ def save_job(chosen: dict[str, Any], job_id: JobId, as_json: AsJson = False) -> 
 
 @jobs_app.command("cancel")
 @takes("jobs")
-def cancel_job(chosen: dict[str, Any], job_id: JobId, yes: Yes = False) -> None:
+def cancel_job(chosen: JsonObject, job_id: JobId, yes: Yes = False) -> None:
     """Cancel a job at fal. In the queue it then costs nothing; one that runs may be billed."""
     from fal_mcp.terminal import jobs
 
@@ -87,7 +88,7 @@ def ledger_commands() -> None:
 
 @ledger_app.command("accept")
 @takes("look")
-def accept_ledger(chosen: dict[str, Any]) -> None:
+def accept_ledger(chosen: JsonObject) -> None:
     """Open the budgets again after a damaged ledger was set aside."""
     from fal_mcp.terminal import jobs
 
@@ -96,7 +97,7 @@ def accept_ledger(chosen: dict[str, Any]) -> None:
 
 @takes("look")
 def usage(
-    chosen: dict[str, Any],
+    chosen: JsonObject,
     days: Annotated[int, typer.Option(min=1, max=30, help="How many days back.")] = 7,
     as_json: AsJson = False,
 ) -> None:

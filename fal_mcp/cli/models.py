@@ -1,13 +1,14 @@
 """`fal-mcp models` and `fal-mcp webhook`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from fal_mcp.cli.completion import ids_that_begin
 from fal_mcp.cli.options import AsJson, takes
 from fal_mcp.cli.start import ran, settings_of
+from fal_mcp.json_values import JsonObject
 
 models_app = typer.Typer(help="fal's models: search, show, refresh.", no_args_is_help=True)
 webhook_app = typer.Typer(help="fal's callbacks.", no_args_is_help=True)
@@ -15,7 +16,7 @@ webhook_app = typer.Typer(help="fal's callbacks.", no_args_is_help=True)
 
 @models_app.command("refresh")
 @takes("fal")
-def refresh_models(chosen: dict[str, Any]) -> None:
+def refresh_models(chosen: JsonObject) -> None:
     """Fetch fal's catalog now."""
     from fal_mcp.terminal import refresh
 
@@ -25,7 +26,7 @@ def refresh_models(chosen: dict[str, Any]) -> None:
 @models_app.command("search")
 @takes("models")
 def search_models(
-    chosen: dict[str, Any],
+    chosen: JsonObject,
     query: str,
     limit: Annotated[int, typer.Option(min=1, max=100, help="How many, the best first.")] = 10,
     as_json: AsJson = False,
@@ -39,7 +40,7 @@ def search_models(
 @models_app.command("show")
 @takes("models")
 def show_model(
-    chosen: dict[str, Any],
+    chosen: JsonObject,
     endpoint_id: Annotated[str, typer.Argument(metavar="MODEL", autocompletion=ids_that_begin)],
     as_json: AsJson = False,
 ) -> None:
@@ -57,7 +58,7 @@ def webhook_commands() -> None:
 @webhook_app.command("verify")
 @takes("fal")
 def verify_webhook(
-    chosen: dict[str, Any],
+    chosen: JsonObject,
     headers: Annotated[Path, typer.Argument(help="A JSON object of the delivery's headers.")],
     body: Annotated[Path, typer.Argument(help="The delivery's body, byte for byte.")],
 ) -> None:

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
+from fal_mcp.json_values import JsonObject
 from fal_mcp.settings_table import Setting, taken_by
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Say yes to every question beforehand.")]
-_TYPES: dict[str, Any] = {
+_TYPES: JsonObject = {
     **{"switch": bool | None, "number": float | None, "money": float | None, "folder": Path | None},
     **{"folders": list[Path] | None, "names": list[str] | None},
 }

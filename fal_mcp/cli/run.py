@@ -11,6 +11,7 @@ from fal_mcp.cli.completion import ids_that_begin, pairs_that_begin
 from fal_mcp.cli.options import AsJson, Yes, takes
 from fal_mcp.cli.start import for_one_run, ran, wrong
 from fal_mcp.config import Settings
+from fal_mcp.json_values import JsonObject
 
 
 class RunCommand(TyperCommand):
@@ -33,7 +34,7 @@ class RunCommand(TyperCommand):
 
 @takes("run")
 def run_model(
-    chosen: dict[str, Any],
+    chosen: JsonObject,
     endpoint_id: Annotated[str, typer.Argument(metavar="MODEL", help="The model's id.", autocompletion=ids_that_begin)],
     pairs: Annotated[
         list[str] | None,

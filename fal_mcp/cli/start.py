@@ -10,11 +10,12 @@ import anyio
 import typer
 
 from fal_mcp.config import Settings
+from fal_mcp.json_values import JsonObject
 from fal_mcp.machine.broad_folders import default_folders
 from fal_mcp.machine.key_store import KeyStore
 
 
-def settings_of(chosen: dict[str, Any], *, needs_key: bool = True) -> Settings:
+def settings_of(chosen: JsonObject, *, needs_key: bool = True) -> Settings:
     try:
         settings = Settings.from_env(os.environ, **chosen)
         return with_stored_key(settings) if needs_key else settings
@@ -23,7 +24,7 @@ def settings_of(chosen: dict[str, Any], *, needs_key: bool = True) -> Settings:
         raise AssertionError from error
 
 
-def quiet(chosen: dict[str, Any]) -> Settings:
+def quiet(chosen: JsonObject) -> Settings:
     """Settings of a command that looks at what is there and fetches no catalog."""
     return replace(settings_of(chosen), refresh_hours=0.0)
 
@@ -46,7 +47,7 @@ def source_of_key(settings: Settings) -> str:
     return next((name for name in names if os.environ.get(name, "").strip()), "fal-mcp login")
 
 
-def for_one_run(chosen: dict[str, Any]) -> Settings:
+def for_one_run(chosen: JsonObject) -> Settings:
     settings = settings_of(chosen)
     if settings.read_only:
         wrong("fal-mcp run does more than read, and --read-only is on (or FAL_MCP_READ_ONLY). Nothing was sent.")
@@ -59,7 +60,7 @@ def for_one_run(chosen: dict[str, Any]) -> Settings:
     )
 
 
-def check_folders(settings: Settings, chosen: dict[str, Any]) -> None:
+def check_folders(settings: Settings, chosen: JsonObject) -> None:
     """Refuse to start with a folder that was named and cannot be written; say so of the one that was not named."""
     from fal_mcp.terminal import folders
 

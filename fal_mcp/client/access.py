@@ -1,12 +1,12 @@
 """Who may see a file on fal's CDN, and what becomes of new ones: the Platform's storage operations."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from fal_mcp.client import answers
 from fal_mcp.client.http import Http
 from fal_mcp.config import Hosts
 from fal_mcp.errors import ServiceFailed
+from fal_mcp.json_values import JsonMapping, JsonObject
 
 
 class Access:
@@ -16,7 +16,7 @@ class Access:
         self._http = http
         self._base = f"{hosts.api}/v1/storage"
 
-    async def list_of(self, url: str) -> dict[str, Any]:
+    async def list_of(self, url: str) -> JsonObject:
         """A file's access list: `default` and `rules`.
 
         Raises:
@@ -26,7 +26,7 @@ class Access:
         self._http.need_key()
         return _object((await self._http.get(f"{self._base}/files/acl", {"url": url})).content)
 
-    async def set_list(self, url: str, default: str, rules: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    async def set_list(self, url: str, default: str, rules: Sequence[Mapping[str, str]]) -> JsonObject:
         """Replace a file's access list; what fal applied. Rules about unknown users are dropped by fal."""
         self._http.need_key()
         body = {"default": default, "rules": list(rules)}
@@ -41,18 +41,18 @@ class Access:
             raise ServiceFailed("fal signed nothing.")
         return signed
 
-    async def settings(self) -> dict[str, Any]:
+    async def settings(self) -> JsonObject:
         """What becomes of new files: `expiration_duration_seconds` and `initial_acl`, null where not set."""
         self._http.need_key()
         return _object((await self._http.get(f"{self._base}/settings")).content)
 
-    async def set_settings(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+    async def set_settings(self, settings: JsonMapping) -> JsonObject:
         """Replace the settings whole: what is left out is cleared. What fal saved."""
         self._http.need_key()
         return _object((await self._http.put(f"{self._base}/settings", None, dict(settings))).content)
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _object(body: bytes) -> JsonObject:
     answer = answers.json_object(body)
     if answer is None:
         raise ServiceFailed("fal's answer is not a JSON object.")

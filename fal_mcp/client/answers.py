@@ -28,7 +28,7 @@ from fal_mcp.errors import (
     ServiceFailed,
     Unreachable,
 )
-from fal_mcp.json_values import NotJson, dumped, list_of, object_of, parsed, text_of
+from fal_mcp.json_values import JsonMapping, JsonObject, NotJson, dumped, list_of, object_of, parsed, text_of
 from fal_mcp.text import clean, one_line
 
 _LONGEST_MESSAGE = 600
@@ -46,7 +46,7 @@ _OF_A_REQUEST = frozenset(
 )
 
 
-def json_object(body: bytes) -> dict[str, Any] | None:
+def json_object(body: bytes) -> JsonObject | None:
     """The body as a JSON object, or None where it is anything else."""
     try:
         # A byte order mark is no part of JSON, and is in front of it where a body was written by .NET.
@@ -93,7 +93,7 @@ def said(value: Any) -> str:
         return ""
 
 
-def id_in(answer: Mapping[str, Any]) -> str | None:
+def id_in(answer: JsonMapping) -> str | None:
     """The id in an answer, where it can be one: something that stands in an address."""
     request_id: Any = answer.get("request_id")
     # An id that came as a number is taken as well: without it a paid job could be looked for by its arguments alone.
@@ -158,7 +158,7 @@ def not_ready(error: FalError) -> ResultNotReady:
     )
 
 
-def is_not_ready(value: Mapping[str, Any] | None) -> bool:
+def is_not_ready(value: JsonMapping | None) -> bool:
     """Whether a body is fal's "still in progress", and not an output that has such words in it.
 
     fal's has nothing else in it than what it says of a request.
@@ -208,7 +208,7 @@ def _as_failure(error: FalError) -> GenerationFailed:
     )
 
 
-def failure(status: Mapping[str, Any]) -> GenerationFailed | None:
+def failure(status: JsonMapping) -> GenerationFailed | None:
     """What a COMPLETED status says went wrong, or None; fal has no status word for failure."""
     # COMPLETED is what fal says of jobs that failed as well.
     if not status.get("error"):
@@ -283,7 +283,7 @@ def _kind(status: int, message: str, error_type: str | None, has_faults: bool) -
             return RequestRejected if 400 <= status < 500 else ServiceFailed
 
 
-def _message(value: Mapping[str, Any], body: bytes, status: int) -> str:
+def _message(value: JsonMapping, body: bytes, status: int) -> str:
     envelope = value.get("error")
     nested = object_of(envelope).get("message") if is_object(envelope) else envelope
     for text in (value.get("detail"), nested, value.get("message"), value.get("status")):
@@ -303,7 +303,7 @@ def _faults(detail: Any) -> Iterator[Fault]:
             yield Fault("$", clean(entry, 300))
 
 
-def _fault_message(item: Mapping[str, Any]) -> str:
+def _fault_message(item: JsonMapping) -> str:
     message = clean(said(item.get("msg") or item.get("type") or "refused"), 300)
     context = object_of(item.get("ctx"))
     facts = [f"{key}: {value}" for key, value in context.items() if _is_plain(value)]
@@ -324,7 +324,7 @@ def _path(location: Any) -> str:
     return "$" + "".join(f"[{step}]" if isinstance(step, int) else f".{one_line(said(step), 80)}" for step in inner)
 
 
-def _error_type(value: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
+def _error_type(value: JsonMapping, headers: Mapping[str, str]) -> str | None:
     nested = object_of(value.get("error")).get("type")
     of_fault = next((object_of(entry).get("type") for entry in list_of(value.get("detail"))), None)
     for name in (value.get("error_type"), headers.get("x-fal-error-type"), nested, of_fault):
@@ -333,7 +333,7 @@ def _error_type(value: Mapping[str, Any], headers: Mapping[str, str]) -> str | N
     return None
 
 
-def _request_id(value: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
+def _request_id(value: JsonMapping, headers: Mapping[str, str]) -> str | None:
     named = id_in(value) or headers.get("x-fal-request-id")
     return one_line(named, _LONGEST_ID) if named else None
 

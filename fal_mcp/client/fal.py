@@ -2,7 +2,7 @@
 
 import inspect
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +30,7 @@ from fal_mcp.client.storage import Storage
 from fal_mcp.client.stream import Stream
 from fal_mcp.client.webhooks import Webhooks
 from fal_mcp.config import Hosts
+from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.text import hide
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Fal:
     async def submit(
         self,
         endpoint_id: str,
-        arguments: Mapping[str, Any],
+        arguments: JsonMapping,
         *,
         webhook_url: str | None = None,
         priority: Literal["normal", "low"] | None = None,
@@ -125,7 +126,7 @@ class Fal:
         """
         return await self.queue.follow(request, lambda status: _tell(on_queue_update, status))
 
-    async def result(self, request: Request) -> dict[str, Any]:
+    async def result(self, request: Request) -> JsonObject:
         """What the model made, once the request is completed. Costs nothing, however often it is asked for.
 
         Raises:
@@ -145,11 +146,11 @@ class Fal:
     async def subscribe(
         self,
         endpoint_id: str,
-        arguments: Mapping[str, Any],
+        arguments: JsonMapping,
         *,
         on_enqueue: OnEnqueue | None = None,
         on_queue_update: OnQueueUpdate | None = None,
-    ) -> dict[str, Any]:
+    ) -> JsonObject:
         """Submit, follow, and return the result. `on_enqueue` is told the request, by which it can be come back to.
 
         Giving up on it cancels nothing at fal.
@@ -162,7 +163,7 @@ class Fal:
         await self.follow(request, on_queue_update)
         return await self.result(request)
 
-    async def run(self, endpoint_id: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def run(self, endpoint_id: str, arguments: JsonMapping) -> JsonObject:
         """Run a fast model without the queue: one request, and nothing to come back to if the line breaks.
 
         Raises:
@@ -170,7 +171,7 @@ class Fal:
         """
         return await self.synchronous.run(endpoint_id, arguments)
 
-    def stream(self, endpoint_id: str, arguments: Mapping[str, Any]) -> AsyncGenerator[Any]:
+    def stream(self, endpoint_id: str, arguments: JsonMapping) -> AsyncGenerator[Any]:
         """The events of a model that streams; of most, the last is the result.
 
         Raises:

@@ -3,14 +3,14 @@
 A frame is somebody else's: how long, how deep and how full it may be is bounded before it is believed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, cast
 
 import msgpack  # pyright: ignore[reportMissingTypeStubs]
 
 from fal_mcp.client.inputs import as_json
 from fal_mcp.errors import FalError, GenerationFailed, InvalidInput, NotAuthorised, ServiceFailed
-from fal_mcp.json_values import parsed
+from fal_mcp.json_values import JsonMapping, JsonObject, parsed
 from fal_mcp.text import clean, one_line
 
 LARGEST = 64 * 1024 * 1024
@@ -24,7 +24,7 @@ _MOST_DEPTH = 64
 _LONGEST_REASON = 600
 
 
-def packed(arguments: Mapping[str, Any]) -> bytes:
+def packed(arguments: JsonMapping) -> bytes:
     """An input as it is sent.
 
     Raises:
@@ -41,7 +41,7 @@ def packed(arguments: Mapping[str, Any]) -> bytes:
     return frame
 
 
-def read(frame: bytes | str) -> dict[str, Any] | None:
+def read(frame: bytes | str) -> JsonObject | None:
     """What a frame says: an answer, or None where it is only news, such as how long something took.
 
     Raises:
@@ -53,7 +53,7 @@ def read(frame: bytes | str) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         # As everywhere: an output is an object, and what is none stands under this name.
         return {"output": value}
-    answer = cast(dict[str, Any], value)
+    answer = cast(JsonObject, value)
     if answer.get("type") == "x-fal-message":
         return None
     if answer.get("type") == "x-fal-error":
@@ -64,7 +64,7 @@ def read(frame: bytes | str) -> dict[str, Any] | None:
     return answer
 
 
-def _failure(answer: Mapping[str, Any]) -> GenerationFailed:
+def _failure(answer: JsonMapping) -> GenerationFailed:
     code = one_line(str(answer.get("error") or "UNKNOWN_ERROR"), 80)
     reason = clean(str(answer.get("reason") or ""), _LONGEST_REASON)
     return GenerationFailed(f"{code}: {reason}" if reason else code, error_type=code)

@@ -1,7 +1,7 @@
 """fal's model catalog: pages of items with their documents, one document, prices."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from fal_mcp.client import answers
 from fal_mcp.client.http import Http
 from fal_mcp.config import Hosts
 from fal_mcp.errors import NotFound, RequestRejected, ServiceFailed
-from fal_mcp.json_values import list_of, number_of, object_of, text_of
+from fal_mcp.json_values import JsonMapping, list_of, number_of, object_of, text_of
 
 PAGE = 50
 """Models on one page, each with its document: about a megabyte, parsed in one go while nothing else can run."""
@@ -24,8 +24,8 @@ class Listed:
     """One model as the catalog lists it: its item, and its document or None where fal could not produce it."""
 
     endpoint_id: str
-    item: Mapping[str, Any]
-    document: Mapping[str, Any] | None
+    item: JsonMapping
+    document: JsonMapping | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Models:
         # In a thread, so that running calls wait for one parse at most and for nothing else of it.
         return await anyio.to_thread.run_sync(_page, response.content, response.headers.get("etag", ""))
 
-    async def document(self, endpoint_id: str) -> Mapping[str, Any] | None:
+    async def document(self, endpoint_id: str) -> JsonMapping | None:
         """One model's document from its own address; None where fal has none."""
         url = f"{self._hosts.www}/api/openapi/queue/openapi.json"
         try:
@@ -67,7 +67,7 @@ class Models:
             return None
         return answers.json_object(response.content)
 
-    async def prices(self, endpoint_ids: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    async def prices(self, endpoint_ids: Iterable[str]) -> dict[str, JsonMapping]:
         """What one unit of each costs this account: `unit_price`, `unit`, `currency`. At most 50 ids.
 
         Raises:
@@ -117,7 +117,7 @@ def _listed(entry: Any) -> Listed | None:
     return Listed(endpoint_id, item, document if "paths" in document else None)
 
 
-def _prices(entries: Iterable[Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _prices(entries: Iterable[Any]) -> Iterator[tuple[str, JsonMapping]]:
     for entry in entries:
         match entry:
             case {"endpoint_id": str() as endpoint_id, "unit_price": int() | float(), "unit": str()}:

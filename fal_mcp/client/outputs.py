@@ -13,7 +13,7 @@ import anyio.to_thread
 
 from fal_mcp.client.answers import is_object
 from fal_mcp.errors import ServiceFailed
-from fal_mcp.json_values import NotJson, list_of, object_of, parsed
+from fal_mcp.json_values import JsonObject, NotJson, list_of, object_of, parsed
 from fal_mcp.text import one_line, readable_size
 
 RAW = "_raw"
@@ -25,7 +25,7 @@ _MOST_VALUES = 4_000_000
 """Values of one answer. A byte or two can become an object of sixty-four."""
 
 
-async def read_output(body: bytes) -> dict[str, Any]:
+async def read_output(body: bytes) -> JsonObject:
     """As `output_of`, a large answer in a thread.
 
     Raises:
@@ -34,7 +34,7 @@ async def read_output(body: bytes) -> dict[str, Any]:
     return await anyio.to_thread.run_sync(output_of, body) if len(body) > _LARGE else output_of(body)
 
 
-def output_of(body: bytes) -> dict[str, Any]:
+def output_of(body: bytes) -> JsonObject:
     """A model's answer as an object; one that is too deep or too full to be handled stays text.
 
     Raises:
@@ -56,7 +56,7 @@ def output_of(body: bytes) -> dict[str, Any]:
     return object_of(value) if is_object(value) else {"output": value}
 
 
-def raw_output(body: bytes, content_type: str, reason: str) -> dict[str, Any]:
+def raw_output(body: bytes, content_type: str, reason: str) -> JsonObject:
     """An answer that could not be read, as it is: nothing of what was paid for is thrown away."""
     kind = one_line(content_type.partition(";")[0], 100).casefold() or "application/octet-stream"
     try:
@@ -68,7 +68,7 @@ def raw_output(body: bytes, content_type: str, reason: str) -> dict[str, Any]:
         return {RAW: {"url": uri, "content_type": kind}, REASON: reason}
 
 
-def too_large_output(url: str, most: int) -> dict[str, Any]:
+def too_large_output(url: str, most: int) -> JsonObject:
     """What stands for an output that is too large to be fetched into memory: where it is, and how to get it."""
     how = f'curl --compressed -o result.json -H "Authorization: Key $FAL_KEY" "{url}"'
     reason = f"The result is larger than {readable_size(most)} and was not fetched. It is at fal; `how` fetches it."

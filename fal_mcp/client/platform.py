@@ -12,6 +12,7 @@ from fal_mcp.client.events import Event
 from fal_mcp.client.http import Http
 from fal_mcp.config import Hosts
 from fal_mcp.errors import ServiceFailed
+from fal_mcp.json_values import JsonMapping, JsonObject
 
 
 class Platform:
@@ -62,7 +63,7 @@ class Platform:
         body: Any = None,
         *,
         as_admin: bool = False,
-    ) -> dict[str, Any]:
+    ) -> JsonObject:
         """What fal answers to an operation below `/v1`, such as `GET /models/pricing`; empty where that is nothing.
 
         Raises:
@@ -94,7 +95,7 @@ class Platform:
             async with aclosing(events.events(incoming)) as stream:
                 yield stream
 
-    async def document(self) -> Mapping[str, Any]:
+    async def document(self) -> JsonMapping:
         """The API's OpenAPI document as fal publishes it now. Asks for no key.
 
         Raises:

@@ -7,7 +7,7 @@ says anything about the job, so both go on, slower, until fal itself says that i
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import anyio
 import httpx
@@ -37,7 +37,7 @@ from fal_mcp.errors import (
     ResultNotReady,
     ServiceFailed,
 )
-from fal_mcp.json_values import text_of
+from fal_mcp.json_values import JsonMapping, JsonObject, text_of
 
 __all__ = [
     "Cancelled",
@@ -81,7 +81,7 @@ class Queue:
     async def submit(
         self,
         endpoint_id: str,
-        arguments: Mapping[str, Any],
+        arguments: JsonMapping,
         *,
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
@@ -155,7 +155,7 @@ class Queue:
             finally:
                 await found.aclose()
 
-    async def result(self, request: Request) -> dict[str, Any]:
+    async def result(self, request: Request) -> JsonObject:
         """The model's output: as it is where it is an object, else wrapped as `outputs` says.
 
         Tried a few times within some ten seconds. Only what fal says of the job in its own form ends it; an output that
@@ -268,7 +268,7 @@ class Queue:
             return False
         return True
 
-    async def _fetched(self, request: Request, odd: list[_Odd]) -> dict[str, Any]:
+    async def _fetched(self, request: Request, odd: list[_Odd]) -> JsonObject:
         # A second time it is asked for unpacked: what packs it may be what is broken.
         headers = {"accept-encoding": "identity"} if odd else None
         try:
@@ -313,7 +313,7 @@ async def _next_status(stream: AsyncGenerator[Event]) -> Status | None:
         return None
 
 
-async def _output(response: httpx.Response, odd: list[_Odd]) -> dict[str, Any]:
+async def _output(response: httpx.Response, odd: list[_Odd]) -> JsonObject:
     """The output in a good answer; what is none at first sight is written down, and is not ready."""
     content = response.content
     try:
@@ -336,7 +336,7 @@ def _is_a_page(response: httpx.Response) -> bool:
     return response.content.lstrip()[:1] in (b"<", b"") and "x-fal-request-id" not in response.headers
 
 
-def _believed(content: bytes, content_type: str) -> dict[str, Any]:
+def _believed(content: bytes, content_type: str) -> JsonObject:
     """What came the same each time is what the model gave."""
     try:
         return output_of(content)

@@ -4,9 +4,8 @@ The address carries a token of two minutes; the key itself is never sent here. W
 sent twice.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Any
 from urllib.parse import urlencode
 
 import anyio
@@ -22,7 +21,7 @@ from fal_mcp.client.frames import IDLE, LARGEST, masked, packed, read
 from fal_mcp.client.http import Http
 from fal_mcp.config import Hosts
 from fal_mcp.errors import FalError, MaybeReceived, NotAuthorised, NotFound, ServiceFailed, Unreachable
-from fal_mcp.json_values import NotJson, object_of, parsed
+from fal_mcp.json_values import JsonMapping, JsonObject, NotJson, object_of, parsed
 
 TOKEN_SECONDS = 120
 LONGEST_OPEN = 90.0
@@ -50,7 +49,7 @@ class Line:
         self._opened = opened
         self._socket: ClientConnection | None = None
 
-    async def ask(self, arguments: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    async def ask(self, arguments: JsonMapping, seconds: float) -> JsonObject:
         """Send one input and return the answer to it, within so many seconds. Files in it are bytes.
 
         Raises:
@@ -101,7 +100,7 @@ class Line:
             return await self.open()
         raise Unreachable(f"{seconds:.3g} seconds passed before a connection was open; the input was not run.")
 
-    async def _asked(self, frame: bytes, deadline: float, seconds: float) -> dict[str, Any]:
+    async def _asked(self, frame: bytes, deadline: float, seconds: float) -> JsonObject:
         assert self._socket is not None
         try:
             with anyio.fail_after(deadline - anyio.current_time()):
@@ -152,14 +151,14 @@ class Line:
             case _:
                 return None
 
-    async def _next(self, socket: ClientConnection) -> dict[str, Any]:
+    async def _next(self, socket: ClientConnection) -> JsonObject:
         while True:
             frame = await socket.recv()
             answer = await anyio.to_thread.run_sync(self._read, frame) if len(frame) > _LARGE else self._read(frame)
             if answer is not None:
                 return answer
 
-    def _read(self, frame: bytes | str) -> dict[str, Any] | None:
+    def _read(self, frame: bytes | str) -> JsonObject | None:
         if self._http is None or not self._http.holds_a_key(frame):
             return read(frame)
         if isinstance(frame, str):
@@ -198,7 +197,7 @@ class Realtime:
         buffering = {} if max_buffering is None else {"max_buffering": str(max_buffering)}
         query = urlencode({"fal_jwt_token": await self._token(endpoint_id), **buffering})
         base = f"ws{self._hosts.run.removeprefix('http')}"
-        secured: dict[str, Any] = {"ssl": self._http.tls} if base.startswith("wss") else {}
+        secured: JsonObject = {"ssl": self._http.tls} if base.startswith("wss") else {}
         with opening(endpoint_id):
             return await _Connect(
                 f"{base}/{path}?{query}",

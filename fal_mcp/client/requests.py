@@ -11,7 +11,7 @@ from fal_mcp.client.http import Http
 from fal_mcp.client.retry import ALWAYS
 from fal_mcp.config import Hosts
 from fal_mcp.errors import NotFound
-from fal_mcp.json_values import list_of, number_of, object_of, text_of
+from fal_mcp.json_values import JsonObject, list_of, number_of, object_of, text_of
 
 _MOST = 100
 _MOST_PAGES = 20
@@ -25,7 +25,7 @@ class Past:
 
     request: Request
     started: str
-    arguments: dict[str, Any] | None
+    arguments: JsonObject | None
 
 
 class Requests:

@@ -1,7 +1,6 @@
 """fal's synchronous host: one request, held open until the model is done."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from fal_mcp.client import answers
 from fal_mcp.client.http import Http
@@ -9,6 +8,7 @@ from fal_mcp.client.outputs import raw_output, read_output
 from fal_mcp.client.retry import IF_NOT_RECEIVED
 from fal_mcp.config import Hosts
 from fal_mcp.errors import ServiceFailed
+from fal_mcp.json_values import JsonMapping, JsonObject
 
 
 class Run:
@@ -18,7 +18,7 @@ class Run:
         self._http = http
         self._hosts = hosts
 
-    async def run(self, endpoint_id: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def run(self, endpoint_id: str, arguments: JsonMapping) -> JsonObject:
         """The model's output; there is one chance to have it, so what cannot be read is given as it came.
 
         Raises:

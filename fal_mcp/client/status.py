@@ -1,12 +1,11 @@
 """Where a request stands, as fal tells it: waiting, in progress, over. Pure, and taken with whatever is missing."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from fal_mcp.client import answers
 from fal_mcp.errors import GenerationFailed, ServiceFailed
-from fal_mcp.json_values import list_of, number_of, object_of, whole_number_of
+from fal_mcp.json_values import JsonMapping, list_of, number_of, object_of, whole_number_of
 from fal_mcp.text import one_line
 
 _MOST_REMEMBERED_LINES = 2000
@@ -83,7 +82,7 @@ def status_in(body: bytes) -> Status:
     return read_status(status)
 
 
-def read_status(status: Mapping[str, Any]) -> Status:
+def read_status(status: JsonMapping) -> Status:
     """A status body, whatever is missing from it.
 
     Raises:
@@ -103,7 +102,7 @@ def read_status(status: Mapping[str, Any]) -> Status:
             raise UnknownWord(f"fal reports a status this server does not know: {one_line(answers.said(other), 40)!r}.")
 
 
-def _seconds(status: Mapping[str, Any]) -> float | None:
+def _seconds(status: JsonMapping) -> float | None:
     seconds = number_of(object_of(status.get("metrics")).get("inference_time"))
     return seconds if seconds is not None and seconds >= 0 else None
 
@@ -114,5 +113,5 @@ def _logs(entries: Any) -> list[Log]:
     return [Log(_text(line, "message"), _text(line, "timestamp")) for line in lines if line]
 
 
-def _text(line: Mapping[str, Any], name: str) -> str:
+def _text(line: JsonMapping, name: str) -> str:
     return answers.said(line.get(name) or "")

@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import anyio
@@ -30,7 +29,7 @@ from fal_mcp.errors import (
     ServiceFailed,
     UploadClosed,
 )
-from fal_mcp.json_values import dumped, text_of
+from fal_mcp.json_values import JsonMapping, JsonObject, dumped, text_of
 
 PART = 10 * 1024 * 1024
 # A little below the 100 MiB from which fal's own clients send parts.
@@ -282,7 +281,7 @@ def _closed(error: FalError) -> FalError:
     return UploadClosed(f"fal does not go on with this upload: {error.message}", status=error.status)
 
 
-def _token_in(answer: Mapping[str, Any]) -> tuple[str, str, float]:
+def _token_in(answer: JsonMapping) -> tuple[str, str, float]:
     kind, token, expires = (text_of(answer.get(name)) or "" for name in ("token_type", "token", "expires_at"))
     try:
         until = datetime.fromisoformat(expires).timestamp()
@@ -294,7 +293,7 @@ def _token_in(answer: Mapping[str, Any]) -> tuple[str, str, float]:
 
 
 def _lifecycle(upload: Upload) -> dict[str, str]:
-    about: dict[str, Any] = {}
+    about: JsonObject = {}
     if upload.lifetime is not None:
         about["expiration_duration_seconds"] = upload.lifetime
     if upload.access is not None:

@@ -4,7 +4,7 @@ Some speak the stream of language models that has an end mark, pieces of text an
 such a stream says in all is its result.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from typing import Any
 
@@ -15,7 +15,7 @@ from fal_mcp.client.incoming import Incoming
 from fal_mcp.client.outputs import read_output
 from fal_mcp.config import Hosts
 from fal_mcp.errors import FalError, MaybeReceived, ServiceFailed, Unreachable
-from fal_mcp.json_values import NotJson, list_of, object_of, parsed
+from fal_mcp.json_values import JsonMapping, JsonObject, NotJson, list_of, object_of, parsed
 from fal_mcp.json_values import text_of as text_in
 
 _MOST_EVENTS = 100_000
@@ -34,9 +34,7 @@ class Stream:
         self._http = http
         self._hosts = hosts
 
-    async def run(
-        self, endpoint_id: str, arguments: Mapping[str, Any], seen: Callable[[Any], Awaitable[None]]
-    ) -> dict[str, Any]:
+    async def run(self, endpoint_id: str, arguments: JsonMapping, seen: Callable[[Any], Awaitable[None]]) -> JsonObject:
         """Call `seen` with each event and return the last that is one. There is no queue, and nothing to come back to.
 
         Raises:
@@ -56,7 +54,7 @@ class Stream:
             raise _nothing()
         return result
 
-    async def events(self, endpoint_id: str, arguments: Mapping[str, Any]) -> AsyncGenerator[Any]:
+    async def events(self, endpoint_id: str, arguments: JsonMapping) -> AsyncGenerator[Any]:
         """Each event as it comes; of most models the last is the result. A model that does not stream gives one.
 
         Raises:
@@ -77,7 +75,7 @@ class Stream:
         if collected.result() is None:
             raise _nothing()
 
-    def _opened(self, endpoint_id: str, arguments: Mapping[str, Any]) -> AbstractAsyncContextManager[Incoming]:
+    def _opened(self, endpoint_id: str, arguments: JsonMapping) -> AbstractAsyncContextManager[Incoming]:
         self._http.need_key()
         # fal streams a model under this sub-path alone; some endpoints are listed with it.
         path = endpoint_id if endpoint_id.endswith("/stream") else f"{endpoint_id}/stream"
@@ -93,7 +91,7 @@ def _nothing() -> MaybeReceived:
     return MaybeReceived("The stream ended before it gave anything. It may have been paid for.", hint=_PAID)
 
 
-async def _at_once(incoming: Incoming) -> dict[str, Any]:
+async def _at_once(incoming: Incoming) -> JsonObject:
     try:
         return await read_output(await incoming.whole(body.LARGEST))
     except ServiceFailed as error:
@@ -125,7 +123,7 @@ class Collected:
         self.count = 0
         self._result: Any = None
         self._is_json = False
-        self._about: dict[str, Any] = {}
+        self._about: JsonObject = {}
         self._pieces: list[str] = []
         self._size = 0
 
@@ -147,7 +145,7 @@ class Collected:
             self._add(_delta(value))
         return True
 
-    def result(self) -> dict[str, Any] | None:
+    def result(self) -> JsonObject | None:
         """The last that came, with the whole text where it came in pieces; None where nothing did."""
         if self._result is None:
             return dict(self._about) or None

@@ -19,7 +19,7 @@ from fal_mcp.client.body import SMALL
 from fal_mcp.client.http import Http
 from fal_mcp.config import Hosts
 from fal_mcp.errors import NotAuthentic, ServiceFailed
-from fal_mcp.json_values import list_of, object_of
+from fal_mcp.json_values import JsonObject, list_of, object_of
 
 LARGEST = 10 * 1024 * 1024
 _MOST_SKEW = 300
@@ -37,7 +37,7 @@ class Delivery:
     request_id: str
     timestamp: int
     is_ok: bool
-    payload: dict[str, Any] | None
+    payload: JsonObject | None
     error: str | None
 
 

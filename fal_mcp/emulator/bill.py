@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 
 from fal_mcp.emulator.documents import Document
 from fal_mcp.emulator.job import CANCELLED, Job
+from fal_mcp.json_values import JsonMapping, JsonObject
 
 Reason = Literal[
     "completed", "refused", "failed on fal's side", "cancelled in the queue", "cancelled while it ran", "broken off"
@@ -54,7 +55,7 @@ def is_billed(reason: Reason) -> bool:
     return reason in ("completed", "cancelled while it ran", "broken off")
 
 
-def units(document: Document, arguments: Mapping[str, Any], output: Mapping[str, Any], unit: str) -> float | None:
+def units(document: Document, arguments: JsonMapping, output: JsonMapping, unit: str) -> float | None:
     """How many of its units a run took; None where this emulator cannot tell."""
     given = {**_defaults(document), **{name: value for name, value in arguments.items() if value is not None}}
     # By what came out, and only where that shows no pictures by what was asked for.
@@ -77,12 +78,12 @@ def units(document: Document, arguments: Mapping[str, Any], output: Mapping[str,
             return None
 
 
-def _defaults(document: Document) -> dict[str, Any]:
-    properties: dict[str, Any] = document.input.get("properties", {})
+def _defaults(document: Document) -> JsonObject:
+    properties: JsonObject = document.input.get("properties", {})
     return {name: part["default"] for name, part in properties.items() if part.get("default") is not None}
 
 
-def _count(given: Mapping[str, Any]) -> int:
+def _count(given: JsonMapping) -> int:
     product = 1
     for name in _COUNTS:
         number = given.get(name)
@@ -90,18 +91,18 @@ def _count(given: Mapping[str, Any]) -> int:
     return product
 
 
-def _seconds(given: Mapping[str, Any]) -> float | None:
+def _seconds(given: JsonMapping) -> float | None:
     for name in _LENGTHS:
         if digits := re.fullmatch(r"(\d+(?:\.\d+)?)s?", str(given.get(name))):
             return float(digits[1])
     return None
 
 
-def _asked(given: Mapping[str, Any]) -> tuple[int, int]:
+def _asked(given: JsonMapping) -> tuple[int, int]:
     size: Any = given.get("image_size")
     if isinstance(size, str):
         return _SIDES.get(size, _USUAL_SIDES)
-    sides: Mapping[str, Any] = cast(Mapping[str, Any], size) if isinstance(size, Mapping) else given
+    sides: JsonMapping = cast(JsonMapping, size) if isinstance(size, Mapping) else given
     width, height = sides.get("width"), sides.get("height")
     return (width, height) if isinstance(width, int) and isinstance(height, int) else _USUAL_SIDES
 
@@ -109,7 +110,7 @@ def _asked(given: Mapping[str, Any]) -> tuple[int, int]:
 def _sides(value: Any) -> Iterator[tuple[int, int]]:
     """The sides of every picture in an output."""
     if isinstance(value, Mapping):
-        about = cast(Mapping[str, Any], value)
+        about = cast(JsonMapping, value)
         width, height = about.get("width"), about.get("height")
         if str(about.get("content_type")).startswith("image/") and isinstance(width, int) and isinstance(height, int):
             yield width, height

@@ -1,12 +1,12 @@
 """The documentation host: a public MCP server with one tool, `search_fal`, over a handful of pages. Fact F0.1."""
 
 import json
-from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
 from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.visit import Visit
+from fal_mcp.json_values import JsonObject
 
 _PAGES = {
     "Queue": "A request waits in the queue until a runner is free; its status says how many are before it.",
@@ -30,7 +30,7 @@ async def answer(fal: Emulator, visit: Visit) -> Response:
     return JSONResponse({"jsonrpc": "2.0", "id": message["id"], **({"result": result} if result else {"error": error})})
 
 
-def _result(method: str, params: dict[str, Any]) -> dict[str, Any] | None:
+def _result(method: str, params: JsonObject) -> JsonObject | None:
     match method:
         case "initialize":
             about = {"name": "fal docs", "version": "1"}

@@ -12,8 +12,8 @@ import referencing
 from referencing.jsonschema import DRAFT202012
 
 from fal_mcp import bundled
+from fal_mcp.json_values import JsonObject
 
-Json = dict[str, Any]
 _COMPONENT = re.compile(r"\"#/components/schemas/([^\"/]+)\"")
 
 
@@ -25,33 +25,33 @@ def starter_models() -> Path:
 class Document:
     """One model's OpenAPI document."""
 
-    def __init__(self, endpoint_id: str, content: Json) -> None:
+    def __init__(self, endpoint_id: str, content: JsonObject) -> None:
         self.endpoint_id = endpoint_id
         self.content = content
 
     @property
-    def metadata(self) -> Json:
+    def metadata(self) -> JsonObject:
         return self.content["info"]["x-fal-metadata"]
 
     @property
-    def output(self) -> Json:
+    def output(self) -> JsonObject:
         """The schema of the result."""
         answers = self.content["paths"][f"/{self.endpoint_id}/requests/{{request_id}}"]["get"]["responses"]
         return answers["200"]["content"]["application/json"]["schema"]
 
-    def resolve(self, schema: Json) -> Json:
+    def resolve(self, schema: JsonObject) -> JsonObject:
         """`schema`, or the component its `$ref` names; empty where the document lacks it."""
         while "$ref" in schema:
             name = schema["$ref"].rsplit("/", 1)[-1]
             schema = self.content["components"]["schemas"].get(name, {})
         return schema
 
-    def faults(self, arguments: Any) -> list[Json]:
+    def faults(self, arguments: Any) -> list[JsonObject]:
         """fal's `detail` list for arguments that the model would refuse. Fact F12.1."""
         return [_fault(error) for error in sorted(self._input.iter_errors(arguments), key=lambda e: e.json_path)]
 
     @property
-    def input(self) -> Json:
+    def input(self) -> JsonObject:
         """The schema of the arguments."""
         body = self.content["paths"][f"/{self.endpoint_id}"]["post"]["requestBody"]
         return self.resolve(body["content"]["application/json"]["schema"])
@@ -66,11 +66,11 @@ class Document:
         return jsonschema.Draft202012Validator({"$ref": f"urn:model{reference}"}, registry=registry)
 
 
-def _whole(content: Json) -> Json:
+def _whole(content: JsonObject) -> JsonObject:
     """The document with a component for each that it refers to; what a few of fal's lack may be anything."""
     known = content["components"]["schemas"]
     named = set(_COMPONENT.findall(json.dumps(content)))
-    missing: Json = {name: {} for name in named - known.keys()}
+    missing: JsonObject = {name: {} for name in named - known.keys()}
     components = {**content["components"], "schemas": {**known, **missing}}
     return {**content, "components": components} if missing else content
 
@@ -103,11 +103,11 @@ class Documents:
         price = self._items.get(endpoint_id, {}).get("price")
         return (price["unit_price"], price["unit"]) if price and price.get("currency") == "USD" else None
 
-    def item(self, endpoint_id: str) -> Json:
+    def item(self, endpoint_id: str) -> JsonObject:
         """The endpoint's item in `GET /v1/models`. Fact F6.2."""
         known = self._items.get(endpoint_id)
         if known is not None:
-            metadata: Json = known["metadata"]
+            metadata: JsonObject = known["metadata"]
             # The file leaves out of an item what nothing here reads.
             return {"endpoint_id": endpoint_id, "metadata": _metadata(endpoint_id, metadata["category"]) | metadata}
         document = self.get(endpoint_id)
@@ -115,12 +115,12 @@ class Documents:
         return {"endpoint_id": endpoint_id, "metadata": _metadata(endpoint_id, category)}
 
 
-def _items(folder: Path) -> list[Json]:
+def _items(folder: Path) -> list[JsonObject]:
     file = folder / "catalog.jsonl"
     return [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.is_file() else []
 
 
-def _metadata(endpoint_id: str, category: str) -> Json:
+def _metadata(endpoint_id: str, category: str) -> JsonObject:
     return {
         "display_name": endpoint_id,
         "category": category,
@@ -137,7 +137,7 @@ def _metadata(endpoint_id: str, category: str) -> Json:
     }
 
 
-def _fault(error: Any) -> Json:
+def _fault(error: Any) -> JsonObject:
     location = ["body", *error.absolute_path]
     if error.validator == "required":
         missing = next(name for name in error.validator_value if name not in error.instance)

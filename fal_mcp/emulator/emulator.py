@@ -22,6 +22,7 @@ from fal_mcp.emulator.platform.idempotency import Remembered
 from fal_mcp.emulator.platform.instance import Instance
 from fal_mcp.emulator.script import Failure, Reply, Script
 from fal_mcp.emulator.webhooks import Signer, call_back
+from fal_mcp.json_values import JsonObject
 
 DEFAULT_KEY = "emulator:emulator"
 WORKFLOWS = "workflows/emulator/"
@@ -109,8 +110,8 @@ class Emulator:
         self.signer = Signer()
         self.trusted: ssl.SSLContext | None = None
         """Whose certificates count where a webhook is called, in place of the usual authorities'."""
-        self.access: dict[str, dict[str, Any]] = {}
-        self.storage_settings: dict[str, Any] = {"expiration_duration_seconds": None, "initial_acl": None}
+        self.access: dict[str, JsonObject] = {}
+        self.storage_settings: JsonObject = {"expiration_duration_seconds": None, "initial_acl": None}
         self.tasks: anyio.abc.TaskGroup | None = None
         self._scripts: dict[str | None, Script] = {}
         self._changed = anyio.Event()
@@ -147,7 +148,7 @@ class Emulator:
         """How many requests wait for each app."""
         self.logs = seeds.logs(self.born)
         """The apps' past lines, newest first."""
-        self.live_logs: list[dict[str, Any]] = []
+        self.live_logs: list[JsonObject] = []
         """The apps' lines as they come, oldest first."""
         self.are_logs_over = False
         self.log_watchers = 0
@@ -200,7 +201,7 @@ class Emulator:
         self.are_logs_over = True
         self.changed()
 
-    def submit(self, document: Document, arguments: dict[str, Any], cdn: str, webhook: str | None = None) -> Job:
+    def submit(self, document: Document, arguments: JsonObject, cdn: str, webhook: str | None = None) -> Job:
         """Put a job in the queue and start it on its way; `webhook` is called when it is over."""
         script = self.script_of(document.endpoint_id)
         failure, output = script.failure or self._refusal(document, arguments), {}
@@ -230,7 +231,7 @@ class Emulator:
             return workflow_document.document(endpoint_id, self.workflows[name]["contents"])
         return self.documents.get(endpoint_id)
 
-    def output(self, document: Document, arguments: dict[str, Any], cdn: str) -> dict[str, Any]:
+    def output(self, document: Document, arguments: JsonObject, cdn: str) -> JsonObject:
         """What the model would answer; its files appear on the CDN."""
         made = Output(document, arguments, cdn)
         value = made.value()
@@ -249,7 +250,7 @@ class Emulator:
         return sum(charge.amount or 0.0 for charge in self.bill)
 
     def charge(
-        self, request_id: str, document: Document, arguments: dict[str, Any], output: dict[str, Any], reason: Reason
+        self, request_id: str, document: Document, arguments: JsonObject, output: JsonObject, reason: Reason
     ) -> None:
         """Put a run without the queue on the bill."""
         amount = self._amount(document, arguments, output) if bill.is_billed(reason) else 0.0
@@ -262,7 +263,7 @@ class Emulator:
             amount = self._amount(document, job.input, job.output) if document else None
         return Charge(job.request_id, job.endpoint_id, job.sent, amount, reason)
 
-    def _amount(self, document: Document, arguments: dict[str, Any], output: dict[str, Any]) -> float | None:
+    def _amount(self, document: Document, arguments: JsonObject, output: JsonObject) -> float | None:
         endpoint_id = document.endpoint_id
         if endpoint_id in self.past_prices:
             return self.past_prices[endpoint_id]
@@ -277,7 +278,7 @@ class Emulator:
             job.close()
         self.end_logs()
 
-    def _refusal(self, document: Document, arguments: dict[str, Any]) -> Failure | None:
+    def _refusal(self, document: Document, arguments: JsonObject) -> Failure | None:
         faults = document.faults(arguments)
         # fal's gateway says with this header that a refused input is not billed.
         return Failure(422, {"detail": faults}, {"x-fal-billable-units": "0"}) if faults else None

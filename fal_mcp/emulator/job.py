@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 import anyio
 
 from fal_mcp.emulator.script import Failure, Script
+from fal_mcp.json_values import JsonObject
 
 State = Literal["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
 CANCELLED = Failure(499, {"detail": "Request cancelled by the client.", "error_type": "client_cancelled"})
@@ -19,9 +20,9 @@ class Job:
 
     request_id: str
     endpoint_id: str
-    input: dict[str, Any]
+    input: JsonObject
     script: Script
-    output: dict[str, Any]
+    output: JsonObject
     failure: Failure | None
     changed: Callable[[], None]
     state: State = "IN_QUEUE"
@@ -29,8 +30,8 @@ class Job:
     cancelled: bool = False
     has_begun: bool = False
     """Whether a runner ever took it: from then on it is paid for."""
-    logs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    history: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    logs: list[JsonObject] = field(default_factory=list[JsonObject])
+    history: list[JsonObject] = field(default_factory=list[JsonObject])
     closed: bool = False
     is_released: bool = False
     sent: str = field(default_factory=lambda: now().replace("+00:00", "Z"))
@@ -84,7 +85,7 @@ class Job:
     def is_over(self) -> bool:
         return self.state == "COMPLETED"
 
-    async def news(self, seen: int, within: float) -> list[dict[str, Any]]:
+    async def news(self, seen: int, within: float) -> list[JsonObject]:
         """The statuses after the first `seen`, as soon as there is one; none where `within` seconds brought none."""
         changed = self._news
         if len(self.history) == seen and not self.closed:
@@ -98,7 +99,7 @@ class Job:
             self._record({"status": "IN_QUEUE", "queue_position": position, "logs": None, "metrics": {}})
 
     def _log(self, *messages: str) -> None:
-        lines: list[dict[str, Any]] = [
+        lines: list[JsonObject] = [
             {"message": message, "timestamp": now(), "level": "INFO", "source": "USER", "labels": {}}
             for message in messages
         ]
@@ -110,14 +111,14 @@ class Job:
             return
         self.state = "COMPLETED"
         seconds = self.script.steps * self.script.step_seconds if self.has_begun else 0.0
-        status: dict[str, Any] = {"status": "COMPLETED", "logs": [], "metrics": {"inference_time": seconds}}
+        status: JsonObject = {"status": "COMPLETED", "logs": [], "metrics": {"inference_time": seconds}}
         if self.failure is not None:
             # fal has no status for failure: it is COMPLETED, and these two keys say that it failed.
             status["error"] = _sentence(self.failure)
             status["error_type"] = self.failure.body.get("error_type", "runner_server_error")
         self._record(status)
 
-    def _record(self, status: dict[str, Any]) -> None:
+    def _record(self, status: JsonObject) -> None:
         self.history.append(status)
         self._tell()
 

@@ -14,6 +14,7 @@ from fal_mcp.emulator.platform import pages
 from fal_mcp.emulator.platform.refusal import Refused
 from fal_mcp.emulator.platform.request import Answer, Request
 from fal_mcp.emulator.visit import Visit
+from fal_mcp.json_values import JsonObject
 
 _PAGE = re.compile(r"/models/(.+)/llms\.txt")
 
@@ -49,7 +50,7 @@ def _models(fal: Emulator, request: Request) -> Response:
     return response
 
 
-def _matches(item: dict[str, Any], query: dict[str, Any]) -> bool:
+def _matches(item: JsonObject, query: JsonObject) -> bool:
     metadata = item["metadata"]
     text = f"{item['endpoint_id']} {metadata.get('display_name')} {metadata.get('description')}".casefold()
     return (
@@ -75,7 +76,7 @@ def _pricing(fal: Emulator, request: Request) -> Any:
     return {"prices": prices, "next_cursor": None, "has_more": False}
 
 
-def _price(fal: Emulator, endpoint_id: str) -> dict[str, Any]:
+def _price(fal: Emulator, endpoint_id: str) -> JsonObject:
     amount, unit = fal.prices[endpoint_id]
     return {"endpoint_id": endpoint_id, "unit_price": amount, "unit": unit, "currency": "USD"}
 

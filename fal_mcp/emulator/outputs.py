@@ -15,8 +15,7 @@ from typing import Any, cast
 
 from fal_mcp.emulator import meshes, mp4, pictures, sounds
 from fal_mcp.emulator.documents import Document
-
-Json = dict[str, Any]
+from fal_mcp.json_values import JsonObject
 
 _MOST_DEPTH = 8
 _MOST_ITEMS = 8
@@ -58,7 +57,7 @@ class Made:
 class Output:
     """One run's output. `files` holds what `value` refers to, by its path on the CDN."""
 
-    def __init__(self, document: Document, arguments: Json, cdn: str) -> None:
+    def __init__(self, document: Document, arguments: JsonObject, cdn: str) -> None:
         self.files: dict[str, Made] = {}
         self._document = document
         self._arguments = arguments
@@ -68,10 +67,10 @@ class Output:
         # Without a seed it is drawn from the prompt, so that a test sees the same picture every time.
         self._seed = seed if isinstance(seed, int) else zlib.crc32(self._text.encode()) % 1_000_000
 
-    def value(self) -> Json:
+    def value(self) -> JsonObject:
         """The output. A schema that says nothing gives an empty object."""
         made = self._of(self._document.output, "", 0)
-        return cast(Json, made) if isinstance(made, dict) else {"output": made}
+        return cast(JsonObject, made) if isinstance(made, dict) else {"output": made}
 
     def _of(self, schema: Any, name: str, depth: int) -> Any:
         part = self._plain(schema)
@@ -98,8 +97,8 @@ class Output:
             case _:
                 return {}
 
-    def _plain(self, schema: Any) -> Json:
-        part = self._document.resolve(cast(Json, schema)) if isinstance(schema, dict) else {}
+    def _plain(self, schema: Any) -> JsonObject:
+        part = self._document.resolve(cast(JsonObject, schema)) if isinstance(schema, dict) else {}
         for word in ("anyOf", "oneOf", "allOf"):
             options = [self._plain(option) for option in part.get(word, ())]
             if options:
@@ -107,8 +106,8 @@ class Output:
                 return next((one for one in options if one.get("type") != "null"), options[0])
         return part
 
-    def _object(self, schema: Json, name: str, depth: int) -> Json:
-        properties: Json = schema.get("properties", {})
+    def _object(self, schema: JsonObject, name: str, depth: int) -> JsonObject:
+        properties: JsonObject = schema.get("properties", {})
         if "url" in properties:
             return self._file(schema, name)
         if not properties:
@@ -127,7 +126,7 @@ class Output:
         inner = self._plain(plain.get("items", {}))
         return key in {"seed", "prompt", "text", "output"} or "url" in {**plain, **inner}.get("properties", {})
 
-    def _array(self, schema: Json, name: str, depth: int) -> list[Any]:
+    def _array(self, schema: JsonObject, name: str, depth: int) -> list[Any]:
         if "prefixItems" in schema:
             return [self._of(item, name, depth + 1) for item in schema["prefixItems"]]
         least, most = schema.get("minItems", 1), schema.get("maxItems", _MOST_ITEMS)
@@ -140,7 +139,7 @@ class Output:
         counts = [self._arguments.get(name) for name in ("num_images", "max_images")]
         return math.prod(count for count in counts if isinstance(count, int))
 
-    def _string(self, schema: Json, name: str) -> str:
+    def _string(self, schema: JsonObject, name: str) -> str:
         if re.search(r"(^|_)ur[il]s?$", name):
             return self._file({"properties": {"url": {}}}, name)["url"]
         if name.endswith("prompt"):
@@ -148,7 +147,7 @@ class Output:
         text = "2026-01-01T00:00:00Z" if schema.get("format") == "date-time" else _SENTENCE
         return text[: schema.get("maxLength", len(text))].ljust(schema.get("minLength", 0), ".")
 
-    def _number(self, schema: Json, name: str, kind: str) -> float:
+    def _number(self, schema: JsonObject, name: str, kind: str) -> float:
         if name.endswith("seed"):
             return self._seed
         low, high = schema.get("minimum", schema.get("exclusiveMinimum")), schema.get("maximum")
@@ -156,8 +155,8 @@ class Output:
         value = min(value, high) if high is not None else value
         return int(value) if kind == "integer" else float(value)
 
-    def _file(self, schema: Json, name: str) -> Json:
-        properties: Json = schema.get("properties", {})
+    def _file(self, schema: JsonObject, name: str) -> JsonObject:
+        properties: JsonObject = schema.get("properties", {})
         content_type = self._content_type(properties, name)
         width, height = self._size() if content_type.startswith("image/") else (mp4.WIDTH, mp4.HEIGHT)
         number = len(self.files)
@@ -165,7 +164,7 @@ class Output:
         made = Made(f"{_kind(name) or 'file'}-{number + 1}.{_TYPES[content_type]}", content_type, functools.cache(draw))
         path = f"/files/b/{uuid.uuid4().hex[:8]}/{made.name}"
         self.files[path] = made
-        about: Json = {"url": f"{self._cdn}{path}", "content_type": content_type, "file_name": made.name}
+        about: JsonObject = {"url": f"{self._cdn}{path}", "content_type": content_type, "file_name": made.name}
         about |= {"width": width, "height": height}
         # The size is known only once the file is drawn, which otherwise waits until somebody fetches it.
         if "file_size" in schema.get("required", ()):
@@ -175,7 +174,7 @@ class Output:
             key: self._of(properties.get(key), key, _MOST_DEPTH - 2) for key in rest
         }
 
-    def _content_type(self, properties: Json, name: str) -> str:
+    def _content_type(self, properties: JsonObject, name: str) -> str:
         declared = self._plain(properties.get("content_type", {}))
         fixed: Any = declared.get("const") or next(iter(declared.get("enum", ())), None)
         if fixed in _TYPES:
@@ -204,7 +203,7 @@ class Output:
 
     def _size(self) -> tuple[int, int]:
         size = self._arguments.get("image_size")
-        sides = cast(Json, size) if isinstance(size, dict) else self._arguments
+        sides = cast(JsonObject, size) if isinstance(size, dict) else self._arguments
         width, height = sides.get("width"), sides.get("height")
         if isinstance(width, int) and isinstance(height, int):
             # Whatever was asked for, drawing it must not take all memory.
@@ -212,7 +211,7 @@ class Output:
         return _SIZES.get(size if isinstance(size, str) else "", _SIZES["landscape_4_3"])
 
 
-def _type(schema: Json) -> str | None:
+def _type(schema: JsonObject) -> str | None:
     kind = schema.get("type")
     if isinstance(kind, list):
         return next((one for one in cast(list[str], kind) if one != "null"), "null")

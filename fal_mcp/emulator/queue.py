@@ -12,6 +12,7 @@ from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.job import Job
 from fal_mcp.emulator.script import Reply
 from fal_mcp.emulator.visit import Visit
+from fal_mcp.json_values import JsonObject
 
 # The only two that fal has; after one of them owner and alias are the second and third part.
 _NAMESPACES = frozenset({"workflows", "comfy"})
@@ -94,7 +95,7 @@ async def _submit(fal: Emulator, visit: Visit) -> Response:
 
 def _status(job: Job, visit: Visit) -> Response:
     logs = visit.query.get("logs", "0") in {"1", "true", "True"}
-    status: dict[str, Any] = {**(job.history[-1] if job.history else {"status": "IN_QUEUE", "queue_position": 0})}
+    status: JsonObject = {**(job.history[-1] if job.history else {"status": "IN_QUEUE", "queue_position": 0})}
     # Null in the queue and a list later: fal's own clients index the key, so it is always there.
     status["logs"] = None if job.state == "IN_QUEUE" else job.logs if logs else []
     # fal's SDK tells that a job is over by the 200 alone, and by 202 that it is not.
@@ -132,10 +133,10 @@ async def _events(job: Job, names: dict[str, str], logs: bool) -> AsyncGenerator
     yield b"", False
 
 
-def _frame(job: Job, status: dict[str, Any], logs: bool) -> bytes:
+def _frame(job: Job, status: JsonObject, logs: bool) -> bytes:
     if job.script.stream_garbage:
         return b"data: {nonsense\n\n"
-    shown: dict[str, Any] = status if logs or not status["logs"] else {**status, "logs": []}
+    shown: JsonObject = status if logs or not status["logs"] else {**status, "logs": []}
     return f"data: {json.dumps(shown)}\n\n".encode()
 
 

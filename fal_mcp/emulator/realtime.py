@@ -21,8 +21,7 @@ from fal_mcp.emulator.emulator import Emulator, Line, Token
 from fal_mcp.emulator.queue import app_id
 from fal_mcp.emulator.script import Script
 from fal_mcp.emulator.visit import Visit
-
-Json = dict[str, Any]
+from fal_mcp.json_values import JsonObject
 
 _PATH = "/realtime"
 _SIDE = 256
@@ -32,7 +31,7 @@ _NORMAL, _POLICY = 1000, 1008
 
 def give_token(fal: Emulator, visit: Visit) -> Response:
     """A token, by the older address as a bare string, by the newer one in an object."""
-    wish: Json = json.loads(visit.body)
+    wish: JsonObject = json.loads(visit.body)
     # Two ways to ask are in use, and fal takes both.
     apps = wish.get("allowed_apps") or ([wish["app"]] if "app" in wish else [])
     if not apps:
@@ -126,7 +125,9 @@ async def _failed(websocket: WebSocket, code: str, reason: str) -> None:
     await websocket.close(_NORMAL)
 
 
-async def _answer(script: Script, document: Document, given: Json, websocket: WebSocket, *, is_text: bool) -> None:
+async def _answer(
+    script: Script, document: Document, given: JsonObject, websocket: WebSocket, *, is_text: bool
+) -> None:
     # Before each answer: clients have to pass over what is only news.
     await websocket.send_json({"type": "x-fal-message", "action": "timings", "timing": 0.05})
     frame = script.live.answer
@@ -139,11 +140,11 @@ async def _answer(script: Script, document: Document, given: Json, websocket: We
         await websocket.send_bytes(frame)
 
 
-async def _output(document: Document, given: Json, *, is_text: bool) -> Json:
+async def _output(document: Document, given: JsonObject, *, is_text: bool) -> JsonObject:
     seed: Any = given.get("seed", 1)
     text = str(given.get("prompt") or document.endpoint_id)
     content = await anyio.to_thread.run_sync(pictures.encoded, text, seed, _SIDE, _SIDE, "image/jpeg")
-    about: Json = {"content_type": "image/jpeg", "width": _SIDE, "height": _SIDE}
+    about: JsonObject = {"content_type": "image/jpeg", "width": _SIDE, "height": _SIDE}
     # JSON has no bytes: there a picture is its own address.
     shown = {"url": f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"} if is_text else {"content": content}
     echoed = {"request_id": given["request_id"]} if "request_id" in given else {}

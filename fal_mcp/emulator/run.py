@@ -3,7 +3,6 @@
 import json
 import uuid
 from collections.abc import AsyncGenerator
-from typing import Any
 
 import anyio
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -11,6 +10,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.script import Script
 from fal_mcp.emulator.visit import Visit
+from fal_mcp.json_values import JsonObject
 
 _WORDS = "The emulator made this up, word by word, so that there is something to watch.".split()
 
@@ -43,7 +43,7 @@ async def answer(fal: Emulator, visit: Visit) -> Response:
     return JSONResponse(output, headers=headers)
 
 
-async def _events(script: Script, output: dict[str, Any]) -> AsyncGenerator[bytes]:
+async def _events(script: Script, output: JsonObject) -> AsyncGenerator[bytes]:
     """Partial answers, then the whole."""
     partial = [{"output": " ".join(_WORDS[:count]), "partial": True} for count in range(1, len(_WORDS) + 1)]
     # A model of words sends words; any other its output again and again, with how far it is.

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from fal_mcp.json_values import JsonMapping
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -19,7 +21,7 @@ class Failure:
     """How a model fails: what its result answers. The status still comes to COMPLETED (fact F2.5)."""
 
     status: int = 500
-    body: Mapping[str, Any] = field(default_factory=lambda: {"detail": "Internal Server Error"})
+    body: JsonMapping = field(default_factory=lambda: {"detail": "Internal Server Error"})
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -61,7 +63,7 @@ class Script:
     cancellable: bool = True
     """Whether a running job heeds a cancellation."""
     failure: Failure | None = None
-    output: Mapping[str, Any] | None = None
+    output: JsonMapping | None = None
     submit: Reply | None = None
     submit_drop: bool = False
     """Take the job, then break the connection in the middle of the answer."""

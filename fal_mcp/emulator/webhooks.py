@@ -5,13 +5,13 @@ import hashlib
 import json
 import ssl
 import time
-from typing import Any
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from fal_mcp.emulator.job import Job
+from fal_mcp.json_values import JsonObject
 
 _USER = "auth0|emulator"
 _FIRST_TIMEOUT = 15.0
@@ -30,7 +30,7 @@ class Signer:
             self._key = Ed25519PrivateKey.generate()
         return self._key
 
-    def jwks(self) -> dict[str, Any]:
+    def jwks(self) -> JsonObject:
         """The public key as fal publishes its own: base64url without padding."""
         raw = self.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         return {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": base64.urlsafe_b64encode(raw).decode().rstrip("=")}]}
@@ -53,7 +53,7 @@ async def call_back(job: Job, url: str, signer: Signer, trusted: ssl.SSLContext 
     """Wait until the job is over and deliver it once; `trusted` is whose certificates count, in place of the usual."""
     while not job.is_over and not job.closed:
         await job.news(len(job.history), 3600)
-    about: dict[str, Any] = {"request_id": job.request_id, "gateway_request_id": job.request_id}
+    about: JsonObject = {"request_id": job.request_id, "gateway_request_id": job.request_id}
     if job.failure is None:
         about |= {"status": "OK", "payload": job.output}
     else:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+
+from fal_mcp.json_values import JsonObject
 
 KEY = "FAL_KEY"
 
@@ -24,18 +25,18 @@ class Entry:
         return {**({KEY: self.key} if self.key else {}), **self.variables}
 
 
-def plain(entry: Entry) -> dict[str, Any]:
+def plain(entry: Entry) -> JsonObject:
     """The form that most hosts share."""
     environment = {"env": entry.environment} if entry.environment else {}
     return {"command": entry.command, "args": list(entry.arguments), **environment}
 
 
-def typed(entry: Entry) -> dict[str, Any]:
+def typed(entry: Entry) -> JsonObject:
     """The same, with the transport named: Cursor and VS Code."""
     return {"type": "stdio", **plain(entry)}
 
 
-def codex(entry: Entry) -> dict[str, Any]:
+def codex(entry: Entry) -> JsonObject:
     """Codex clears the environment: a key by reference is a name it lets through."""
     is_reference = entry.key == KEY
     variables = dict(entry.variables) if is_reference else entry.environment
@@ -47,13 +48,13 @@ def codex(entry: Entry) -> dict[str, Any]:
     }
 
 
-def opencode(entry: Entry) -> dict[str, Any]:
+def opencode(entry: Entry) -> JsonObject:
     """One list for program and arguments."""
     environment = {"environment": entry.environment} if entry.environment else {}
     return {"type": "local", "command": [entry.command, *entry.arguments], "enabled": True, **environment}
 
 
-def goose(entry: Entry) -> dict[str, Any]:
+def goose(entry: Entry) -> JsonObject:
     """Goose keeps the values of `env_keys` in the system's keyring."""
     is_reference = entry.key == KEY
     variables = dict(entry.variables) if is_reference else entry.environment
@@ -70,6 +71,6 @@ def goose(entry: Entry) -> dict[str, Any]:
     }
 
 
-def listed(entry: Entry) -> dict[str, Any]:
+def listed(entry: Entry) -> JsonObject:
     """An item of a list: Continue."""
     return {"name": "fal", **plain(entry)}

@@ -7,9 +7,10 @@ there, because only one of them is read and which one differs by version.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from fal_mcp.install import entry
+from fal_mcp.json_values import JsonObject
 
 Format = Literal["json", "toml", "yaml"]
 NAME = "fal"
@@ -54,7 +55,7 @@ class Host:
     format: Format
     keys: tuple[str, ...]
     """Where in its file the servers are."""
-    shape: Callable[[entry.Entry], dict[str, Any]]
+    shape: Callable[[entry.Entry], JsonObject]
     files: Callable[[Machine], Sequence[Path]]
     """The files that it may read for one user; the first is the one to make where there is none."""
     project_file: str | None = None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from fal_mcp.install.refusal import NotInstalled
+from fal_mcp.json_values import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class _Span:
     node: Any
 
 
-def read(text: str) -> dict[str, Any]:
+def read(text: str) -> JsonObject:
     """The object that a file holds; an empty one for an empty file.
 
     Raises:
@@ -35,7 +36,7 @@ def read(text: str) -> dict[str, Any]:
         raise NotInstalled(f"It cannot be read as JSON: {str(error)[:200]}.") from error
     if not isinstance(value, dict):
         raise NotInstalled("It holds no JSON object.")
-    return cast(dict[str, Any], value)
+    return cast(JsonObject, value)
 
 
 def put(text: str, keys: Sequence[str], name: str, value: Any) -> str:
@@ -61,12 +62,12 @@ def put(text: str, keys: Sequence[str], name: str, value: Any) -> str:
     return text[: member[1].start] + _written(value, indent, _unit(text), newline) + text[member[1].end :]
 
 
-def append(text: str, key: str, item: dict[str, Any], same: str) -> str:
+def append(text: str, key: str, item: JsonObject, same: str) -> str:
     """The text with an item at the end of the list `key`, unless one with the same value of `same` is there."""
     items = read(text).get(key)
     if items is None:
         return put(text, (), key, [item])
-    present = [cast(dict[str, Any], entry).get(same) for entry in items if isinstance(entry, dict)]
+    present = [cast(JsonObject, entry).get(same) for entry in items if isinstance(entry, dict)]
     return text if item[same] in present else put(text, (), key, [*items, item])
 
 

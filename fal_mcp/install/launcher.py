@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from fal_mcp import __version__
 from fal_mcp.install.refusal import NotInstalled
+from fal_mcp.json_values import JsonObject
 
 _LONGEST_START = 60.0
 """Seconds: a first start may have to install."""
@@ -89,7 +90,7 @@ def handshake(command: Sequence[str], environment: Mapping[str, str]) -> str:
         process.stdin.write(json.dumps(_INITIALIZE).encode() + b"\n")
         process.stdin.flush()
         answer: Any = json.loads(process.stdout.readline() or b"null")
-        server = cast(dict[str, Any], answer["result"]["serverInfo"])
+        server = cast(JsonObject, answer["result"]["serverInfo"])
         return f"{server['name']} {server['version']}"
     except (OSError, ValueError, TypeError, LookupError) as error:
         raise NotInstalled(f"{command[0]!r} started and did not shake hands.") from error

@@ -8,7 +8,7 @@ from fal_mcp.install import json_text, toml_text, yaml_text
 from fal_mcp.install.entry import Entry
 from fal_mcp.install.hosts import NAME, Format, Host
 from fal_mcp.install.refusal import NotInstalled
-from fal_mcp.json_values import list_of, object_of
+from fal_mcp.json_values import JsonObject, list_of, object_of
 
 _EDITORS: dict[Format, Any] = {"json": json_text, "toml": toml_text, "yaml": yaml_text}
 _INPUT = {"type": "promptString", "id": "fal-key", "description": "fal API key", "password": True}
@@ -28,7 +28,7 @@ def with_entry(text: str, host: Host, entry: Entry) -> str:
         changed: str = _EDITORS[host.format].put(given, host.keys, NAME, value)
         return json_text.append(changed, "inputs", _INPUT, "id") if asks else changed
 
-    def expected(before: dict[str, Any]) -> None:
+    def expected(before: JsonObject) -> None:
         holder: Any = before
         for key in host.keys:
             holder = holder.setdefault(key, [] if host.is_list else {})
@@ -49,7 +49,7 @@ def without_entry(text: str, host: Host) -> str:
         NotInstalled: as for `with_entry`.
     """
 
-    def expected(before: dict[str, Any]) -> None:
+    def expected(before: JsonObject) -> None:
         holder: Any = before
         for key in host.keys:
             holder = holder.get(key) or {}
@@ -74,7 +74,7 @@ def _others(items: list[Any]) -> list[Any]:
     return [item for item in items if object_of(item).get("name") != NAME]
 
 
-def _proven(text: str, host: Host, change: Callable[[str], str], expected: Callable[[dict[str, Any]], None]) -> str:
+def _proven(text: str, host: Host, change: Callable[[str], str], expected: Callable[[JsonObject], None]) -> str:
     """The changed text, where reading it again gives the old values and our entry and nothing else."""
     editor = _EDITORS[host.format]
     before = copy.deepcopy(editor.read(text))
@@ -92,7 +92,7 @@ def _proven(text: str, host: Host, change: Callable[[str], str], expected: Calla
     return changed
 
 
-def _tidy(values: dict[str, Any], host: Host) -> None:
+def _tidy(values: JsonObject, host: Host) -> None:
     """An empty holder and none are the same."""
     if not values.get(host.keys[0]):
         values.pop(host.keys[0], None)

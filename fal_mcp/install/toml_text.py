@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from fal_mcp.install.refusal import NotInstalled
-from fal_mcp.json_values import object_of
+from fal_mcp.json_values import JsonObject, object_of
 
 
-def read(text: str) -> dict[str, Any]:
+def read(text: str) -> JsonObject:
     """What a file holds.
 
     Raises:
         NotInstalled: it is no TOML.
     """
-    return cast(dict[str, Any], _parsed(text).unwrap())
+    return cast(JsonObject, _parsed(text).unwrap())
 
 
 def put(text: str, keys: Sequence[str], name: str, value: Any) -> str:
@@ -101,7 +101,7 @@ def _holds(value: Any, keys: Sequence[str]) -> bool:
     return True
 
 
-def _table(value: dict[str, Any]) -> Any:
+def _table(value: JsonObject) -> Any:
     import tomlkit
 
     table = tomlkit.table()

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from fal_mcp.install.refusal import NotInstalled
-from fal_mcp.json_values import list_of, object_of
+from fal_mcp.json_values import JsonObject, list_of, object_of
 
 
-def read(text: str) -> dict[str, Any]:
+def read(text: str) -> JsonObject:
     """What a file holds.
 
     Raises:

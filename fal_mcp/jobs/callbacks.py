@@ -1,11 +1,10 @@
 """fal's callbacks, as the ledger takes them."""
 
-from typing import Any
-
 from fal_mcp.client.webhooks import Delivery
 from fal_mcp.errors import GenerationFailed
 from fal_mcp.jobs import kept_errors
 from fal_mcp.jobs.ledger import Ledger
+from fal_mcp.json_values import JsonObject
 
 _A_REFUSAL = "status code: 4"
 
@@ -24,6 +23,6 @@ async def taken(delivery: Delivery, ledger: Ledger, owner: str) -> bool:
         error = GenerationFailed(delivery.error or "The job failed.", request_id=delivery.request_id)
         # All that a callback tells of the status is in its words.
         has_run = job.has_run and _A_REFUSAL in (delivery.error or "").casefold()
-        columns: dict[str, Any] = {"error": kept_errors.said(error), "position": None}
+        columns: JsonObject = {"error": kept_errors.said(error), "position": None}
         await ledger.record(job.job_id, state="failed", has_run=has_run, **columns)
     return True

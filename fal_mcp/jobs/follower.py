@@ -27,6 +27,7 @@ from fal_mcp.jobs.cost import is_on_fals_side
 from fal_mcp.jobs.job import Job, Order
 from fal_mcp.jobs.kept_errors import said
 from fal_mcp.jobs.ledger import Ledger
+from fal_mcp.json_values import JsonObject
 
 _KEPT_STATUSES = 400
 _CANCELLED = frozenset({"client_cancelled", "client_disconnected"})
@@ -50,11 +51,11 @@ class Follower:
         self.request: Request | None = job.request
         self.waiting = 0
         self.is_over = False
-        self.outcome: dict[str, Any] | FalError | None = None
+        self.outcome: JsonObject | FalError | None = None
         self.last: Status | None = None
         self.trouble: FalError | None = None
         """Why the result of a completed job could not be fetched yet."""
-        self.unwritten: dict[str, Any] = {}
+        self.unwritten: JsonObject = {}
         """What could not be written down yet."""
         self._queue = queue
         self._ledger = ledger
@@ -226,7 +227,7 @@ class Follower:
                 await anyio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
-    async def _fetched(self, request: Request, last: Completed) -> dict[str, Any]:
+    async def _fetched(self, request: Request, last: Completed) -> JsonObject:
         """A completed job's output, whatever stands in the way.
 
         Raises:
@@ -302,7 +303,7 @@ class Follower:
         self._changed = anyio.Event()
 
 
-def _columns(request: Request) -> dict[str, Any]:
+def _columns(request: Request) -> JsonObject:
     return {name: getattr(request, name) for name in ("request_id", "status_url", "response_url", "cancel_url")}
 
 

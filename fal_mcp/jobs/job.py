@@ -5,12 +5,13 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from fal_mcp.client.queue import Request
 from fal_mcp.errors import FalError, GenerationFailed, MaybeReceived, RequestRejected, Unreachable
 from fal_mcp.jobs import cost
 from fal_mcp.jobs.cost import State
+from fal_mcp.json_values import JsonMapping, JsonObject
 
 UNFINISHED: tuple[State, ...] = ("intent", "queued", "running", "unknown")
 Way = Literal["queue", "sync", "stream", "realtime", "compute"]
@@ -27,7 +28,7 @@ class Order:
     told, and `price_note` says how it was told or why not."""
 
     endpoint_id: str
-    arguments: Mapping[str, Any]
+    arguments: JsonMapping
     owner: str = FIRST_OWNER
     price: float | None = None
     price_note: str = ""
@@ -69,13 +70,13 @@ class Job:
     state: State
     created: float
     updated: float
-    arguments: dict[str, Any] | None = None
+    arguments: JsonObject | None = None
     request: Request | None = None
     position: int | None = None
     price: float | None = None
     price_note: str = ""
-    output: dict[str, Any] | None = None
-    error: dict[str, Any] | None = None
+    output: JsonObject | None = None
+    error: JsonObject | None = None
     queue_seconds: float = 0.0
     run_seconds: float = 0.0
     detached: float | None = None

@@ -20,6 +20,7 @@ from fal_mcp.jobs.job import NOBODY, Job, Order, Started
 from fal_mcp.jobs.ledger import Ledger, Limits
 from fal_mcp.jobs.outgoing import Outgoing
 from fal_mcp.jobs.watching import Tell, watch
+from fal_mcp.json_values import JsonObject
 
 _MOST_RESUMED_AT_ONCE = 32
 _LONGEST_GOODBYE = 10.0
@@ -129,7 +130,7 @@ class Jobs:
             raise NotFound(f"There is no job {job_id[:80]!r}.", hint="list_jobs shows the jobs there are.")
         return job
 
-    async def output(self, job: Job) -> dict[str, Any]:
+    async def output(self, job: Job) -> JsonObject:
         """A completed job's output, from the ledger or from fal.
 
         Raises:
@@ -313,7 +314,7 @@ class Jobs:
                 # One job that cannot be picked up is no reason to leave the others.
                 logger.info("%s could not be picked up: %s", job.job_id, error)
 
-    async def _fetched(self, job: Job) -> dict[str, Any]:
+    async def _fetched(self, job: Job) -> JsonObject:
         assert job.request is not None
         try:
             output = await self._fal().queue.result(job.request)

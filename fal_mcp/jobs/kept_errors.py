@@ -1,11 +1,10 @@
 """An error as the ledger keeps it, and back."""
 
-from typing import Any
-
 from fal_mcp.errors import FalError, GenerationFailed
+from fal_mcp.json_values import JsonObject
 
 
-def said(error: FalError) -> dict[str, Any]:
+def said(error: FalError) -> JsonObject:
     """An error as the ledger keeps it."""
     return {
         "kind": type(error).__name__,
@@ -17,7 +16,7 @@ def said(error: FalError) -> dict[str, Any]:
     }
 
 
-def read(row: dict[str, Any] | None, request_id: str | None) -> FalError:
+def read(row: JsonObject | None, request_id: str | None) -> FalError:
     """An error as it was kept."""
     about = row or {}
     # By name and not pickled: a ledger outlives versions, and one that is shared must not be able to run code.

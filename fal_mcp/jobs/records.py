@@ -1,7 +1,7 @@
 """What the ledger does inside a transaction: rows read, written, taken over and summed."""
 
 import sqlite3
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -10,6 +10,7 @@ from fal_mcp.errors import BudgetExceeded
 from fal_mcp.jobs import cost, rows
 from fal_mcp.jobs.job import UNFINISHED, Job
 from fal_mcp.jobs.store import CLOSED
+from fal_mcp.json_values import JsonMapping
 
 KEPT_DAYS = 30
 MOST_ROWS = 20_000
@@ -83,7 +84,7 @@ def transaction(database: sqlite3.Connection) -> Generator[None]:
         raise
 
 
-def write(database: sqlite3.Connection, job_id: str, fence: int | None, columns: Mapping[str, Any], now: float) -> bool:
+def write(database: sqlite3.Connection, job_id: str, fence: int | None, columns: JsonMapping, now: float) -> bool:
     """Write values by the names of `Job`'s fields, and book the job anew; whether the fence is still the row's."""
     statement = "SELECT state, price_micro, billed_micro, has_run, fence, request_id FROM job WHERE job_id = ?"
     row = database.execute(statement, (job_id,)).fetchone()

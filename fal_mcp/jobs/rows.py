@@ -1,12 +1,11 @@
 """A job as a row of the ledger and back. Pure."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from fal_mcp.client.queue import Request
 from fal_mcp.jobs import cost
 from fal_mcp.jobs.job import Job
-from fal_mcp.json_values import NotJson, dumped, number_of, object_of, parsed, whole_number_of
+from fal_mcp.json_values import JsonMapping, JsonObject, NotJson, dumped, number_of, object_of, parsed, whole_number_of
 
 COLUMNS = (
     "job_id, endpoint_id, owner, digest, state, created, updated, arguments, request_id, status_url, response_url, "
@@ -30,7 +29,7 @@ _PLAIN = ("way", "call_id", "connection", "session", "fence", "answered", "asked
 
 def read(row: tuple[Any, ...], output: str | None = None) -> Job:
     """The job that a row stands for."""
-    named: dict[str, Any] = {name: typed(name, value) for name, value in zip(_NAMES, row, strict=True)}
+    named: JsonObject = {name: typed(name, value) for name, value in zip(_NAMES, row, strict=True)}
     urls = [named.pop(name) for name in _REQUEST]
     price, billed = named.pop("price_micro"), named.pop("billed_micro")
     named |= {name: read_object(named[name]) for name in _OBJECTS}
@@ -58,7 +57,7 @@ def typed(name: str, value: Any) -> Any:
     return value if isinstance(value, str) else ""
 
 
-def written(job: Job) -> dict[str, Any]:
+def written(job: Job) -> JsonObject:
     """The columns of a job that is about to be begun."""
     return {
         **{name: getattr(job, name) for name in ("job_id", "endpoint_id", "owner", "digest", "state", "created")},
@@ -73,12 +72,12 @@ def written(job: Job) -> dict[str, Any]:
     }
 
 
-def request_columns(request: Request) -> dict[str, Any]:
+def request_columns(request: Request) -> JsonObject:
     """The columns that say where fal has it."""
     return {name: getattr(request, name) for name in _REQUEST}
 
 
-def changed(columns: Mapping[str, Any]) -> dict[str, Any]:
+def changed(columns: JsonMapping) -> JsonObject:
     """Values by the names of `Job`'s fields as columns of the ledger."""
     values = dict(columns)
     for name in ("error", "saved"):
@@ -90,7 +89,7 @@ def changed(columns: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _sound(value) for name, value in values.items()}
 
 
-def text(value: Mapping[str, Any] | None) -> str | None:
+def text(value: JsonMapping | None) -> str | None:
     """An object as it is kept."""
     return None if value is None else dumped(dict(value))
 
@@ -100,7 +99,7 @@ def _sound(value: Any) -> Any:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
-def read_object(content: Any) -> dict[str, Any] | None:
+def read_object(content: Any) -> JsonObject | None:
     """An object that was kept; None where there is none."""
     if not isinstance(content, str):
         return None

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.abc
@@ -21,6 +21,7 @@ from fal_mcp.jobs import cost
 from fal_mcp.jobs.job import Job, Order, costs_nothing
 from fal_mcp.jobs.kept_errors import said
 from fal_mcp.jobs.ledger import Ledger, Limits
+from fal_mcp.json_values import JsonObject
 
 if TYPE_CHECKING:
     from fal_mcp.client.realtime import Line
@@ -43,10 +44,10 @@ class Input:
     order: Order
     seconds: float
     newest_wins: bool
-    outcome: dict[str, Any] | FalError | None = None
+    outcome: JsonObject | FalError | None = None
     done: anyio.Event = field(default_factory=anyio.Event)
 
-    def end(self, outcome: dict[str, Any] | FalError | None) -> None:
+    def end(self, outcome: JsonObject | FalError | None) -> None:
         """Tell whoever waits."""
         self.outcome = outcome
         self.done.set()
@@ -137,7 +138,7 @@ class Session:
             if not item.done.is_set():
                 item.end(MaybeReceived("The session was closed before the answer came."))
 
-    async def _sent(self, line: "Line", item: Input) -> dict[str, Any]:
+    async def _sent(self, line: "Line", item: Input) -> JsonObject:
         await self._turn_over()
         # Written before it is sent: a server that is killed in between has counted too much, never too little.
         await self._ledger.add(self.job.job_id, item.order, self._limits)
@@ -215,7 +216,7 @@ class Sessions:
             )
         return session
 
-    async def send(self, session: Session, item: Input) -> dict[str, Any] | None:
+    async def send(self, session: Session, item: Input) -> JsonObject | None:
         """The answer to one input; None where a newer one took its place and it was not sent.
 
         Raises:

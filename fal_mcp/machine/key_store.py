@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fal_mcp.errors import NotReadable, NotWritable
-from fal_mcp.json_values import object_of, text_of
+from fal_mcp.json_values import JsonObject, object_of, text_of
 
 _SERVICE, _USER = "fal-mcp", "FAL_KEY"
 _FILE = "key.json"
@@ -104,7 +104,7 @@ class KeyStore:
         except OSError:
             return False
 
-    def _entry(self) -> dict[str, Any] | None:
+    def _entry(self) -> JsonObject | None:
         try:
             with self.file.open("rb") as stream:
                 entry: Any = json.loads(stream.read(_MOST))

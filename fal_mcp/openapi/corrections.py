@@ -5,12 +5,13 @@ Reads no file and asks nobody; what a tool is made of from it is decided elsewhe
 
 import copy
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
+from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.text import one_line
 
-Facts = dict[str, Any]
+Facts = JsonObject
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 _PROSE = frozenset({"description", "summary", "title", "example", "examples"})
@@ -20,7 +21,7 @@ _DEEPEST = 60
 _LONGEST = 300
 
 
-def corrected(document: Mapping[str, Any], corrections: Iterable[Mapping[str, Any]]) -> Facts:
+def corrected(document: JsonMapping, corrections: Iterable[JsonMapping]) -> Facts:
     """A copy of `document` in which each correction's `set` is laid over what it names.
 
     It names an operation and in it an argument, whose schema is meant, or a JSON pointer. A parameter that
@@ -44,7 +45,7 @@ def corrected(document: Mapping[str, Any], corrections: Iterable[Mapping[str, An
     return result
 
 
-def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+def differences(ours: JsonMapping, theirs: JsonMapping) -> list[str]:
     """What `theirs` states otherwise than `ours`, a sentence each; empty where all facts agree.
 
     References are followed; neither sentences nor any order counts. `theirs` may lack anything.
@@ -53,7 +54,7 @@ def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]
     return [one_line(sentence, _LONGEST) for sentence in _differing((), before, after)]
 
 
-def _place(document: Facts, operation: Facts, correction: Mapping[str, Any]) -> Facts | None:
+def _place(document: Facts, operation: Facts, correction: JsonMapping) -> Facts | None:
     if "argument" in correction:
         return _argument(document, operation, correction["argument"])
     return _at(operation, correction["pointer"])
@@ -81,7 +82,7 @@ def _at(value: Any, pointer: str) -> Facts | None:
     return cast(Facts, value) if isinstance(value, dict) else None
 
 
-def _operations(document: Mapping[str, Any]) -> dict[str, tuple[str, Facts]]:
+def _operations(document: JsonMapping) -> dict[str, tuple[str, Facts]]:
     """Each operation under its id, with its method and path before it."""
     operations: dict[str, tuple[str, Facts]] = {}
     for path, item in _object(document.get("paths")).items():
@@ -92,7 +93,7 @@ def _operations(document: Mapping[str, Any]) -> dict[str, tuple[str, Facts]]:
     return operations
 
 
-def _facts_of(document: Mapping[str, Any]) -> Facts:
+def _facts_of(document: JsonMapping) -> Facts:
     return {
         f"Operation {name!r}": {
             "route": route,
@@ -112,7 +113,7 @@ def _key(security: Any) -> str:
     return " or ".join(sorted("+".join(sorted(option)) or "none" for option in options)) or "none"
 
 
-def _parameters(document: Mapping[str, Any], operation: Facts) -> Facts:
+def _parameters(document: JsonMapping, operation: Facts) -> Facts:
     facts: Facts = {}
     for entry in _list(operation.get("parameters")):
         parameter = _opened(document, entry)
@@ -122,22 +123,22 @@ def _parameters(document: Mapping[str, Any], operation: Facts) -> Facts:
     return facts
 
 
-def _body(document: Mapping[str, Any], operation: Facts) -> Facts:
+def _body(document: JsonMapping, operation: Facts) -> Facts:
     body = _opened(document, operation.get("requestBody"))
     return {"body": {"required": bool(body.get("required")), **_content(document, body)}} if body else {}
 
 
-def _answers(document: Mapping[str, Any], operation: Facts) -> Facts:
+def _answers(document: JsonMapping, operation: Facts) -> Facts:
     answers = _object(operation.get("responses"))
     return {f"answer {status}": _content(document, _opened(document, one)) for status, one in answers.items()}
 
 
-def _content(document: Mapping[str, Any], holder: Facts) -> Facts:
+def _content(document: JsonMapping, holder: Facts) -> Facts:
     content = _object(holder.get("content"))
     return {kind: _facts(document, _object(part).get("schema", {})) for kind, part in content.items()}
 
 
-def _facts(document: Mapping[str, Any], value: Any, above: tuple[str, ...] = ()) -> Any:
+def _facts(document: JsonMapping, value: Any, above: tuple[str, ...] = ()) -> Any:
     """What a schema states, under labels that read in a sentence; a list becomes the set of what it holds.
 
     `above` is what was gone through to get here, so that a schema that holds itself comes to an end.
@@ -195,7 +196,7 @@ def _canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
-def _opened(document: Mapping[str, Any], value: Any) -> Facts:
+def _opened(document: JsonMapping, value: Any) -> Facts:
     """`value` as an object, its reference into `document` followed, however often."""
     found = _object(value)
     for _ in range(_DEEPEST):

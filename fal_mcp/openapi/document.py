@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from fal_mcp.json_values import object_of
+from fal_mcp.json_values import JsonMapping, object_of
 from fal_mcp.openapi import shown
 from fal_mcp.openapi.normalise import bundle
 from fal_mcp.openapi.schema import MAX_CHARACTERS, Schema, UnusableSchema
@@ -22,7 +22,7 @@ class Document:
     """What one document says; schemas are bundled and normalised."""
 
     endpoint_id: str
-    metadata: Mapping[str, Any]
+    metadata: JsonMapping
     input_schema: Schema
     output_schema: Schema
     markers: Schema

@@ -3,10 +3,11 @@
 Everything in it is of the kind that the model is for: a voice has words to say, an editor a picture to edit.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
+from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.openapi import example_values as values
 from fal_mcp.openapi.example_values import Purpose
 from fal_mcp.openapi.schema import MAX_DEPTH, Schema, branches, resolve
@@ -25,7 +26,7 @@ _NEVER_FIRST = ("mask", "background", "end_", "last_", "tail_", "negative", "web
 class Example:
     """Arguments that run; `needed` are those that the schema does not require and the model does."""
 
-    arguments: dict[str, Any]
+    arguments: JsonObject
     needed: tuple[str, ...] = ()
     yours: tuple[str, ...] = ()
     """What has to be put in place of a value that only stands for the caller's own."""
@@ -38,7 +39,7 @@ class Example:
         return [note for note in (needed, yours) if note]
 
 
-def example(schema: Schema, category: str = "", endpoint_id: str = "") -> dict[str, Any]:
+def example(schema: Schema, category: str = "", endpoint_id: str = "") -> JsonObject:
     """Arguments that validate against `schema`, for a model of this category."""
     return filled(schema, category, endpoint_id).arguments
 
@@ -47,7 +48,7 @@ def filled(schema: Schema, category: str = "", endpoint_id: str = "") -> Example
     """The same, with what is to be said of them."""
     filler = _Filler(schema, Purpose(category, endpoint_id))
     made = filler.of(schema, "", 0)
-    arguments = cast(dict[str, Any], made) if isinstance(made, dict) else {}
+    arguments = cast(JsonObject, made) if isinstance(made, dict) else {}
     needed = tuple(filler.missing(arguments))
     arguments |= {name: filler.of(schema["properties"][name], name, 1) for name in needed}
     return Example(arguments, needed, tuple(dict.fromkeys(_yours(arguments, ""))))
@@ -84,7 +85,7 @@ class _Filler:
             case _:
                 return None
 
-    def missing(self, arguments: Mapping[str, Any]) -> list[str]:
+    def missing(self, arguments: JsonMapping) -> list[str]:
         """The names of what the model needs besides: words where it makes something of them, a file of what goes in."""
         properties: Schema = self.root.get("properties", {})
         kinds = set(_kinds(arguments, ""))
@@ -113,7 +114,7 @@ class _Filler:
         found = list(branches(resolve(part, self.root), self.root))
         return min(found, key=_difficulty) if found else nothing
 
-    def _object(self, part: Schema, depth: int) -> dict[str, Any]:
+    def _object(self, part: Schema, depth: int) -> JsonObject:
         properties: Schema = part.get("properties", {})
         names = list(part.get("required", ()))
         if not names and depth > 0:
@@ -170,7 +171,7 @@ def _kinds(value: Any, name: str) -> Iterator[str]:
     """The kinds of files in it, and `words` where it has some."""
     match value:
         case dict():
-            for key, inner in cast(dict[str, Any], value).items():
+            for key, inner in cast(JsonObject, value).items():
                 yield from _kinds(inner, f"{name}_url" if key == "url" else key)
         case list():
             for inner in cast(list[Any], value):
@@ -186,7 +187,7 @@ def _kinds(value: Any, name: str) -> Iterator[str]:
 def _yours(value: Any, name: str) -> Iterator[str]:
     match value:
         case dict():
-            for key, inner in cast(dict[str, Any], value).items():
+            for key, inner in cast(JsonObject, value).items():
                 yield from _yours(inner, key)
         case list():
             for inner in cast(list[Any], value):

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
-from fal_mcp.json_values import is_list, is_object, list_of, number_of, object_of, whole_number_of
+from fal_mcp.json_values import JsonObject, is_list, is_object, list_of, number_of, object_of, whole_number_of
 from fal_mcp.openapi import patterns
 from fal_mcp.openapi.sayable import is_sayable, is_whole
 from fal_mcp.text import visible
@@ -92,7 +92,7 @@ def _names(value: Any) -> Any:
 
 def _names_by_name(value: Any) -> Any:
     named = object_of(value)
-    known: dict[str, Any] = {name: _names(names) for name, names in named.items()}
+    known: JsonObject = {name: _names(names) for name, names in named.items()}
     lists = {name: names for name, names in known.items() if names is not ODD}
     return lists or ODD
 

@@ -8,22 +8,23 @@ meaning is left its say.
 from collections.abc import Iterator
 from typing import Any, cast
 
+from fal_mcp.json_values import JsonObject
 from fal_mcp.openapi import validate
 from fal_mcp.openapi.schema import Schema, branches
 
 _DEEPEST = 12
 
 
-def without(schema: Schema, arguments: dict[str, Any]) -> dict[str, Any]:
+def without(schema: Schema, arguments: JsonObject) -> JsonObject:
     """`arguments` without what was left out, at any depth; what is required stays, for its fault to be told."""
     return _in_object(schema, arguments, schema, 0)
 
 
-def _in_object(schema: Schema, value: dict[str, Any], root: Schema, depth: int) -> dict[str, Any]:
+def _in_object(schema: Schema, value: JsonObject, root: Schema, depth: int) -> JsonObject:
     objects = [branch for branch in branches(schema, root) if branch.get("type", "object") == "object"]
     # Where any name may be given, null may mean something too: that a label is to go, say.
     is_closed = bool(objects) and not any(_takes_any_name(branch) for branch in objects)
-    given: dict[str, Any] = {}
+    given: JsonObject = {}
     for name, item in value.items():
         parts = [part for branch in objects if (part := _part(branch, name)) is not None]
         # Of a union the branch is not known yet: a name stays where every branch needs it.
@@ -63,7 +64,7 @@ def _inside(parts: list[Schema], item: Any, root: Schema, depth: int) -> Any:
     if depth > _DEEPEST or not parts:
         return item
     if isinstance(item, dict):
-        return _in_object({"anyOf": parts}, cast(dict[str, Any], item), root, depth)
+        return _in_object({"anyOf": parts}, cast(JsonObject, item), root, depth)
     if isinstance(item, list):
         inner = list(_items(parts, root))
         return [_inside(inner, one, root, depth + 1) for one in cast(list[Any], item)]

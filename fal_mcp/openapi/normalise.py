@@ -5,10 +5,10 @@ left of 3.0 is translated. Whatever stands in a document, the answer is a valid 
 part costs that part, and a note says which.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from fal_mcp.json_values import is_list, is_object, list_of, object_of, text_of
+from fal_mcp.json_values import JsonMapping, is_list, is_object, list_of, object_of, text_of
 from fal_mcp.openapi.all_of import ANNOTATIONS, NOTHING, both
 from fal_mcp.openapi.circles import end_circles, references_in
 from fal_mcp.openapi.keywords import ODD, READERS, SCHEMA_LISTS, SCHEMAS
@@ -30,7 +30,7 @@ _CONTRADICTIONS = (
 )
 
 
-def bundle(root: Any, components: Mapping[str, Any], notes: list[str] | None = None) -> Schema:
+def bundle(root: Any, components: JsonMapping, notes: list[str] | None = None) -> Schema:
     """The schema `root` with every component it needs under `$defs`, normalised; what was odd is told in `notes`.
 
     Raises:
@@ -65,7 +65,7 @@ def normalise(schema: Any) -> Schema:
 class _Reading:
     """One reading of a schema: what its references lead to, and what was odd about it."""
 
-    def __init__(self, components: Mapping[str, Any], notes: list[str]) -> None:
+    def __init__(self, components: JsonMapping, notes: list[str]) -> None:
         self._components = components
         self._notes = notes
         self._nodes = 0

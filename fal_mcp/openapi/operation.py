@@ -4,11 +4,12 @@
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 from urllib.parse import quote
 
+from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.openapi.normalise import normalise
 from fal_mcp.openapi.schema import Schema
 
@@ -44,7 +45,7 @@ class Argument:
     """Whether it holds a path of its own, slashes and all."""
     most_days: int | None = None
     """How long before the end the period may begin."""
-    only_with: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    only_with: JsonMapping = field(default_factory=JsonObject)
     """What other arguments must be for this one to mean anything."""
 
 
@@ -86,7 +87,7 @@ class Operation:
             "additionalProperties": False,
         }
 
-    def request(self, arguments: Mapping[str, Any]) -> Request:
+    def request(self, arguments: JsonMapping) -> Request:
         """The request that these arguments make; they fit the input schema."""
         given = [(one, arguments[one.name]) for one in self.arguments if arguments.get(one.name) is not None]
         path = self.path
@@ -98,7 +99,7 @@ class Operation:
         query = tuple((one.name, text) for one, value in given if one.place == "query" for text in _texts(value))
         return Request(self.method, path, query, self._body(arguments))
 
-    def _body(self, arguments: Mapping[str, Any]) -> Any:
+    def _body(self, arguments: JsonMapping) -> Any:
         body = [one for one in self.arguments if one.place == "body"]
         if any(one.is_whole_body for one in body):
             return arguments.get(_WHOLE_BODY)
@@ -107,7 +108,7 @@ class Operation:
         return {name: arguments[name] for name in names if name in arguments} if names else None
 
 
-def read(document: Mapping[str, Any]) -> dict[str, Operation]:
+def read(document: JsonMapping) -> dict[str, Operation]:
     """Every operation of an OpenAPI document, by its id."""
     operations = (
         _operation(document, path, method, item[method])
@@ -118,7 +119,7 @@ def read(document: Mapping[str, Any]) -> dict[str, Operation]:
     return {one.operation_id: one for one in operations}
 
 
-def _operation(document: Mapping[str, Any], path: str, method: str, about: Schema) -> Operation:
+def _operation(document: JsonMapping, path: str, method: str, about: Schema) -> Operation:
     parameters = [_resolved(document, one) for one in about.get("parameters", ())]
     body: Schema = about.get("requestBody", {})
     kind, schema = _answer(about["responses"])
@@ -144,7 +145,7 @@ def _operation(document: Mapping[str, Any], path: str, method: str, about: Schem
     )
 
 
-def _of_parameters(document: Mapping[str, Any], parameters: list[Schema]) -> Iterator[Argument]:
+def _of_parameters(document: JsonMapping, parameters: list[Schema]) -> Iterator[Argument]:
     for one in parameters:
         schema: Schema = _whole(document, one["schema"])
         # Headers are the client's business, and two names for the same thing are listed once.
@@ -153,7 +154,7 @@ def _of_parameters(document: Mapping[str, Any], parameters: list[Schema]) -> Ite
             yield _argument(one["name"], cast(Place, one["in"]), about, one.get("required") is True)
 
 
-def _of_body(document: Mapping[str, Any], body: Schema) -> Iterator[Argument]:
+def _of_body(document: JsonMapping, body: Schema) -> Iterator[Argument]:
     content: Schema = body.get("content", {})
     schema: Schema = _whole(document, next(iter(content.values()))["schema"]) if content else {}
     if schema.get("type") == "array":
@@ -212,7 +213,7 @@ def _texts(value: Any) -> list[str]:
     return [json.dumps(value) if isinstance(value, bool) else str(value)]
 
 
-def _resolved(document: Mapping[str, Any], part: Schema) -> Schema:
+def _resolved(document: JsonMapping, part: Schema) -> Schema:
     reference = part.get("$ref")
     if not isinstance(reference, str):
         return part
@@ -222,7 +223,7 @@ def _resolved(document: Mapping[str, Any], part: Schema) -> Schema:
     return cast(Schema, target)
 
 
-def _whole(document: Mapping[str, Any], part: Any) -> Any:
+def _whole(document: JsonMapping, part: Any) -> Any:
     """`part` with every reference replaced by what it stands for; the Platform's schemas are not recursive."""
     if isinstance(part, list):
         return [_whole(document, item) for item in cast(list[Any], part)]

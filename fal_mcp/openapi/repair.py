@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, cast
 
-from fal_mcp.json_values import NotJson, is_list, is_object, list_of, number_of, parsed
+from fal_mcp.json_values import JsonObject, NotJson, is_list, is_object, list_of, number_of, parsed
 from fal_mcp.openapi import validate
 from fal_mcp.openapi.schema import Schema, branches
 from fal_mcp.text import one_line
@@ -23,11 +23,11 @@ _MOST_ITEMS = 200
 _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 
 
-def repair(schema: Schema, arguments: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+def repair(schema: Schema, arguments: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
     """`arguments` with what could only have meant one thing put right, and a sentence on each change."""
     # Names come first: a value can only be held against its schema once it is known which argument it is.
     named, notes = _names(schema, arguments)
-    result: dict[str, Any] = {}
+    result: JsonObject = {}
     for name, value in named.items():
         part = schema.get("properties", {}).get(name)
         result[name], note = (value, None) if part is None else _value(part, value, schema)
@@ -36,10 +36,10 @@ def repair(schema: Schema, arguments: dict[str, Any]) -> tuple[dict[str, Any], t
     return result, tuple(notes[:_MOST_NOTES])
 
 
-def _names(schema: Schema, arguments: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _names(schema: Schema, arguments: JsonObject) -> tuple[JsonObject, list[str]]:
     known: Schema = schema.get("properties", {})
     notes: list[str] = []
-    named: dict[str, Any] = {}
+    named: JsonObject = {}
     for name, value in arguments.items():
         meant = name if name in known else _meant(name, value, known, arguments, schema)
         if meant != name:
@@ -48,7 +48,7 @@ def _names(schema: Schema, arguments: dict[str, Any]) -> tuple[dict[str, Any], l
     return named, notes
 
 
-def _meant(name: str, value: Any, known: Schema, given: dict[str, Any], root: Schema) -> str:
+def _meant(name: str, value: Any, known: Schema, given: JsonObject, root: Schema) -> str:
     # An argument that was given under its right name is not what a wrong one stands for.
     free = {one: one.replace("_", "") for one in known if one not in given}
     plain = re.sub(r"[^a-z0-9]", "", name.casefold())
@@ -99,8 +99,8 @@ def _inside(part: Schema, value: Any, root: Schema, depth: int) -> tuple[Any, st
     for branch in branches(part, root):
         for name, inner in branch.get("properties", {}).items():
             known.setdefault(name, []).append(inner)
-    named: dict[str, Any] = {}
-    for name, item in cast(dict[str, Any], value).items():
+    named: JsonObject = {}
+    for name, item in cast(JsonObject, value).items():
         named[name], note = _value({"anyOf": known[name]}, item, root, depth + 1) if name in known else (item, None)
         if note:
             notes[f"{one_line(name, 40)}: {note}"] = None

@@ -4,11 +4,10 @@ Everything here is bounded, whatever the schema: what refers to itself comes to 
 """
 
 from collections.abc import Iterator
-from typing import Any
 
-from fal_mcp.json_values import list_of, object_of, text_of
+from fal_mcp.json_values import JsonObject, list_of, object_of, text_of
 
-Schema = dict[str, Any]
+Schema = JsonObject
 
 MAX_DEPTH = 40
 MAX_CHARACTERS = 256 * 1024

@@ -6,7 +6,7 @@ An example is evidence of what a model takes, and better evidence than the name 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fal_mcp.json_values import is_list, is_object, list_of, object_of, text_of
+from fal_mcp.json_values import JsonMapping, is_list, is_object, list_of, object_of, text_of
 from fal_mcp.openapi.schema import Schema, branches
 
 Path = tuple[str, ...]
@@ -16,7 +16,7 @@ _DEEPEST = 8
 _MOST = 5000
 
 
-def texts(body: Any, components: Mapping[str, Any]) -> dict[Path, tuple[str, ...]]:
+def texts(body: Any, components: JsonMapping) -> dict[Path, tuple[str, ...]]:
     """Every text that is shown for a place in the arguments, defaults included; empty for what is no text."""
     found: dict[Path, dict[str, None]] = {}
     for _, (path, text) in zip(range(_MOST), _in_schema(body, components, (), 0, [_MOST]), strict=False):
@@ -41,7 +41,7 @@ def let_in(schema: Schema, places: Mapping[Path, Any]) -> None:
 
 
 def _in_schema(
-    value: Any, components: Mapping[str, Any], path: Path, depth: int, room: list[int]
+    value: Any, components: JsonMapping, path: Path, depth: int, room: list[int]
 ) -> Iterator[tuple[Path, str]]:
     room[0] -= 1
     schema = object_of(value)

@@ -1,7 +1,6 @@
 """What came inside an answer and is nowhere else, put on this disk: bytes as what they are, with their paths in their
 place, and an answer that is too long to be told."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -9,7 +8,7 @@ from typing import Any, cast
 import anyio.to_thread
 
 from fal_mcp.errors import NotWritable
-from fal_mcp.json_values import dumped, mapped
+from fal_mcp.json_values import JsonMapping, JsonObject, dumped, mapped
 from fal_mcp.machine.file_kind import sniffed
 from fal_mcp.machine.output_folder import OutputFolder
 from fal_mcp.outputs import data_uris, endings, media, saving
@@ -21,7 +20,7 @@ _MOST_BYTES = 40_000_000
 _UNKNOWN = "application/octet-stream"
 
 
-async def keep(output: Mapping[str, Any], folder: OutputFolder, stem: str) -> tuple[dict[str, Any], dict[str, Media]]:
+async def keep(output: JsonMapping, folder: OutputFolder, stem: str) -> tuple[JsonObject, dict[str, Media]]:
     """`output` as JSON has it, and the files that were written, by their paths. What cannot be written is told in its
     place: a result that is paid for is never lost to a full disk."""
     kept = _Kept(folder, stem)
@@ -37,7 +36,7 @@ async def keep(output: Mapping[str, Any], folder: OutputFolder, stem: str) -> tu
     return await anyio.to_thread.run_sync(work), kept.files
 
 
-async def written(output: Mapping[str, Any], folder: OutputFolder, stem: str) -> Path:
+async def written(output: JsonMapping, folder: OutputFolder, stem: str) -> Path:
     """Where all of `output` is now, as a JSON file.
 
     Raises:
@@ -50,7 +49,7 @@ async def written(output: Mapping[str, Any], folder: OutputFolder, stem: str) ->
     return await saving.write(each, folder, folder.place(None), stem, lambda head: ".json")
 
 
-def _json(output: Mapping[str, Any]) -> bytes:
+def _json(output: JsonMapping) -> bytes:
     return dumped(output).encode()
 
 
@@ -62,17 +61,17 @@ class _Kept:
         self._folder = folder
         self._stem = stem
 
-    def value(self, value: Any, name: str = "", about: Mapping[str, Any] | None = None) -> Any:
+    def value(self, value: Any, name: str = "", about: JsonMapping | None = None) -> Any:
         """`value`, with a path for all bytes in it; `about` is the object it stands in."""
         if isinstance(value, dict):
-            item = cast(dict[str, Any], value)
+            item = cast(JsonObject, value)
             return {key: self.value(part, f"{name}.{key}" if name else key, item) for key, part in item.items()}
         if isinstance(value, list):
             return [self.value(part, name, about) for part in cast(list[Any], value)]
         content = data_uris.content(value, _MOST_BYTES) if isinstance(value, str) else value
         return self._file(content, name, about or {}) if isinstance(content, bytes) else value
 
-    def _file(self, content: bytes, name: str, about: Mapping[str, Any]) -> str:
+    def _file(self, content: bytes, name: str, about: JsonMapping) -> str:
         # Thousands of tiny images in one answer would fill a folder that nobody looks through.
         if len(self.files) >= media.MOST_FILES:
             return f"{len(content)} bytes, not kept: {media.MOST_FILES} files of one answer are the most"
@@ -98,7 +97,7 @@ class _Kept:
             self._folder.drop(unfinished)
 
 
-def _type(content: bytes, about: Mapping[str, Any]) -> str:
+def _type(content: bytes, about: JsonMapping) -> str:
     """By what the bytes are, and by what is said of them where they do not tell."""
     sniffed_type, declared = sniffed(content[: endings.HEAD], ""), about.get("content_type")
     is_told = sniffed_type == _UNKNOWN and isinstance(declared, str) and declared

@@ -7,12 +7,12 @@ video. No model of fal's declares a bare address as its output, and some answer 
 import math
 import mimetypes
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 from urllib.parse import quote
 
 from fal_mcp.addresses import host_of, parts_of
-from fal_mcp.json_values import number_of
+from fal_mcp.json_values import JsonMapping, JsonObject, number_of
 from fal_mcp.outputs import data_uris
 from fal_mcp.outputs.outcome import Kind, Media
 from fal_mcp.text import one_line, visible
@@ -116,17 +116,17 @@ def _is_broken_data(text: str) -> bool:
     return text[:5].casefold() == "data:" and ";base64" in text[:300].casefold() and not data_uris.is_one(text)
 
 
-def _texts(output: Any) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def _texts(output: Any) -> Iterator[tuple[str, str, JsonMapping]]:
     """Each text of an output with its name and the object that it stands in, in order: an object's own address before
     what else is in it. Without recursion: nothing is nested too deep to be found."""
-    nothing: Mapping[str, Any] = {}
-    waiting: list[tuple[Any, str, Mapping[str, Any]]] = [(output, "", nothing)]
+    nothing: JsonMapping = {}
+    waiting: list[tuple[Any, str, JsonMapping]] = [(output, "", nothing)]
     while waiting:
         value, name, about = waiting.pop()
         if isinstance(value, str):
             yield value, name, about
         elif isinstance(value, dict):
-            item = cast(dict[str, Any], value)
+            item = cast(JsonObject, value)
             parts = [(part, f"{name}.{key}"[-_LONGEST_NAME:].lstrip("."), item) for key, part in item.items()]
             # So that an object's size and type are told of its own address, and not of the thumbnail beside it.
             parts.sort(key=lambda part: part[0] is not item.get("url"))
@@ -140,7 +140,7 @@ def _leaves(output: Any) -> Iterator[Any]:
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict | list):
-            waiting += cast(dict[str, Any], value).values() if isinstance(value, dict) else cast(list[Any], value)
+            waiting += cast(JsonObject, value).values() if isinstance(value, dict) else cast(list[Any], value)
         else:
             yield value
 
@@ -178,7 +178,7 @@ def _ending(url: str) -> str:
     return last.rpartition(".")[2].casefold()[:20] if "." in last else ""
 
 
-def described(url: str, name: str, about: Mapping[str, Any]) -> Media:
+def described(url: str, name: str, about: JsonMapping) -> Media:
     """The file at `url`, which stands under `name`, by what the object around it says."""
     content_type = about.get("content_type")
     known_type = one_line(content_type, 100) if isinstance(content_type, str) and content_type else _guess(url)

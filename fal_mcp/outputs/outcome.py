@@ -1,8 +1,9 @@
 """What came of a call, before anyone decides how MCP should say it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
+
+from fal_mcp.json_values import JsonMapping
 
 Kind = Literal["image", "video", "audio", "3d", "text", "archive", "file"]
 
@@ -32,7 +33,7 @@ class Preview:
 class Outcome:
     """What came of a call, before anyone decides how MCP should say it."""
 
-    data: Mapping[str, Any]
+    data: JsonMapping
     media: tuple[Media, ...] = ()
     note: str = ""
     """A short text that a model can use as it stands."""

@@ -4,7 +4,6 @@ that says how to make it again."""
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -12,7 +11,7 @@ import anyio.to_thread
 from fal_mcp.client.fal import Fal
 from fal_mcp.errors import FalError, NotWritable
 from fal_mcp.jobs.job import Job
-from fal_mcp.json_values import dumped
+from fal_mcp.json_values import JsonMapping, JsonObject, dumped
 from fal_mcp.machine.output_folder import OutputFolder, slug
 from fal_mcp.outputs import data_uris, endings
 from fal_mcp.outputs.outcome import Media
@@ -47,7 +46,7 @@ class Saved:
 async def save_all(
     media: tuple[Media, ...],
     job: Job,
-    output: Mapping[str, Any],
+    output: JsonMapping,
     fal: Fal,
     folder: OutputFolder,
     below: str | None,
@@ -175,7 +174,7 @@ async def _each(item: Media, fal: Fal, take: Take) -> None:
         raise NotWritable("It came as bytes that cannot be read.") from error
 
 
-def stem_of(endpoint_id: str, arguments: Mapping[str, Any], output: Mapping[str, Any]) -> str:
+def stem_of(endpoint_id: str, arguments: JsonMapping, output: JsonMapping) -> str:
     """The beginning of a file's name: model, prompt and seed."""
     words = next((str(arguments[name])[:200] for name in _WORDS if isinstance(arguments.get(name), str)), "")
     seed = output.get("seed", arguments.get("seed"))
@@ -194,7 +193,7 @@ def _quiet(ending: str, file: Path) -> str:
     return ".txt" if is_long or endings.is_active(file.read_bytes()) else ending
 
 
-async def _noted(folder: OutputFolder, target: Path, about: Mapping[str, Any]) -> str:
+async def _noted(folder: OutputFolder, target: Path, about: JsonMapping) -> str:
     """What went wrong with the note beside a file."""
     try:
         await anyio.to_thread.run_sync(folder.note, target, dumped(about, indent=1))
@@ -210,7 +209,7 @@ def _numbered(numbers: list[int]) -> str:
     return f"Files {', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else f"File {shown[0]}"
 
 
-def _about(job: Job, output: Mapping[str, Any], item: Media) -> dict[str, Any]:
+def _about(job: Job, output: JsonMapping, item: Media) -> JsonObject:
     return {
         "endpoint_id": job.endpoint_id,
         "arguments": job.arguments,

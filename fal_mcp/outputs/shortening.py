@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 import anyio.to_thread
 
-from fal_mcp.json_values import dumped, mapped, sound
+from fal_mcp.json_values import JsonObject, dumped, mapped, sound
 from fal_mcp.outputs.media import address_of
 from fal_mcp.outputs.outcome import Media
 from fal_mcp.text import escaped, visible
@@ -53,7 +53,7 @@ def has_values(output: Any) -> bool:
     while waiting:
         value = waiting.pop()
         if isinstance(value, (dict, list)):
-            waiting += cast(dict[str, Any], value).values() if isinstance(value, dict) else cast(list[Any], value)
+            waiting += cast(JsonObject, value).values() if isinstance(value, dict) else cast(list[Any], value)
         elif value is not None and value != "":
             return True
     return False
@@ -103,27 +103,27 @@ def without_labels(value: Any) -> Any:
         rest = [without_labels(part) for part in parts]
         return None if parts and all(part is None for part in rest) else rest
     if isinstance(value, dict):
-        item = cast(dict[str, Any], value)
+        item = cast(JsonObject, value)
         inner = {name: without_labels(part) for name, part in item.items()}
         known = {name: part for name, part in inner.items() if part is not None}
         return known or (None if item else item)
     return value
 
 
-def _forget_told(item: dict[str, Any], file: Media) -> None:
+def _forget_told(item: JsonObject, file: Media) -> None:
     known = {"content_type": file.content_type, "width": file.width, "height": file.height, "file_size": file.size}
     for name, value in known.items():
         if name in item and (item[name] is None or item[name] == value):
             del item[name]
 
 
-def _objects(output: Any) -> list[dict[str, Any]]:
-    waiting, objects = [output], list[dict[str, Any]]()
+def _objects(output: Any) -> list[JsonObject]:
+    waiting, objects = [output], list[JsonObject]()
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
-            objects.append(cast(dict[str, Any], value))
-            waiting += cast(dict[str, Any], value).values()
+            objects.append(cast(JsonObject, value))
+            waiting += cast(JsonObject, value).values()
         elif isinstance(value, list):
             waiting += cast(list[Any], value)
     return objects
@@ -198,7 +198,7 @@ class _Cut:
             return self._left_out("nested deeper")
         if isinstance(value, list):
             return self._list(cast(list[Any], value), depth)
-        return self._object(cast(dict[str, Any], value), depth)
+        return self._object(cast(JsonObject, value), depth)
 
     def _string(self, value: str) -> str:
         if len(value) > self._characters:
@@ -210,15 +210,15 @@ class _Cut:
         items = [self.of(item, depth + 1) for item in value[: self._items]]
         return items if len(value) == len(items) else [*items, self._left_out(len(value) - len(items))]
 
-    def _object(self, value: dict[str, Any], depth: int) -> dict[str, Any]:
+    def _object(self, value: JsonObject, depth: int) -> JsonObject:
         most = min(_MOST_KEYS, self._items * 4)
-        fields: dict[str, Any] = {}
+        fields: JsonObject = {}
         for key, item in list(value.items())[:most]:
             fields[_free(visible(key[:_LONGEST_KEY]), fields)] = self.of(item, depth + 1)
             self.is_cut |= len(key) > _LONGEST_KEY
         return fields if len(value) <= most else {**fields, **self._left_out(len(value) - most)}
 
-    def _left_out(self, what: Any) -> dict[str, Any]:
+    def _left_out(self, what: Any) -> JsonObject:
         self.is_cut = True
         return {"left_out": what}
 

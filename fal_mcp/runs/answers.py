@@ -12,7 +12,7 @@ import anyio.to_thread
 from fal_mcp.errors import FalError, InvalidInput
 from fal_mcp.jobs.job import Job
 from fal_mcp.jobs.jobs import Jobs
-from fal_mcp.json_values import dumped, number_of
+from fal_mcp.json_values import JsonMapping, JsonObject, dumped, number_of
 from fal_mcp.outputs import media, previews, saving, shortening
 from fal_mcp.outputs.outcome import Media, Outcome
 from fal_mcp.runs.call import Call
@@ -57,7 +57,7 @@ async def outcome(job: Job, call: Call, *, save_to: str | None = None, is_shown:
         notes.append("The result is empty: no file and no value came out.")
     named = shortening.named(files, job.job_id)
     waited, ran = _seconds(job.queue_seconds), _seconds(job.run_seconds)
-    data: dict[str, Any] = {
+    data: JsonObject = {
         "status": "completed",
         "endpoint_id": job.endpoint_id,
         "request_id": job.request.request_id if job.request else None,
@@ -100,12 +100,12 @@ def _seconds(value: float) -> float | None:
     return number if number is not None and 0 <= number <= _LONGEST_TIME else None
 
 
-def _echoed(output: Mapping[str, Any], arguments: Mapping[str, Any]) -> frozenset[str]:
+def _echoed(output: JsonMapping, arguments: JsonMapping) -> frozenset[str]:
     texts = {name: value for name, value in output.items() if isinstance(value, str)}
     return frozenset(name for name, value in texts.items() if arguments.get(name) == value)
 
 
-def about_arguments(arguments: Mapping[str, Any] | None, limit: int = _ABOUT) -> str:
+def about_arguments(arguments: JsonMapping | None, limit: int = _ABOUT) -> str:
     """What a job was asked for, in a few words: its prompt, or its first arguments; for telling jobs apart."""
     given = arguments or {}
     words = next((given[name] for name in _WORDS if isinstance(given.get(name), str) and given[name].strip()), None)
@@ -135,7 +135,7 @@ async def part(job: Job, number: int, jobs: Jobs) -> tuple[str, int]:
 
 
 def _within_budget(
-    output: dict[str, Any], files: tuple[Media, ...], job_id: str, saved: Mapping[str, str]
+    output: JsonObject, files: tuple[Media, ...], job_id: str, saved: Mapping[str, str]
 ) -> tuple[Any, int]:
     """The output as it is told, and in how many parts all of it can be had; 0 where this is all of it."""
     # Labels first: addresses of a thousand characters would else use up the budget that values could have.
@@ -150,7 +150,7 @@ def _renamed(files: tuple[Media, ...], job_id: str) -> "zip[tuple[Media, Media]]
     return zip(files, shortening.named(files, job_id), strict=True)
 
 
-async def _saved(files: tuple[Media, ...], job: Job, output: dict[str, Any], call: Call, save_to: str | None) -> _Saved:
+async def _saved(files: tuple[Media, ...], job: Job, output: JsonObject, call: Call, save_to: str | None) -> _Saved:
     """Where the files are on this disk, and what went wrong: a result that is paid for is never lost to a full disk."""
     # What came as bytes has no address: it is put where it can be found, whatever the settings.
     is_only_bytes = call.output is None
@@ -184,7 +184,7 @@ def _pending(job: Job, call: Call) -> Outcome:
     known = {"queued": f"waits in fal's queue{place}", "running": "is running", "intent": "is being submitted"}
     known["completed"] = "is completed at fal, and its result could not be fetched yet"
     stands = known.get(job.state, "was submitted, and fal's answer was lost; it is being looked for")
-    data: dict[str, Any] = {
+    data: JsonObject = {
         "status": "in_progress" if job.state != "unknown" else "unknown",
         "state": job.state,
         "endpoint_id": job.endpoint_id,
@@ -201,7 +201,7 @@ def _pending(job: Job, call: Call) -> Outcome:
     return Outcome(data=data, note=note, is_plain=True)
 
 
-def cost_of(job: Job) -> dict[str, Any]:
+def cost_of(job: Job) -> JsonObject:
     """What a job cost, as structured content has it."""
     note = job.price_note if job.billed is None else "billed by fal"
     return {"usd": job.cost, "is_estimate": job.billed is None, "note": note}
@@ -214,7 +214,7 @@ def costs(job: Job) -> str:
     return f"about {job.price:.4g} USD" if job.price is not None else f"cost not known ({job.price_note})"
 
 
-def about(item: Media, saved: Mapping[str, str]) -> dict[str, Any]:
+def about(item: Media, saved: Mapping[str, str]) -> JsonObject:
     """A file as structured content has it; `saved` is where files are on this disk, by their URLs."""
     known = {
         "path": saved.get(item.url),

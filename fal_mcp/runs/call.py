@@ -3,7 +3,7 @@
 import secrets
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from fal_mcp.jobs.job import NOBODY, Started
 from fal_mcp.jobs.jobs import Jobs
 from fal_mcp.jobs.progress import Report
 from fal_mcp.jobs.sessions import Sessions
+from fal_mcp.json_values import JsonMapping
 from fal_mcp.machine.output_folder import OutputFolder
 from fal_mcp.machine.readable import Readable
 from fal_mcp.machine.variables import Variables
@@ -22,12 +23,12 @@ from fal_mcp.runs.pricing import Prices
 
 # Hosts redraw at each line, and some log every one.
 _SAY_SECONDS = 0.5
-_APPROVAL: Mapping[str, Any] = {
+_APPROVAL: JsonMapping = {
     "type": "object",
     "properties": {"approve": {"type": "boolean", "title": "Approve", "description": "Whether it may be paid for."}},
     "required": ["approve"],
 }
-_AGREEMENT: Mapping[str, Any] = {
+_AGREEMENT: JsonMapping = {
     "type": "object",
     "properties": {"agree": {"type": "boolean", "title": "Agree", "description": "Whether it may be done."}},
     "required": ["agree"],
@@ -38,7 +39,7 @@ class CannotAsk(Exception):
     """The client has no way to ask its user anything."""
 
 
-async def _nobody(question: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+async def _nobody(question: str, schema: JsonMapping) -> JsonMapping | None:
     raise CannotAsk
 
 
@@ -59,7 +60,7 @@ class Call:
     catalog: Catalog
     jobs: Jobs
     tell: Callable[[Report], Awaitable[None]]
-    ask: Callable[[str, Mapping[str, Any]], Coroutine[Any, Any, Mapping[str, Any] | None]] = field(default=_nobody)
+    ask: Callable[[str, JsonMapping], Coroutine[Any, Any, JsonMapping | None]] = field(default=_nobody)
     """Asks the user for the properties of a schema; None where they decline. Raises `CannotAsk`."""
     ask_secret: Callable[[str, str], Coroutine[Any, Any, str | None]] = field(default=_no_page)
     """Asks the user for the secret of a name, past the client and the model, with a sentence on where it goes; None

@@ -15,6 +15,7 @@ from fal_mcp.catalog.endpoint import Endpoint, FileArgument
 from fal_mcp.client.file_stream import Upload
 from fal_mcp.client.storage import LARGE
 from fal_mcp.errors import FalError, Fault, InvalidInput, NotReadable, UploadClosed
+from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.machine import file_kind
 from fal_mcp.machine.readable import LocalFile, escaped, path_in, refusal
 from fal_mcp.openapi.schema import Schema, branches
@@ -48,7 +49,7 @@ class Found:
     part: Schema
 
 
-def find(endpoint: Endpoint, arguments: Mapping[str, Any]) -> list[Found]:
+def find(endpoint: Endpoint, arguments: JsonMapping) -> list[Found]:
     """Every value in a file position, in the order of the schema."""
     return [
         Found(path, value, argument, _part(endpoint.input_schema, argument.path))
@@ -68,7 +69,7 @@ class Checked:
     """What may be wrong with one, in sentences; worth saying and no reason to refuse."""
 
 
-async def check(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call) -> Checked:
+async def check(endpoint: Endpoint, arguments: JsonMapping, call: Call) -> Checked:
     """Look at every file that would be put up, and ask about its folder where that is open. Nothing is sent, so that
     what it costs can be asked about before a file leaves the machine.
 
@@ -100,9 +101,7 @@ async def check(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call) ->
     return Checked(tuple(files), identities, tuple(look.doubt for look in looked if look.doubt))
 
 
-async def put_up(
-    endpoint: Endpoint, arguments: Mapping[str, Any], call: Call, checked: Checked | None = None
-) -> dict[str, Any]:
+async def put_up(endpoint: Endpoint, arguments: JsonMapping, call: Call, checked: Checked | None = None) -> JsonObject:
     """`arguments` with every local file, and every file of an earlier job, as a URL that fal can read. `checked` is
     what `check` gave for these very arguments; without it they are checked first.
 
@@ -330,7 +329,7 @@ def _values(value: Any, path: tuple[str, ...], here: Path) -> Iterator[tuple[Pat
         for index, item in enumerate(cast(list[Any], value)):
             yield from _values(item, rest, (*here, index))
     elif step != "[]" and isinstance(value, Mapping) and step in value:
-        yield from _values(cast(Mapping[str, Any], value)[step], rest, (*here, step))
+        yield from _values(cast(JsonMapping, value)[step], rest, (*here, step))
 
 
 def _put_back(arguments: Any, path: Path, url: str) -> None:

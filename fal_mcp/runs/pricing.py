@@ -1,8 +1,6 @@
 """What a call will cost, asked of fal where the catalog does not say: this account's price, or past calls'."""
 
 import time
-from collections.abc import Mapping
-from typing import Any
 
 from fal_mcp.catalog import price
 from fal_mcp.catalog.endpoint import Endpoint, Price
@@ -10,6 +8,7 @@ from fal_mcp.catalog.price import Quote
 from fal_mcp.client.fal import Fal
 from fal_mcp.errors import FalError
 from fal_mcp.jobs import cost
+from fal_mcp.json_values import JsonMapping
 
 # Seconds; prices change seldom, and each question holds its call.
 _FRESH_FOR = 600.0
@@ -22,7 +21,7 @@ class Prices:
     def __init__(self) -> None:
         self._kept: dict[str, tuple[float, Price | None, float | None]] = {}
 
-    async def quote(self, endpoint: Endpoint, arguments: Mapping[str, Any], fal: Fal) -> Quote:
+    async def quote(self, endpoint: Endpoint, arguments: JsonMapping, fal: Fal) -> Quote:
         """The best quote there is. Asks fal only where the catalog's price does not tell."""
         known = price.quote(endpoint, arguments)
         if known.amount is not None:
@@ -51,7 +50,7 @@ class Prices:
         return kept[1], kept[2]
 
 
-def _price(item: Mapping[str, Any]) -> Price | None:
+def _price(item: JsonMapping) -> Price | None:
     if cost.micro(item["unit_price"]) is None:
         return None
     return Price(float(item["unit_price"]), str(item["unit"]), str(item.get("currency", "USD")))

@@ -3,7 +3,7 @@ other run is."""
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from fal_mcp.jobs.job import Job, Order, costs_nothing
 from fal_mcp.jobs.kept_errors import said
 from fal_mcp.jobs.progress import Report
 from fal_mcp.jobs.sessions import Input, Session
-from fal_mcp.json_values import dumped
+from fal_mcp.json_values import JsonMapping, JsonObject, dumped
 from fal_mcp.outputs import inline_bytes, media, previews, saving, shortening
 from fal_mcp.outputs.outcome import Media, Outcome
 from fal_mcp.runs import answers, input_files, with_queue
@@ -33,14 +33,14 @@ class Came:
 
     prices: tuple[float, ...] = ()
     """What each input costs, in their order; none where one of them is not known."""
-    outputs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    outputs: list[JsonObject] = field(default_factory=list[JsonObject])
     files: dict[str, Media] = field(default_factory=dict[str, Media])
     """By their addresses, each once."""
     saved: dict[str, str] = field(default_factory=dict[str, str])
     """Where those that came as bytes are, by their addresses."""
     stopped: FalError | None = None
 
-    async def take(self, endpoint_id: str, arguments: Mapping[str, Any], answer: Mapping[str, Any], call: Call) -> None:
+    async def take(self, endpoint_id: str, arguments: JsonMapping, answer: JsonMapping, call: Call) -> None:
         """Add an answer, its files written down."""
         output, written = await inline_bytes.keep(answer, call.kept, saving.stem_of(endpoint_id, arguments, answer))
         self.outputs.append(output)
@@ -49,7 +49,7 @@ class Came:
         self.saved |= {item.url: path for path, item in written.items()}
 
 
-async def run(endpoint: Endpoint, inputs: Sequence[Mapping[str, Any]], call: Call, seconds: float) -> Outcome:
+async def run(endpoint: Endpoint, inputs: Sequence[JsonMapping], call: Call, seconds: float) -> Outcome:
     """Send all inputs in their order and answer with all outputs, as far as they came within so many seconds.
 
     Raises:
@@ -92,7 +92,7 @@ async def opened(endpoint: Endpoint, call: Call, idle: float, max_buffering: int
 
 
 async def sent(
-    endpoint: Endpoint, session: Session, arguments: Mapping[str, Any], call: Call, seconds: float, newest_wins: bool
+    endpoint: Endpoint, session: Session, arguments: JsonMapping, call: Call, seconds: float, newest_wins: bool
 ) -> Outcome:
     """One input's answer, or that a newer input took its place.
 
@@ -105,7 +105,7 @@ async def sent(
     await with_queue.approved(order, call)
     ready = await input_files.put_up(endpoint, arguments, call)
     answer = await call.sessions().send(session, Input(replace(order, arguments=ready), seconds, newest_wins))
-    data: dict[str, Any] = {"session_id": session.session_id, "job_id": session.job.job_id}
+    data: JsonObject = {"session_id": session.session_id, "job_id": session.job.job_id}
     if answer is None:
         note = "A newer input took its place: it was not sent and costs nothing."
         return Outcome(data={"status": "replaced", **data, "outputs": []}, note=note, is_plain=True)
@@ -125,9 +125,7 @@ async def sent(
     return await _kept_whole(outcome, came, saving.stem_of(endpoint.endpoint_id, ready, answer), call)
 
 
-async def _quoted(
-    endpoint: Endpoint, inputs: Sequence[Mapping[str, Any]], call: Call
-) -> tuple[Quote, tuple[float, ...]]:
+async def _quoted(endpoint: Endpoint, inputs: Sequence[JsonMapping], call: Call) -> tuple[Quote, tuple[float, ...]]:
     """What all inputs cost, and each of them; where one's price is not known, neither is."""
     prices: list[float] = []
     for number, arguments in enumerate(inputs, 1):
@@ -141,9 +139,7 @@ async def _quoted(
     return Quote(math.fsum(prices), f"{len(inputs)} inputs, each by its own arguments"), tuple(prices)
 
 
-async def _converse(
-    endpoint: Endpoint, inputs: Sequence[Mapping[str, Any]], call: Call, seconds: float, came: Came
-) -> None:
+async def _converse(endpoint: Endpoint, inputs: Sequence[JsonMapping], call: Call, seconds: float, came: Came) -> None:
     await call.say("connecting")
     deadline = time.monotonic() + seconds
     async with call.fal().realtime(endpoint.endpoint_id) as line:
@@ -164,7 +160,7 @@ async def _broken_off(job: Job, came: Came, count: int, call: Call) -> None:
     if not came.outputs:
         return await call.jobs.note_at_the_end(job, state="unknown", price=price)
     error = MaybeReceived(f"The call was broken off after {len(came.outputs)} of {count} inputs were answered.")
-    columns: dict[str, Any] = {"output": {"outputs": came.outputs}, "error": said(error), "price": price}
+    columns: JsonObject = {"output": {"outputs": came.outputs}, "error": said(error), "price": price}
     await call.jobs.note_at_the_end(job, state="completed", **columns)
 
 
@@ -180,7 +176,7 @@ async def _noted(job: Job, came: Came, ran: float, call: Call) -> Job:
         state = "unknown" if lost else "failed"
         await call.jobs.note(job, state=state, error=said(came.stopped), run_seconds=ran, price=price)
         raise came.stopped
-    columns: dict[str, Any] = {"state": "completed", "run_seconds": ran, "price": price}
+    columns: JsonObject = {"state": "completed", "run_seconds": ran, "price": price}
     await call.jobs.note(job, output={"outputs": came.outputs}, **columns)
     return replace(job, **columns)
 
@@ -192,7 +188,7 @@ def _paid(job: Job, came: Came, lost: int) -> float | None:
 
 async def _told(job: Job, came: Came, count: int, call: Call) -> Outcome:
     stopped = came.stopped
-    data: dict[str, Any] = {
+    data: JsonObject = {
         "status": "partial" if stopped else "completed",
         "endpoint_id": job.endpoint_id,
         "job_id": job.job_id,
@@ -223,7 +219,7 @@ async def _kept_whole(outcome: Outcome, came: Came, stem: str, call: Call) -> Ou
     return whole.with_notes((f"Not all of it is told here; all of it is in {path}",))
 
 
-async def _outcome(note: str, data: Mapping[str, Any], came: Came, call: Call) -> tuple[Outcome, bool]:
+async def _outcome(note: str, data: JsonMapping, came: Came, call: Call) -> tuple[Outcome, bool]:
     """The answer, and whether anything was left out of its text or its data."""
     found = media.told(tuple(came.files.values()))
     outputs, is_cut = await shortening.aside(came.outputs, shortening.shortened, came.outputs)

@@ -9,6 +9,7 @@ from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.catalog.price import Quote
 from fal_mcp.jobs import cost
 from fal_mcp.jobs.job import Job, Order
+from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs import answers, input_files
 from fal_mcp.runs.call import Call
@@ -18,7 +19,7 @@ _RANDOM = ("seed", "noise_seed")
 
 async def run_endpoint(
     endpoint: Endpoint,
-    arguments: Mapping[str, Any],
+    arguments: JsonMapping,
     call: Call,
     *,
     is_fresh: bool = False,
@@ -65,7 +66,7 @@ async def ready(endpoint: Endpoint, order: Order, call: Call) -> Order:
     return replace(order, arguments=arguments, is_only_joined=is_joined and call.jobs.limits.approve_over is not None)
 
 
-async def quote(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call) -> Quote:
+async def quote(endpoint: Endpoint, arguments: JsonMapping, call: Call) -> Quote:
     """What a call is thought to cost. fal is asked only where a limit makes it matter."""
     limits = call.jobs.limits
     if limits.are_set or limits.approve_over is not None:
@@ -73,13 +74,13 @@ async def quote(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call) ->
     return _sound(price.quote(endpoint, arguments))
 
 
-def order_of(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call, quoted: Quote, **options: Any) -> Order:
+def order_of(endpoint: Endpoint, arguments: JsonMapping, call: Call, quoted: Quote, **options: Any) -> Order:
     """What is to be run, with what it is thought to cost."""
     # A model that draws at random without being given a seed: two calls of it are two wishes, and the second one is no
     # mistake.
     random = [name for name in _RANDOM if name in endpoint.input_schema.get("properties", {})]
     is_repeatable = not random or any(arguments.get(name) is not None for name in random)
-    known: dict[str, Any] = {"is_repeatable": is_repeatable, **options}
+    known: JsonObject = {"is_repeatable": is_repeatable, **options}
     return Order(
         endpoint_id=endpoint.endpoint_id,
         arguments=dict(arguments),

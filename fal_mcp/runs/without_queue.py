@@ -1,7 +1,6 @@
 """Runs without the queue: synchronous, or streamed with what comes told as progress. fal keeps nothing of them."""
 
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +9,7 @@ from fal_mcp.client.stream import pictures_in, text_of
 from fal_mcp.errors import FalError, MaybeReceived
 from fal_mcp.jobs.job import Job, costs_nothing
 from fal_mcp.jobs.kept_errors import said
-from fal_mcp.json_values import object_of
+from fal_mcp.json_values import JsonMapping, JsonObject, object_of
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs import answers, with_queue
 from fal_mcp.runs.call import Call
@@ -23,7 +22,7 @@ _ANSWERED_ANEW = (
 
 
 async def run(
-    endpoint: Endpoint, arguments: Mapping[str, Any], call: Call, *, is_streamed: bool, save_to: str | None = None
+    endpoint: Endpoint, arguments: JsonMapping, call: Call, *, is_streamed: bool, save_to: str | None = None
 ) -> Outcome:
     """Run it and answer with the last that came. It is written down and held to the limits like any other.
 
@@ -50,7 +49,7 @@ async def run(
         # Broken off, it may have run.
         await call.jobs.note_at_the_end(started.job, state="unknown")
         raise
-    columns: dict[str, Any] = {"output": output, "run_seconds": round(time.monotonic() - began, 3)}
+    columns: JsonObject = {"output": output, "run_seconds": round(time.monotonic() - began, 3)}
     return await _told(started.job, columns, call, save_to)
 
 
@@ -60,7 +59,7 @@ async def _ended(job: Job, error: Exception, seconds: float, call: Call, save_to
         await call.jobs.note(job, state="unknown")
         raise error
     if isinstance(error, MaybeReceived) and (partial := object_of(error.partial)):
-        columns: dict[str, Any] = {"output": partial, "run_seconds": round(seconds, 3), "error": said(error)}
+        columns: JsonObject = {"output": partial, "run_seconds": round(seconds, 3), "error": said(error)}
         answer = await _told(job, columns, call, save_to)
         return answer.with_notes((f"it broke off, and this is what had come: {error.message}",))
     # Proven to be refused or failed; all else stays as estimated, because nobody can look up its result later.
@@ -71,17 +70,17 @@ async def _ended(job: Job, error: Exception, seconds: float, call: Call, save_to
     raise await call.jobs.looked_up(job, error)
 
 
-async def _told(job: Job, columns: dict[str, Any], call: Call, save_to: str | None) -> Outcome:
+async def _told(job: Job, columns: JsonObject, call: Call, save_to: str | None) -> Outcome:
     await call.jobs.note(job, state="completed", **columns)
     return await answers.outcome(replace(job, state="completed", **columns), call, save_to=save_to)
 
 
-async def _at_once(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call) -> dict[str, Any]:
+async def _at_once(endpoint: Endpoint, arguments: JsonMapping, call: Call) -> JsonObject:
     await call.say("running")
     return await call.fal().synchronous.run(endpoint.endpoint_id, arguments)
 
 
-async def _streamed(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call) -> dict[str, Any]:
+async def _streamed(endpoint: Endpoint, arguments: JsonMapping, call: Call) -> JsonObject:
     async def seen(event: Any) -> None:
         count = pictures_in(event)
         tail = text_of(event)[-_TAIL:]

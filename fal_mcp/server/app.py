@@ -3,7 +3,7 @@
 What a handler does is in `calls`, `tool_list`, `resources` and `list_changed`.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 
 from fal_mcp import __version__
 from fal_mcp.config import Settings
+from fal_mcp.json_values import JsonMapping
 from fal_mcp.server import gallery, tasks
 from fal_mcp.server.list_changed import News
 from fal_mcp.server.shared import Shared
@@ -91,7 +92,7 @@ def _with_handlers(shared: Shared, news: News) -> FalServer:
             finally:
                 news.close()
 
-    def input_schema(name: str) -> Mapping[str, Any] | None:
+    def input_schema(name: str) -> JsonMapping | None:
         tool = shared.tools.get(name)
         return tool.input_schema if tool else None
 

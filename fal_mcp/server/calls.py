@@ -17,7 +17,7 @@ from fal_mcp.client.hints import ADMIN_HINT, NO_ADMIN_KEY
 from fal_mcp.config import Settings
 from fal_mcp.errors import FalError, Fault, NotAuthorised, RequestRejected, ServiceFailed
 from fal_mcp.jobs.progress import Report
-from fal_mcp.json_values import dumped, list_of, object_of
+from fal_mcp.json_values import JsonMapping, JsonObject, dumped, list_of, object_of
 from fal_mcp.runs.call import Call
 from fal_mcp.server import results, tasks
 from fal_mcp.server.elicitation import InputNeeded, asker, secret_asker
@@ -97,7 +97,7 @@ class Asked:
 def _is_open(answer: Any) -> bool:
     """Whether an answer says only that its job goes on."""
     data = answer.structured_content if isinstance(answer, types.CallToolResult) else None
-    return isinstance(data, dict) and cast(dict[str, Any], data).get("status") in ("in_progress", "unknown")
+    return isinstance(data, dict) and cast(JsonObject, data).get("status") in ("in_progress", "unknown")
 
 
 async def _answer(
@@ -191,7 +191,7 @@ def _check_allowed(tool: Tool, settings: Settings) -> None:
         raise NotAuthorised(NO_ADMIN_KEY, hint=ADMIN_HINT)
 
 
-def _size(arguments: Mapping[str, Any]) -> int:
+def _size(arguments: JsonMapping) -> int:
     """How many values there are at any depth, counted until they are too many."""
     count, left = 0, [cast(object, arguments)]
     while left and count <= _MOST_VALUES:

@@ -2,14 +2,14 @@
 
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import mcp_types as types
 
-from fal_mcp.json_values import NotJson, dumped, object_of, parsed, text_of
+from fal_mcp.json_values import JsonMapping, JsonObject, NotJson, dumped, object_of, parsed, text_of
 from fal_mcp.runs.call import CannotAsk
 from fal_mcp.server.tasks import Run
 
@@ -20,7 +20,7 @@ _KEY = "input"
 _LONGEST_ANSWER = 300.0
 _REMEMBERED = 3600.0
 """Seconds for which an answer counts as used: longer than the sealed state is taken for."""
-Ask = Callable[[str, Mapping[str, Any]], Coroutine[Any, Any, Mapping[str, Any] | None]]
+Ask = Callable[[str, JsonMapping], Coroutine[Any, Any, JsonMapping | None]]
 IsFirst = Callable[[str, float], Awaitable[bool]]
 AskSecret = Callable[[str, str], Coroutine[Any, Any, str | None]]
 
@@ -41,7 +41,7 @@ def asker(ctx: Any, params: types.CallToolRequestParams, run: Run | None, is_fir
     """
     retry = _Retry(params, is_first)
 
-    async def ask(question: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    async def ask(question: str, schema: JsonMapping) -> JsonMapping | None:
         capabilities = ctx.session.client_capabilities
         # Asked anyway, a client that takes none answers with an error, or never.
         if not _takes_forms(capabilities):
@@ -114,7 +114,7 @@ async def _written_by_now(page: "SecretPage | None", answer: Any) -> str | None:
         return await page.value() if _content(answer) is not None else None
 
 
-async def _in_task(run: Run, question: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+async def _in_task(run: Run, question: str, schema: JsonMapping) -> JsonMapping | None:
     with anyio.move_on_after(_LONGEST_ANSWER):
         return _content(await _answer_in_task(run, _request(question, schema)))
     return None
@@ -137,10 +137,10 @@ class _Retry:
         self._params = params
         self._is_first = is_first
         self._state = _state(params.request_state)
-        self._given: dict[str, Any] = object_of(self._state.get("given"))
+        self._given: JsonObject = object_of(self._state.get("given"))
         self._is_used: bool | None = None
 
-    async def answer(self, question: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    async def answer(self, question: str, schema: JsonMapping) -> JsonMapping | None:
         """What the user said to this question.
 
         Raises:
@@ -178,14 +178,14 @@ class _Retry:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _state(sealed: str | None) -> dict[str, Any]:
+def _state(sealed: str | None) -> JsonObject:
     try:
         return object_of(parsed(sealed)) if sealed else {}
     except NotJson:
         return {}
 
 
-def _request(question: str, schema: Mapping[str, Any]) -> types.ElicitRequest:
+def _request(question: str, schema: JsonMapping) -> types.ElicitRequest:
     return types.ElicitRequest(params=types.ElicitRequestFormParams(message=question, requested_schema=dict(schema)))
 
 
@@ -197,7 +197,7 @@ def _message(page: "SecretPage") -> str:
     return f"Write the value of the secret {page.name} on a page of this machine. {page.purpose}"
 
 
-def _content(answer: Any) -> Mapping[str, Any] | None:
+def _content(answer: Any) -> JsonMapping | None:
     if isinstance(answer, types.ElicitResult) and answer.action == "accept":
         return answer.content or {}
     return None

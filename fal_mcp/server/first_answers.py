@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from queue import Full, Queue
 from typing import Any, cast
 
+from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.server import answer_file
 from fal_mcp.server.answer_file import Kept
 from fal_mcp.server.wire import TooLong, Wire, taken_over
@@ -126,7 +127,7 @@ class Door:
             # The SDK will take the connection's era from it, and what it then answers is not known here.
             self.hand_over()
 
-    def _question(self, method: str, params: Mapping[str, Any]) -> str | None:
+    def _question(self, method: str, params: JsonMapping) -> str | None:
         """What is asked, as the file has it; None where it is for the SDK."""
         if method == INITIALIZE:
             is_known = self._takes_a_handshake and _is_a_handshake(params)
@@ -173,7 +174,7 @@ def _opened(kept: Kept | None, *, is_served: bool) -> Door:
     return opened
 
 
-def _request(line: bytes) -> dict[str, Any] | None:
+def _request(line: bytes) -> JsonObject | None:
     """The request that a line is, if it has nothing but what a request has."""
     try:
         request: Any = json.loads(line.decode("utf-8"))
@@ -186,12 +187,12 @@ def _request(line: bytes) -> dict[str, Any] | None:
             and isinstance(rest.get("params", {}), dict)
             and b"\\ud" not in line.lower()
         ):
-            return cast(dict[str, Any], request)
+            return cast(JsonObject, request)
         case _:
             return None
 
 
-def _is_a_handshake(params: Mapping[str, Any]) -> bool:
+def _is_a_handshake(params: JsonMapping) -> bool:
     return (
         set(params) == {"protocolVersion", "capabilities", "clientInfo"}
         and params["protocolVersion"] in HANDSHAKE
@@ -200,12 +201,12 @@ def _is_a_handshake(params: Mapping[str, Any]) -> bool:
     )
 
 
-def _is_enveloped(params: Mapping[str, Any]) -> bool:
+def _is_enveloped(params: JsonMapping) -> bool:
     """Whether a request of 2026 has its envelope and nothing else."""
     meta = params.get("_meta")
     if set(params) != {"_meta"} or not isinstance(meta, dict):
         return False
-    given: dict[str, Any] = {key.removeprefix(_IN_META): value for key, value in cast(dict[str, Any], meta).items()}
+    given: JsonObject = {key.removeprefix(_IN_META): value for key, value in cast(JsonObject, meta).items()}
     return (
         given.keys() <= {"protocolVersion", "clientCapabilities", "clientInfo", "progressToken"}
         and given.get("protocolVersion") == MODERN
@@ -215,14 +216,14 @@ def _is_enveloped(params: Mapping[str, Any]) -> bool:
     )
 
 
-def _is_plain(params: Mapping[str, Any]) -> bool:
+def _is_plain(params: JsonMapping) -> bool:
     """Whether a request of 2025 asks for the first page, and no more than that."""
     meta: Any = params.get("_meta", {})
     return (
         params.keys() <= {"_meta"}
         and isinstance(meta, dict)
-        and cast(dict[str, Any], meta).keys() <= {"progressToken"}
-        and _is_a_token(cast(dict[str, Any], meta).get("progressToken", 0))
+        and cast(JsonObject, meta).keys() <= {"progressToken"}
+        and _is_a_token(cast(JsonObject, meta).get("progressToken", 0))
     )
 
 
@@ -230,13 +231,13 @@ def _are_capabilities(value: Any) -> bool:
     """Whether each is an object of objects; what the SDK would refuse is not let through by this."""
     if not isinstance(value, dict):
         return False
-    return all(_is_a_capability(name, each) for name, each in cast(dict[str, Any], value).items())
+    return all(_is_a_capability(name, each) for name, each in cast(JsonObject, value).items())
 
 
 def _is_a_capability(name: str, value: Any) -> bool:
     if not isinstance(value, dict):
         return False
-    settings = cast(dict[str, Any], value)
+    settings = cast(JsonObject, value)
     if name == "roots":
         return settings.keys() <= {"listChanged"} and all(isinstance(each, bool) for each in settings.values())
     return name in ("elicitation", "sampling", "extensions", "experimental") and all(
@@ -247,8 +248,8 @@ def _is_a_capability(name: str, value: Any) -> bool:
 def _is_a_name(value: Any) -> bool:
     return (
         isinstance(value, dict)
-        and {"name", "version"} <= cast(dict[str, Any], value).keys() <= {"name", "version", "title", "websiteUrl"}
-        and all(isinstance(each, str) for each in cast(dict[str, Any], value).values())
+        and {"name", "version"} <= cast(JsonObject, value).keys() <= {"name", "version", "title", "websiteUrl"}
+        and all(isinstance(each, str) for each in cast(JsonObject, value).values())
     )
 
 

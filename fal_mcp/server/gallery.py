@@ -6,13 +6,13 @@ Joins the sources in `fal_mcp/gallery` and says what they may do and load; what 
 import base64
 import hashlib
 from functools import cache
-from typing import Any
 from urllib.parse import urlsplit
 
 import mcp_types as types
 
 from fal_mcp import bundled
 from fal_mcp.config import Hosts
+from fal_mcp.json_values import JsonObject
 
 EXTENSION = "io.modelcontextprotocol/ui"
 URI = "ui://fal/gallery.html"
@@ -65,7 +65,7 @@ def page(hosts: Hosts) -> str:
     return whole
 
 
-def _meta(hosts: Hosts) -> dict[str, Any]:
+def _meta(hosts: Hosts) -> JsonObject:
     return {"ui": {"csp": {"resourceDomains": list(_media(hosts)), "connectDomains": []}, "prefersBorder": True}}
 
 

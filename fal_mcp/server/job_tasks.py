@@ -8,14 +8,15 @@ import anyio.lowlevel
 from fal_mcp.engine import Engine
 from fal_mcp.errors import FalError, NotFound
 from fal_mcp.jobs.job import Job
+from fal_mcp.json_values import JsonObject
 from fal_mcp.runs import answers
 from fal_mcp.server import results, tasks
 
 
-def finder(engine: Engine) -> Callable[[str], Awaitable[dict[str, Any] | None]]:
+def finder(engine: Engine) -> Callable[[str], Awaitable[JsonObject | None]]:
     """What reads a job as a task; None for an id that is no job of this owner's."""
 
-    async def find(task_id: str) -> dict[str, Any] | None:
+    async def find(task_id: str) -> JsonObject | None:
         try:
             job = await engine.jobs.get(task_id, engine.owner)
             # Not to wait: it is picked up again if its server is gone, so that asking about a task makes it go on.
@@ -42,7 +43,7 @@ def canceller(engine: Engine) -> Callable[[str], Awaitable[None]]:
     return cancel
 
 
-async def _task(engine: Engine, job: Job) -> dict[str, Any]:
+async def _task(engine: Engine, job: Job) -> JsonObject:
     if job.state == "cancelled":
         return tasks.described(job.job_id, "cancelled", job.created, job.updated)
     if not job.is_over:

@@ -13,12 +13,13 @@ import mcp_types as types
 from mcp.server.runner import serve_dual_era_loop
 from mcp.shared.message import SessionMessage
 
+from fal_mcp.json_values import JsonObject
 from fal_mcp.server.answer_file import Kept
 from fal_mcp.server.app import FalServer
 from fal_mcp.server.first_answers import DISCOVER, HANDSHAKE, INITIALIZE, LISTS, MODERN, PING
 from fal_mcp.server.messages import written
 
-_Questions = list[tuple[str, dict[str, Any] | None]]
+_Questions = list[tuple[str, JsonObject | None]]
 _NOBODY = {"name": "rehearsal", "version": "1"}
 _ENVELOPE = {
     "io.modelcontextprotocol/protocolVersion": MODERN,
@@ -73,7 +74,7 @@ async def _given(server: FalServer, state: Any, version: str, questions: _Questi
     return given
 
 
-def _request(number: int, method: str, params: dict[str, Any] | None) -> types.JSONRPCRequest:
+def _request(number: int, method: str, params: JsonObject | None) -> types.JSONRPCRequest:
     if params is None:
         return types.JSONRPCRequest(jsonrpc="2.0", id=number, method=method)
     return types.JSONRPCRequest(jsonrpc="2.0", id=number, method=method, params=params)

@@ -6,7 +6,7 @@ from typing import Any, cast
 import mcp_types as types
 
 from fal_mcp.errors import FalError, Fault
-from fal_mcp.json_values import dumped, mapped, object_of, sound
+from fal_mcp.json_values import JsonObject, dumped, mapped, object_of, sound
 from fal_mcp.outputs import shortening
 from fal_mcp.outputs.outcome import Media, Outcome, Preview
 from fal_mcp.text import clean, cut, one_line, readable_size, visible
@@ -65,11 +65,11 @@ def _shown_leaf(value: Any) -> Any:
     return visible(plain) if isinstance(plain, str) else plain
 
 
-def _guarded(outcome: Outcome) -> dict[str, Any]:
+def _guarded(outcome: Outcome) -> JsonObject:
     """Data that came from anywhere but a model's run, whose output is cut to a budget already: nothing invisible in
     it, and never so much that a host refuses the whole answer."""
     return cast(
-        dict[str, Any], shortening.shortened(dict(outcome.data), _LARGEST_DATA, _MOST_ITEMS, _LONGEST_PLAIN_TEXT)[0]
+        JsonObject, shortening.shortened(dict(outcome.data), _LARGEST_DATA, _MOST_ITEMS, _LONGEST_PLAIN_TEXT)[0]
     )
 
 

@@ -7,7 +7,7 @@ id is the job's, so that it is found again after a restart of either side; the r
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -16,6 +16,8 @@ import anyio.abc
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 from pydantic import Field
+
+from fal_mcp.json_values import JsonMapping, JsonObject
 
 EXTENSION = "io.modelcontextprotocol/tasks"
 _MISSING_CAPABILITY, _HEADER_MISMATCH, _INVALID_PARAMS, _INTERNAL = -32021, -32020, -32602, -32603
@@ -38,7 +40,7 @@ class TaskParams(types.RequestParams):
 class UpdateParams(TaskParams):
     """Answers to what a task asked."""
 
-    input_responses: dict[str, Any] = Field(default_factory=dict[str, Any], alias="inputResponses")
+    input_responses: JsonObject = Field(default_factory=JsonObject, alias="inputResponses")
 
 
 class Run:
@@ -49,16 +51,16 @@ class Run:
         self.status: Status = "working"
         self.message = ""
         self.result: Result | None = None
-        self.error: dict[str, Any] | None = None
+        self.error: JsonObject | None = None
         self.created = self.updated = time.time()
         self.is_task = False
         self.over = anyio.Event()
         self.scope = anyio.CancelScope()
-        self.asked: dict[str, Any] = {}
-        self._answers: dict[str, Any] = {}
+        self.asked: JsonObject = {}
+        self._answers: JsonObject = {}
         self._open: dict[str, anyio.Event] = {}
 
-    async def ask(self, request: Mapping[str, Any]) -> Any:
+    async def ask(self, request: JsonMapping) -> Any:
         """Put a question to the client and wait for its answer; several may be open at once."""
         key = secrets.token_hex(8)
         answered = self._open[key] = anyio.Event()
@@ -73,7 +75,7 @@ class Run:
             if not self.asked and not self.is_over:
                 self.set("working")
 
-    def answer(self, responses: Mapping[str, Any]) -> None:
+    def answer(self, responses: JsonMapping) -> None:
         """Take answers to open questions; what nobody asked is left aside."""
         # Taken out at once: an answer that is sent twice answers nothing twice.
         for key in [key for key in responses if key in self.asked]:
@@ -98,7 +100,7 @@ class Tasks:
     def __init__(
         self,
         tasks: anyio.abc.TaskGroup,
-        find_job: Callable[[str], Awaitable[dict[str, Any] | None]],
+        find_job: Callable[[str], Awaitable[JsonObject | None]],
         cancel_job: Callable[[str], Awaitable[None]],
     ) -> None:
         self._tasks = tasks
@@ -123,14 +125,14 @@ class Tasks:
         self._keep(run)
         return {"resultType": "task", **_about(run)}
 
-    async def get(self, task_id: str) -> dict[str, Any]:
+    async def get(self, task_id: str) -> JsonObject:
         """How a task stands, with its result where there is one."""
         run = self._runs.get(task_id)
         if run is None:
             return {"resultType": "complete", **await self._job(task_id)}
         return {"resultType": "complete", **_detailed(run)}
 
-    async def update(self, task_id: str, responses: Mapping[str, Any]) -> dict[str, Any]:
+    async def update(self, task_id: str, responses: JsonMapping) -> JsonObject:
         """Hand a task the answers to its questions."""
         run = self._runs.get(task_id)
         if run is None:
@@ -139,7 +141,7 @@ class Tasks:
             run.answer(responses)
         return {"resultType": "complete"}
 
-    async def cancel(self, task_id: str) -> dict[str, Any]:
+    async def cancel(self, task_id: str) -> JsonObject:
         """Cancel a task, and its paid job at fal; one that is over stays as it is."""
         run = self._runs.get(task_id)
         if run is None:
@@ -190,7 +192,7 @@ class Tasks:
             del self._runs[key]
         self._runs[run.task_id] = run
 
-    async def _job(self, task_id: str) -> dict[str, Any]:
+    async def _job(self, task_id: str) -> JsonObject:
         task = await self._find_job(task_id)
         if task is None:
             raise MCPError(_INVALID_PARAMS, "There is no such task.", {"taskId": task_id[:200]})
@@ -200,7 +202,7 @@ class Tasks:
 def declared(ctx: Any) -> bool:
     """Whether this request's client takes tasks: revision 2026-07-28, and the extension declared with the request."""
     capabilities = ctx.session.client_capabilities
-    extensions: dict[str, Any] = (capabilities.extensions or {}) if capabilities is not None else {}
+    extensions: JsonObject = (capabilities.extensions or {}) if capabilities is not None else {}
     return str(ctx.protocol_version) >= "2026" and EXTENSION in extensions
 
 
@@ -211,7 +213,7 @@ def need_declared(ctx: Any) -> None:
         MCPError: -32021, with the capability it lacks.
     """
     if not declared(ctx):
-        required: dict[str, Any] = {"requiredCapabilities": {"extensions": {EXTENSION: {}}}}
+        required: JsonObject = {"requiredCapabilities": {"extensions": {EXTENSION: {}}}}
         raise MCPError(_MISSING_CAPABILITY, "This needs the MCP tasks extension.", required)
 
 
@@ -228,9 +230,9 @@ def check(ctx: Any, params: TaskParams) -> None:
 
 def described(
     task_id: str, status: Status, created: float, updated: float, message: str = "", **more: Any
-) -> dict[str, Any]:
+) -> JsonObject:
     """A task as the wire has it."""
-    about: dict[str, Any] = {
+    about: JsonObject = {
         "taskId": task_id,
         "status": status,
         "createdAt": _stamp(created),
@@ -241,17 +243,17 @@ def described(
     return {**about, **({"statusMessage": message} if message else {}), **more}
 
 
-def inlined(result: types.CallToolResult) -> dict[str, Any]:
+def inlined(result: types.CallToolResult) -> JsonObject:
     """A result inside a task."""
     return result.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def _about(run: Run) -> dict[str, Any]:
+def _about(run: Run) -> JsonObject:
     return described(run.task_id, run.status, run.created, run.updated, run.message)
 
 
-def _detailed(run: Run) -> dict[str, Any]:
-    more: dict[str, Any] = {}
+def _detailed(run: Run) -> JsonObject:
+    more: JsonObject = {}
     if run.status == "completed" and isinstance(run.result, types.CallToolResult):
         more["result"] = inlined(run.result)
     if run.status == "failed":

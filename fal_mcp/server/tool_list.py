@@ -3,10 +3,10 @@
 import base64
 import binascii
 import hashlib
-from typing import Any
 
 from mcp.shared.exceptions import MCPError
 
+from fal_mcp.json_values import JsonObject
 from fal_mcp.server import gallery
 from fal_mcp.tools.tool import Tool
 from fal_mcp.toolsets.selection import Selection
@@ -17,7 +17,7 @@ _INVALID_PARAMS = -32602
 
 def list_tools(
     tools: Toolbox, cursor: str | None, selection: Selection | None = None, page_size: int = 0
-) -> dict[str, Any]:
+) -> JsonObject:
     """One page of the list, in an order that only a change of the catalog changes; a size of 0 is all of it.
 
     A hundred tools are some ten milliseconds of work, so that running jobs go on being reported.
@@ -31,7 +31,7 @@ def list_tools(
     revision = hashlib.sha256("\n".join([tools.catalog.revision, *names]).encode()).hexdigest()[:12]
     start = _start(cursor, revision)
     page = tools.page(names[start : start + size], listed)
-    answer: dict[str, Any] = {"resultType": "complete", "tools": page}
+    answer: JsonObject = {"resultType": "complete", "tools": page}
     if start + size < len(names):
         answer["nextCursor"] = base64.urlsafe_b64encode(f"{revision}:{start + size}".encode()).decode()
     return answer
@@ -49,7 +49,7 @@ def _start(cursor: str | None, revision: str) -> int:
     raise MCPError(_INVALID_PARAMS, "The cursor is not one of this list's; the list may have changed. Start again.")
 
 
-def listed(tool: Tool) -> dict[str, Any]:
+def listed(tool: Tool) -> JsonObject:
     """A tool as a host reads it."""
     meta = {**tool.metadata, **(gallery.TOOL_META if tool.shows_media else {})}
     return {

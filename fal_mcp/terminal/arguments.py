@@ -1,23 +1,22 @@
 """Arguments as they are typed: `key=value` pairs, and files with a set on each line."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fal_mcp.json_values import NotJson, list_of, object_of, parsed
+from fal_mcp.json_values import JsonMapping, JsonObject, NotJson, list_of, object_of, parsed
 from fal_mcp.openapi.schema import Schema, branches
 
 _MOST_BATCH_BYTES = 50_000_000
 
 
-def arguments_of(pairs: list[str], schema: Schema | None = None) -> dict[str, Any]:
+def arguments_of(pairs: list[str], schema: Schema | None = None) -> JsonObject:
     """`key=value` pairs as arguments; `key:=JSON` where text would not do. Where the schema takes no text there,
     the value is read as the number or the word that it looks like.
 
     Raises:
         ValueError: a pair is none, or its JSON is none.
     """
-    arguments: dict[str, Any] = {}
+    arguments: JsonObject = {}
     for pair in pairs:
         name, is_pair, value = pair.partition("=")
         if not is_pair or not name.rstrip(":"):
@@ -29,7 +28,7 @@ def arguments_of(pairs: list[str], schema: Schema | None = None) -> dict[str, An
     return arguments
 
 
-def batch_of(file: Path, common: Mapping[str, Any]) -> list[dict[str, Any]]:
+def batch_of(file: Path, common: JsonMapping) -> list[JsonObject]:
     """One set of arguments a line of `file`, over the common ones.
 
     Raises:
@@ -45,7 +44,7 @@ def batch_of(file: Path, common: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{**common, **each} for each in sets]
 
 
-def _line(number: int, line: str) -> dict[str, Any]:
+def _line(number: int, line: str) -> JsonObject:
     try:
         value = parsed(line)
     except NotJson as error:

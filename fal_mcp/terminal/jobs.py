@@ -3,12 +3,11 @@
 import time
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from fal_mcp.config import Settings
 from fal_mcp.errors import FalError, InvalidInput, NotFound
 from fal_mcp.jobs.job import Job
-from fal_mcp.json_values import dumped, text_of
+from fal_mcp.json_values import JsonObject, dumped, text_of
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.terminal import run, screen, session
 from fal_mcp.terminal.session import DONE, FAILED, WRONG, Session
@@ -142,7 +141,7 @@ async def _jobs(opened: Session, limit: int) -> list[Job]:
     return await opened.engine.jobs.ledger.listed(opened.engine.owner, limit=limit)
 
 
-def _row(job: Job) -> dict[str, Any]:
+def _row(job: Job) -> JsonObject:
     return {
         "job_id": job.job_id,
         "endpoint_id": job.endpoint_id,
@@ -185,8 +184,8 @@ def _prompt(job: Job) -> str | None:
     return next((text for name in _PROMPTS if (text := text_of(arguments.get(name)))), None)
 
 
-def _by_model(found: Iterable[Job]) -> list[dict[str, Any]]:
-    rows: dict[str, dict[str, Any]] = {}
+def _by_model(found: Iterable[Job]) -> list[JsonObject]:
+    rows: dict[str, JsonObject] = {}
     for job in found:
         row = rows.setdefault(job.endpoint_id, {"endpoint_id": job.endpoint_id, "runs": 0, "usd": 0.0, "unpriced": 0})
         row["runs"] += 1

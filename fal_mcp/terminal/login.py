@@ -3,7 +3,6 @@
 import getpass
 import sys
 from dataclasses import replace
-from typing import Any
 
 import anyio
 
@@ -11,7 +10,7 @@ from fal_mcp.client.fal import Fal
 from fal_mcp.config import Settings
 from fal_mcp.engine import fal_of
 from fal_mcp.errors import FalError, NotAuthorised
-from fal_mcp.json_values import NotJson, dumped, object_of, parsed, text_of
+from fal_mcp.json_values import JsonObject, NotJson, dumped, object_of, parsed, text_of
 from fal_mcp.key import checked
 from fal_mcp.machine.key_store import KeyStore, system_keychain
 from fal_mcp.terminal import screen
@@ -86,7 +85,7 @@ async def whoami(settings: Settings, source: str, as_json: bool) -> int:
     return DONE
 
 
-async def account_of(settings: Settings) -> dict[str, Any]:
+async def account_of(settings: Settings) -> JsonObject:
     """What fal says of the key: whose it is, and what it may.
 
     Raises:
@@ -115,14 +114,14 @@ async def _owner(fal: Fal) -> str | None:
     return text_of(_object(answer.content).get("username")) or ""
 
 
-def _object(content: bytes) -> dict[str, Any]:
+def _object(content: bytes) -> JsonObject:
     try:
         return object_of(parsed(content))
     except NotJson:
         return {}
 
 
-def _said(account: dict[str, Any]) -> str:
+def _said(account: JsonObject) -> str:
     owner = f", account {account['owner']}" if account["owner"] else ""
     return f"fal knows the key {account['key_id']}: scope {account['scope']}{owner}."
 

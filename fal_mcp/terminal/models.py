@@ -9,7 +9,7 @@ from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.catalog.search import Search
 from fal_mcp.config import Settings
 from fal_mcp.engine import source_of
-from fal_mcp.json_values import dumped, list_of, object_of, text_of
+from fal_mcp.json_values import JsonObject, dumped, list_of, object_of, text_of
 from fal_mcp.openapi.example import example
 from fal_mcp.openapi.schema import Schema, branches
 from fal_mcp.terminal import screen
@@ -122,7 +122,7 @@ def near_ids(catalog: Catalog, endpoint_id: str) -> list[str]:
     return [hit.endpoint_id for hit in Search(catalog, catalog.ids).find(endpoint_id.replace("/", " "))[:3]]
 
 
-def _row(endpoint: Endpoint) -> dict[str, Any]:
+def _row(endpoint: Endpoint) -> JsonObject:
     return {
         "endpoint_id": endpoint.endpoint_id,
         "title": endpoint.title,

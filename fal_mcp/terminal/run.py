@@ -3,16 +3,14 @@
 A run is begun first and waited for afterwards, so that Ctrl-C ends the waiting and never the run.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import anyio
 
 from fal_mcp.config import Settings
 from fal_mcp.errors import FalError, InvalidInput
-from fal_mcp.json_values import dumped, list_of, object_of, text_of
+from fal_mcp.json_values import JsonMapping, JsonObject, dumped, list_of, object_of, text_of
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.terminal import screen, session
 from fal_mcp.terminal.arguments import arguments_of, batch_of
@@ -69,13 +67,13 @@ async def _outcomes(opened: Session, wish: Wish) -> list[Outcome | FalError]:
     return [outcome if wish.is_detached else await waited(opened, outcome)]
 
 
-async def _batch(opened: Session, wish: Wish, sets: list[dict[str, Any]]) -> list[Outcome | FalError]:
+async def _batch(opened: Session, wish: Wish, sets: list[JsonObject]) -> list[Outcome | FalError]:
     outcome = await opened.use("run_batch", {"endpoint_id": wish.endpoint_id, "arguments": sets}, wait=0.0)
     every_run = object_of(outcome.data.get("every_run"))
     items = [{**every_run, **object_of(item)} for item in list_of(outcome.data.get("items"))]
     outcomes: list[Outcome | FalError] = [Outcome(data=item) for item in items]
 
-    async def one(place: int, item: Mapping[str, Any]) -> None:
+    async def one(place: int, item: JsonMapping) -> None:
         outcomes[place] = await _waited_or_failed(opened, item)
 
     async with anyio.create_task_group() as tasks:
@@ -85,7 +83,7 @@ async def _batch(opened: Session, wish: Wish, sets: list[dict[str, Any]]) -> lis
     return outcomes
 
 
-async def _waited_or_failed(opened: Session, item: Mapping[str, Any]) -> Outcome | FalError:
+async def _waited_or_failed(opened: Session, item: JsonMapping) -> Outcome | FalError:
     if not item.get("job_id"):
         return FalError(text_of(item.get("error")) or "It was not begun.")
     try:
@@ -171,7 +169,7 @@ def texts(outcome: Outcome) -> list[str]:
     return [text for name in ("output", "text") if (text := text_of(output.get(name)))]
 
 
-def _data(outcome: Outcome | FalError) -> dict[str, Any]:
+def _data(outcome: Outcome | FalError) -> JsonObject:
     if isinstance(outcome, FalError):
         return {"status": "failed", "error": outcome.message, "request_id": outcome.request_id}
     return dict(outcome.data)

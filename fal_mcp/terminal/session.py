@@ -1,6 +1,6 @@
 """One command's engine: the tools of this server, used from a terminal by somebody who can be asked."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ import anyio.to_thread
 from fal_mcp.config import Settings
 from fal_mcp.engine import Engine
 from fal_mcp.errors import FalError, InvalidInput, RequestRejected
+from fal_mcp.json_values import JsonMapping
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs.call import CannotAsk
 from fal_mcp.terminal import folders
@@ -32,7 +33,7 @@ class Session:
     says_yes: bool = False
     began: list[str] = field(default_factory=list[str])
 
-    async def use(self, name: str, given: Mapping[str, Any], *, wait: float = _AT_ONCE) -> Outcome:
+    async def use(self, name: str, given: JsonMapping, *, wait: float = _AT_ONCE) -> Outcome:
         """What a tool answers.
 
         Raises:
@@ -55,7 +56,7 @@ class Session:
         self.engine.jobs.answering([*call.asked_for, *call.looked_at], call.call_id)
         return outcome
 
-    async def _ask(self, question: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    async def _ask(self, question: str, schema: JsonMapping) -> JsonMapping | None:
         # In a script there is nobody to answer, and no answer is no yes.
         if not self.says_yes and not self.shown.can_ask:
             raise CannotAsk

@@ -1,9 +1,7 @@
 """An endpoint as a tool: its text and its arguments."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from fal_mcp.catalog.endpoint import Endpoint, tool_name
+from fal_mcp.json_values import JsonMapping
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs import with_queue
 from fal_mcp.runs.call import Call
@@ -18,7 +16,7 @@ _MOST_FILE_ARGUMENTS = 4
 def tool(endpoint: Endpoint) -> Tool:
     """The typed tool of one model."""
 
-    async def run(arguments: Mapping[str, Any], call: Call) -> Outcome:
+    async def run(arguments: JsonMapping, call: Call) -> Outcome:
         return await with_queue.run_endpoint(endpoint, arguments, call)
 
     return Tool(

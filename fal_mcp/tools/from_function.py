@@ -1,11 +1,12 @@
 """A hand-made tool: a pydantic model of its arguments, and a function."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
 import pydantic
 
 from fal_mcp.errors import Fault, InvalidInput
+from fal_mcp.json_values import JsonMapping
 from fal_mcp.openapi.schema import Schema
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs.call import Call
@@ -34,7 +35,7 @@ def tool(
 ) -> Tool:
     """The tool; `run` gets its arguments parsed."""
 
-    async def parsed(given: Mapping[str, Any], call: Call) -> Outcome:
+    async def parsed(given: JsonMapping, call: Call) -> Outcome:
         return await run(read(arguments, given), call)
 
     return Tool(
@@ -50,7 +51,7 @@ def tool(
     )
 
 
-def read(arguments: type[A], given: Mapping[str, Any]) -> A:
+def read(arguments: type[A], given: JsonMapping) -> A:
     """The arguments that were given, as `arguments` has them. The one door of pydantic's errors.
 
     Raises:

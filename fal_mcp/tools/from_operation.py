@@ -2,12 +2,11 @@
 
 import json
 import re
-from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, cast
 
 from fal_mcp.errors import InvalidInput
-from fal_mcp.json_values import list_of, object_of
+from fal_mcp.json_values import JsonMapping, JsonObject, list_of, object_of
 from fal_mcp.openapi.listed_schema import brief, lean
 from fal_mcp.openapi.operation import Operation
 from fal_mcp.openapi.schema import Schema
@@ -31,12 +30,10 @@ _UNSAID = re.compile(
 _CONFIRM: Schema = {"type": "string", "description": "The same name again, where the user cannot be asked."}
 
 
-def tool(
-    operation: Operation, name: str, effect: Effect, unless_told: Mapping[str, Any] = MappingProxyType({})
-) -> Tool:
+def tool(operation: Operation, name: str, effect: Effect, unless_told: JsonMapping = MappingProxyType({})) -> Tool:
     """The tool of one operation; `unless_told` is sent for what the caller leaves out."""
 
-    async def run(given: Mapping[str, Any], call: Call) -> Outcome:
+    async def run(given: JsonMapping, call: Call) -> Outcome:
         arguments = {**unless_told, **given}
         # Before the user is asked: nobody should agree to what is then refused.
         rules.check(operation, arguments)
@@ -87,7 +84,7 @@ def _terse(name: str, part: Schema) -> Schema:
     return {**rest, **({"description": words} if words else {})}
 
 
-async def confirmed(what: str, name: str, arguments: Mapping[str, Any], call: Call) -> None:
+async def confirmed(what: str, name: str, arguments: JsonMapping, call: Call) -> None:
     """Have the user agree to what cannot be undone; where nobody can be asked, the argument `confirm` repeats the name.
 
     Raises:
@@ -110,7 +107,7 @@ def said(operation: Operation, answer: Any) -> Outcome:
     """The answer as text a model can use, and whole in the structured content."""
     if answer is None:
         return Outcome(data={"done": True}, note=f"Done: {operation.summary}.", is_plain=True)
-    whole: dict[str, Any] = cast(dict[str, Any], answer) if isinstance(answer, dict) else {"answer": answer}
+    whole: JsonObject = cast(JsonObject, answer) if isinstance(answer, dict) else {"answer": answer}
     columns, table = _table(operation, whole)
     told = {**whole, "columns": columns, str(operation.rows): table} if columns else whole
     data, is_cut = shortening.shortened(told, _LARGEST_ANSWER, pages.MOST_ROWS)
@@ -129,7 +126,7 @@ def said(operation: Operation, answer: Any) -> Outcome:
     return Outcome(data=data, note=_listed(head, [_compact(row) for row in listed_rows]), is_plain=True)
 
 
-def _table(operation: Operation, whole: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
+def _table(operation: Operation, whole: JsonMapping) -> tuple[list[str], list[list[Any]]]:
     """Rows of which there are many and alike, as columns, each named once; none where the rows are not objects."""
     if operation.rows not in _TABLES:
         return [], []
@@ -169,11 +166,11 @@ def _compact(value: Any) -> str:
 
 def _without_nothing(value: Any) -> Any:
     if isinstance(value, dict):
-        members = cast(dict[str, Any], value)
+        members = cast(JsonObject, value)
         return {key: _without_nothing(item) for key, item in members.items() if item is not None}
     return [_without_nothing(item) for item in cast(list[Any], value)] if isinstance(value, list) else value
 
 
-def _target(operation: Operation, arguments: Mapping[str, Any]) -> str:
+def _target(operation: Operation, arguments: JsonMapping) -> str:
     names = [one.name for one in operation.arguments if one.place == "path"]
     return "/".join(one_line(str(arguments[name]), 120) for name in names)

@@ -1,9 +1,9 @@
 """What an operation answers, gone on with from page to page to a stated number of rows."""
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 from fal_mcp.errors import MaybeReceived, NotAuthorised, ServiceFailed
+from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.openapi.operation import Operation
 from fal_mcp.runs.call import Call
 
@@ -18,7 +18,7 @@ _SCOPES = {
 }
 
 
-async def fetch(operation: Operation, arguments: Mapping[str, Any], call: Call) -> Any:
+async def fetch(operation: Operation, arguments: JsonMapping, call: Call) -> Any:
     """Send it, and go on from page to page until there are as many rows as asked for: the last answer, with the rows
     of all pages in it. Whatever stands beside the rows, such as a report's summary, is of the whole on every page.
 
@@ -29,8 +29,8 @@ async def fetch(operation: Operation, arguments: Mapping[str, Any], call: Call) 
         return await send(operation, arguments, call)
     wanted = int(arguments.get("limit") or DEFAULT_ROWS)
     takes_limit = any(one.name == "limit" for one in operation.arguments)
-    whole: dict[str, Any] = {}
-    given: dict[str, Any] | None = dict(arguments)
+    whole: JsonObject = {}
+    given: JsonObject | None = dict(arguments)
     # A list that never ends, or a cursor that leads back, ends here.
     for _ in range(_MOST_PAGES):
         if given is None:
@@ -46,7 +46,7 @@ async def fetch(operation: Operation, arguments: Mapping[str, Any], call: Call) 
     return whole
 
 
-async def send(operation: Operation, arguments: Mapping[str, Any], call: Call) -> Any:
+async def send(operation: Operation, arguments: JsonMapping, call: Call) -> Any:
     """One request and its answer: JSON, text, or None where fal answers with nothing.
 
     Raises:
@@ -89,9 +89,7 @@ def _largest_page(operation: Operation) -> int:
     return int(limit.schema.get("maximum", _LARGEST_PAGE))
 
 
-def _next(
-    operation: Operation, given: Mapping[str, Any], answer: Mapping[str, Any], missing: int
-) -> dict[str, Any] | None:
+def _next(operation: Operation, given: JsonMapping, answer: JsonMapping, missing: int) -> JsonObject | None:
     """The arguments of the next page; None where there is none, or enough came."""
     page = answer.get(operation.rows or "")
     count = len(cast(list[Any], page)) if isinstance(page, list) else 0
@@ -106,10 +104,10 @@ def _next(
     return None
 
 
-def _joined(rows: str, whole: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
+def _joined(rows: str, whole: JsonMapping, answer: JsonMapping) -> JsonObject:
     page = answer.get(rows)
     return {**answer, rows: [*whole.get(rows, ()), *(cast(list[Any], page) if isinstance(page, list) else ())]}
 
 
-def _count(operation: Operation, whole: Mapping[str, Any]) -> int:
+def _count(operation: Operation, whole: JsonMapping) -> int:
     return len(whole.get(operation.rows or "", ()))

@@ -1,17 +1,17 @@
 """What fal's rules forbid and its schemas do not say: periods, time zones, paths. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fal_mcp.errors import Fault, InvalidInput
+from fal_mcp.json_values import JsonMapping
 from fal_mcp.openapi.operation import Operation
 from fal_mcp.text import one_line
 
 
-def check(operation: Operation, arguments: Mapping[str, Any]) -> None:
+def check(operation: Operation, arguments: JsonMapping) -> None:
     """Refuse what fal's rules forbid and its schemas do not say.
 
     Raises:
@@ -24,7 +24,7 @@ def check(operation: Operation, arguments: Mapping[str, Any]) -> None:
         raise InvalidInput(f"Refused here, before anything was sent: {sentences}", faults=tuple(faults))
 
 
-def _period_faults(operation: Operation, arguments: Mapping[str, Any]) -> list[Fault]:
+def _period_faults(operation: Operation, arguments: JsonMapping) -> list[Fault]:
     times: dict[str, datetime] = {}
     faults: list[Fault] = []
     for name in ("start", "end"):
@@ -50,7 +50,7 @@ def _period_faults(operation: Operation, arguments: Mapping[str, Any]) -> list[F
     return faults
 
 
-def _group_faults(operation: Operation, arguments: Mapping[str, Any]) -> Iterator[Fault]:
+def _group_faults(operation: Operation, arguments: JsonMapping) -> Iterator[Fault]:
     for group in operation.groups:
         count = sum(arguments.get(name) is not None for name in group.names)
         if count < group.least or (group.most is not None and count > group.most):
@@ -58,28 +58,28 @@ def _group_faults(operation: Operation, arguments: Mapping[str, Any]) -> Iterato
             yield Fault("$", f"{bound} one of {', '.join(group.names)} may be given, and {count} are.")
 
 
-def _lone_faults(operation: Operation, arguments: Mapping[str, Any]) -> Iterator[Fault]:
+def _lone_faults(operation: Operation, arguments: JsonMapping) -> Iterator[Fault]:
     for one in operation.arguments:
         for other, value in one.only_with.items():
             if arguments.get(one.name) is not None and arguments.get(other) != value:
                 yield Fault(f"$.{one.name}", f"it means something only with {other}: {value!r}.")
 
 
-def _zone_faults(arguments: Mapping[str, Any]) -> list[Fault]:
+def _zone_faults(arguments: JsonMapping) -> list[Fault]:
     zone = arguments.get("timezone")
     if not isinstance(zone, str) or _zone(arguments):
         return []
     return [Fault("$.timezone", f"{one_line(zone, 40)!r} is no time zone such as 'Europe/Berlin'.")]
 
 
-def _zone(arguments: Mapping[str, Any]) -> ZoneInfo | None:
+def _zone(arguments: JsonMapping) -> ZoneInfo | None:
     try:
         return ZoneInfo(str(arguments.get("timezone") or "UTC"))
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return None
 
 
-def _path_faults(operation: Operation, arguments: Mapping[str, Any]) -> list[Fault]:
+def _path_faults(operation: Operation, arguments: JsonMapping) -> list[Fault]:
     """Path arguments that would lead to another operation, or out of a folder."""
     return [
         Fault(f"$.{one.name}", f"{one_line(value, 80)!r} is not a name or path of fal's: no '..', no empty part.")

@@ -1,10 +1,11 @@
 """What a tool is. Knows nothing of MCP."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from fal_mcp.errors import Fault
+from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.openapi import faults, left_out
 from fal_mcp.openapi.listed_schema import brief, lean, plain
 from fal_mcp.openapi.repair import repair
@@ -28,8 +29,8 @@ class Tool:
     """What arguments are checked against."""
     effect: Effect
     key: KeyKind
-    run: Callable[[Mapping[str, Any], Call], Awaitable[Outcome]]
-    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    run: Callable[[JsonMapping, Call], Awaitable[Outcome]]
+    metadata: JsonMapping = field(default_factory=JsonObject)
     needs_task: bool = False
     """Whether it can only be answered with an MCP task."""
     is_lean: bool = True
@@ -46,12 +47,12 @@ class Tool:
             return self.listed_as
         return lean(self.input_schema) if self.is_lean else plain(brief(self.input_schema))
 
-    def prepare(self, arguments: Mapping[str, Any]) -> "Prepared":
+    def prepare(self, arguments: JsonMapping) -> "Prepared":
         """`arguments` put right where that is certain, and everything still wrong with them. Asks nobody."""
         return prepare(self.input_schema, arguments)
 
 
-def prepare(schema: Schema, arguments: Mapping[str, Any]) -> "Prepared":
+def prepare(schema: Schema, arguments: JsonMapping) -> "Prepared":
     """`arguments` as `schema` wants them: without what was left out, and put right where that is certain."""
     sent = dict(arguments)
     # Values that cannot be gone through are refused before anything goes through them.
@@ -73,6 +74,6 @@ def prepare(schema: Schema, arguments: Mapping[str, Any]) -> "Prepared":
 class Prepared:
     """Arguments as they will be sent, what was put right, and what is wrong with them."""
 
-    arguments: dict[str, Any]
+    arguments: JsonObject
     notes: tuple[str, ...]
     faults: tuple[Fault, ...]

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -15,6 +15,7 @@ from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.errors import FalError, InvalidInput, ServiceFailed
 from fal_mcp.jobs import cost
 from fal_mcp.jobs.job import Job, Order
+from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs import answers, input_files, with_queue
 from fal_mcp.runs.call import Call
@@ -37,7 +38,7 @@ logger = logging.getLogger("fal_mcp")
 
 class BatchArguments(Arguments):
     endpoint_id: str = Field(min_length=1, max_length=200, description="The model's id, such as fal-ai/flux/dev.")
-    arguments: list[dict[str, Any]] = Field(
+    arguments: list[JsonObject] = Field(
         min_length=1, max_length=MOST_RUNS, description="The arguments of each run; one entry with count repeats it."
     )
     count: int = Field(1, ge=1, le=MOST_RUNS, description="How often each entry is run.")
@@ -45,7 +46,7 @@ class BatchArguments(Arguments):
 
 class Step(Arguments):
     endpoint_id: str = Field(min_length=1, max_length=200, description="The model's id.")
-    arguments: dict[str, Any] = Field(
+    arguments: JsonObject = Field(
         description="Its arguments; a value such as $1.images[0].url is what step 1 gave there."
     )
 
@@ -153,7 +154,7 @@ class _Item:
             self.answer = ServiceFailed("It failed inside this server; its log has the details.", retryable=False)
 
 
-async def _order(endpoint: Endpoint, arguments: Mapping[str, Any], call: Call, **options: Any) -> Order:
+async def _order(endpoint: Endpoint, arguments: JsonMapping, call: Call, **options: Any) -> Order:
     quoted = await with_queue.quote(endpoint, arguments, call)
     return with_queue.order_of(endpoint, arguments, call, quoted, **options)
 
@@ -179,7 +180,7 @@ def _told(endpoint: Endpoint, runs: list[_Item]) -> Outcome:
     return Outcome(data=data, media=tuple(media), note="\n".join([note, *lines]), is_plain=True)
 
 
-def _row(run: _Item) -> dict[str, Any]:
+def _row(run: _Item) -> JsonObject:
     answer = run.answer
     if isinstance(answer, Outcome):
         names = _TOLD if answer.data["status"] == "completed" else (*_TOLD, "request_id")
@@ -197,7 +198,7 @@ def _row(run: _Item) -> dict[str, Any]:
     return {**known, "retryable": error.retryable, "hint": error.hint}
 
 
-def _said_once(items: list[dict[str, Any]]) -> dict[str, Any]:
+def _said_once(items: list[JsonObject]) -> JsonObject:
     """The rows, and before them what all the runs and all the files have in common."""
     files = [file for item in items for file in item.get("files", ())]
     every_run, every_file = _common(items, ("cost",)), _common(files, _FILE_FACTS)
@@ -210,18 +211,18 @@ def _said_once(items: list[dict[str, Any]]) -> dict[str, Any]:
     return {**{name: facts for name, facts in shared.items() if facts}, "items": rows}
 
 
-def _common(rows: list[dict[str, Any]], names: tuple[str, ...]) -> dict[str, Any]:
+def _common(rows: list[JsonObject], names: tuple[str, ...]) -> JsonObject:
     if len(rows) < 2:
         return {}
     first = rows[0]
     return {name: first[name] for name in names if name in first and all(row.get(name) == first[name] for row in rows)}
 
 
-def _without(row: dict[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+def _without(row: JsonObject, facts: JsonMapping) -> JsonObject:
     return {name: value for name, value in row.items() if name not in facts}
 
 
-def _line(number: int, run: _Item, item: Mapping[str, Any]) -> str:
+def _line(number: int, run: _Item, item: JsonMapping) -> str:
     job_id = item.get("job_id")
     if not isinstance(run.answer, Outcome):
         job = f" (job {job_id})" if job_id else ""

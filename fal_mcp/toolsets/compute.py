@@ -10,6 +10,7 @@ from pydantic import Field
 from fal_mcp.errors import FalError, ServiceFailed
 from fal_mcp.jobs.job import Job, Order, costs_nothing
 from fal_mcp.jobs.kept_errors import said
+from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs.call import Call
 from fal_mcp.text import one_line
@@ -109,7 +110,7 @@ async def _wait(arguments: WaitArguments, call: Call) -> Outcome:
     return _told(await _ready(instance, arguments.seconds, call), "")
 
 
-async def _ready(instance: dict[str, Any], seconds: float, call: Call) -> dict[str, Any]:
+async def _ready(instance: JsonObject, seconds: float, call: Call) -> JsonObject:
     began = time.monotonic()
     # What is there when the time is up is the answer: the machine is begun either way.
     with anyio.move_on_after(min(seconds, call.wait)):
@@ -121,14 +122,14 @@ async def _ready(instance: dict[str, Any], seconds: float, call: Call) -> dict[s
     return instance
 
 
-async def _object(operation_id: str, arguments: Mapping[str, Any], call: Call) -> dict[str, Any]:
+async def _object(operation_id: str, arguments: JsonMapping, call: Call) -> JsonObject:
     answer: Any = await pages.send(platform.operations()[operation_id], arguments, call)
     if not isinstance(answer.get("id"), str):
         raise ServiceFailed("fal's answer names no instance.", hint="list_instances shows what there is.")
-    return cast(dict[str, Any], answer)
+    return cast(JsonObject, answer)
 
 
-def _told(instance: dict[str, Any], costs: str) -> Outcome:
+def _told(instance: JsonObject, costs: str) -> Outcome:
     name, ip = one_line(instance["id"], 80), instance.get("ip")
     status = one_line(str(instance.get("status")), 40)
     if status == "ready" and isinstance(ip, str):

@@ -1,11 +1,12 @@
 """Finding a model, reading about it, and running any by its id."""
 
 import json
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from fal_mcp.errors import InvalidInput
+from fal_mcp.json_values import JsonObject
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs import with_queue, without_queue
 from fal_mcp.runs.call import Call
@@ -20,7 +21,7 @@ from fal_mcp.toolsets.search_models import SearchArguments
 
 class RunArguments(Arguments):
     endpoint_id: str = Field(min_length=1, max_length=200, description="The model's id, such as fal-ai/flux/dev.")
-    arguments: dict[str, Any] = Field(description="The model's own arguments; get_model shows them.")
+    arguments: JsonObject = Field(description="The model's own arguments; get_model shows them.")
     save_to: str | None = Field(None, max_length=200, description="A folder below the server's output folder.")
     mode: Literal["queue", "sync", "stream"] = Field(
         "queue", description="queue keeps the job; sync and stream are for fast models and keep nothing."
@@ -105,7 +106,7 @@ async def _run(models: Models, arguments: RunArguments, call: Call) -> Outcome:
             endpoint, prepared.arguments, call, is_streamed=streamed, save_to=arguments.save_to
         )
     else:
-        chosen: dict[str, Any] = {"is_fresh": arguments.fresh, "save_to": arguments.save_to}
+        chosen: JsonObject = {"is_fresh": arguments.fresh, "save_to": arguments.save_to}
         chosen |= {"headers": _headers(arguments), "query": _query(arguments)}
         # With a webhook nobody waits unless told to: fal calls back, and the job can be looked at any time.
         wait = 0.0 if arguments.webhook_url and arguments.seconds is None else arguments.seconds

@@ -1,7 +1,6 @@
 """`get_model`: all there is to know before a model is run, in text and in data alike."""
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
@@ -9,7 +8,7 @@ from pydantic import Field
 from fal_mcp.catalog.endpoint import Endpoint, tool_name
 from fal_mcp.catalog.price import quote
 from fal_mcp.errors import InvalidInput, NotFound
-from fal_mcp.json_values import object_of
+from fal_mcp.json_values import JsonMapping, JsonObject, object_of
 from fal_mcp.openapi import listed_schema
 from fal_mcp.openapi.example import filled
 from fal_mcp.openapi.schema import Schema, branches
@@ -41,10 +40,10 @@ def get(models: Models, arguments: GetArguments) -> Outcome:
     return Outcome(data=data, note=_text(endpoint, data), is_plain=True)
 
 
-def _card(models: Models, endpoint: Endpoint) -> dict[str, Any]:
+def _card(models: Models, endpoint: Endpoint) -> JsonObject:
     example = filled(endpoint.input_schema, endpoint.category, endpoint.endpoint_id)
     licence = endpoint.metadata.get("license_type")
-    card: dict[str, Any] = {
+    card: JsonObject = {
         "endpoint_id": endpoint.endpoint_id,
         "tool": tool_name(endpoint.endpoint_id),
         "title": endpoint.title,
@@ -62,7 +61,7 @@ def _card(models: Models, endpoint: Endpoint) -> dict[str, Any]:
     return {name: value for name, value in card.items() if value not in (None, [], "") or name in ("price", "example")}
 
 
-def _price(endpoint: Endpoint, example: Mapping[str, Any]) -> dict[str, Any] | None:
+def _price(endpoint: Endpoint, example: JsonMapping) -> JsonObject | None:
     """The price a unit, and of the example where it can be told; None where fal tells none."""
     price = endpoint.price
     if price is None or price.amount <= 0:
@@ -72,7 +71,7 @@ def _price(endpoint: Endpoint, example: Mapping[str, Any]) -> dict[str, Any] | N
     return priced if reckoned.amount is None else {**priced, "example": str(reckoned)}
 
 
-def _text(endpoint: Endpoint, card: Mapping[str, Any]) -> str:
+def _text(endpoint: Endpoint, card: JsonMapping) -> str:
     takes = f"; takes about {endpoint.typical_seconds:.0f} s" if endpoint.typical_seconds else ""
     files = ", ".join(card.get("files", ()))
     shown = json.dumps(card["arguments"], ensure_ascii=False, separators=(",", ":"))
@@ -90,7 +89,7 @@ def _text(endpoint: Endpoint, card: Mapping[str, Any]) -> str:
     return "\n".join(filter(None, lines))
 
 
-def _of_example(card: Mapping[str, Any]) -> str:
+def _of_example(card: JsonMapping) -> str:
     said = object_of(card["price"]).get("example")
     return f"; the example: {said}" if said else ""
 

@@ -2,13 +2,14 @@
 
 import time
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from fal_mcp.errors import InvalidInput
 from fal_mcp.jobs import cost
 from fal_mcp.jobs.job import Job
+from fal_mcp.json_values import JsonObject
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs import answers
 from fal_mcp.runs.call import Call
@@ -47,7 +48,7 @@ class ListArguments(Arguments):
 
 class EstimateArguments(Arguments):
     endpoint_id: str = Field(min_length=1, max_length=200, description="The model's id, such as fal-ai/flux/dev.")
-    arguments: dict[str, Any] = Field(default_factory=dict, description="What it would be given.")
+    arguments: JsonObject = Field(default_factory=dict, description="What it would be given.")
     count: int = Field(1, ge=1, le=1000, description="How many such runs.")
 
 
@@ -222,7 +223,7 @@ def _line(job: Job) -> str:
     )
 
 
-def _row(job: Job) -> dict[str, Any]:
+def _row(job: Job) -> JsonObject:
     return {
         "job_id": job.job_id,
         "endpoint_id": job.endpoint_id,

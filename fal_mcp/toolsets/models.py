@@ -3,14 +3,13 @@
 Every tool that may be run can be called by name, listed or not, and the list never changes as a side effect of a call.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.catalog.search import Search
 from fal_mcp.errors import InvalidInput, NotFound
-from fal_mcp.json_values import dumped
+from fal_mcp.json_values import JsonMapping, dumped
 from fal_mcp.openapi.example import example
 from fal_mcp.tools import from_endpoint
 from fal_mcp.tools.tool import Prepared, Tool
@@ -44,7 +43,7 @@ class Models:
         endpoint = self.catalog.by_tool_name(name)
         return self.of(endpoint.endpoint_id) if endpoint else None
 
-    def prepared(self, endpoint: Endpoint, arguments: Mapping[str, Any], what: str) -> Prepared:
+    def prepared(self, endpoint: Endpoint, arguments: JsonMapping, what: str) -> Prepared:
         """Arguments that the endpoint takes; `what` they are the arguments of begins the refusal.
 
         Raises:

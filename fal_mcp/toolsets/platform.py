@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from fal_mcp import bundled
+from fal_mcp.json_values import JsonMapping
 from fal_mcp.openapi import operation
 from fal_mcp.openapi.corrections import corrected
 from fal_mcp.openapi.operation import Operation
@@ -97,7 +98,7 @@ TABLE: Mapping[str, tuple[Line, ...]] = {
         ("unassignAssetTag", "untag_asset", "writes"),
     ),
 }
-UNLESS_TOLD: Mapping[str, Mapping[str, Any]] = {
+UNLESS_TOLD: Mapping[str, JsonMapping] = {
     # Who asks for the balance wants the balance; fal gives the account's name alone unless it is asked for more.
     "get_balance": {"expand": ["credits"]},
 }

@@ -1,9 +1,8 @@
 """Running a model over a realtime connection: a row of inputs at once, or one at a time in a session."""
 
-from typing import Any
-
 from pydantic import Field
 
+from fal_mcp.json_values import JsonObject
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs import realtime
 from fal_mcp.runs.call import Call
@@ -21,7 +20,7 @@ _LONGEST_IDLE = 300.0
 
 class RunArguments(Arguments):
     endpoint_id: str = Field(min_length=1, max_length=200)
-    inputs: list[dict[str, Any]] = Field(min_length=1, max_length=MOST_INPUTS, description="Each input's arguments.")
+    inputs: list[JsonObject] = Field(min_length=1, max_length=MOST_INPUTS, description="Each input's arguments.")
     seconds: float = Field(50, gt=0, le=_LONGEST_RUN, description="Limit for all answers.")
 
 
@@ -33,7 +32,7 @@ class OpenArguments(Arguments):
 
 class SendArguments(Arguments):
     session_id: str = Field(min_length=1, max_length=80)
-    arguments: dict[str, Any] = Field(description="The model's own arguments.")
+    arguments: JsonObject = Field(description="The model's own arguments.")
     seconds: float = Field(30, gt=0, le=_LONGEST_ANSWER, description="How long to wait for the answer.")
     newest_wins: bool = Field(False, description="Take the place of a waiting input that said so too.")
 

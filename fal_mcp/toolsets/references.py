@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from fal_mcp.errors import InvalidInput
+from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.text import one_line
 
 _REFERENCE = re.compile(r"\$(\d+)((?:\.[A-Za-z0-9_-]+|\[\d+\])+)")
@@ -22,7 +23,7 @@ def found_in(value: Any) -> Iterator[tuple[str, int]]:
 def _texts(value: Any) -> list[str]:
     if isinstance(value, str):
         return [value]
-    inner = list(cast(Mapping[str, Any], value).values()) if isinstance(value, Mapping) else value
+    inner = list(cast(JsonMapping, value).values()) if isinstance(value, Mapping) else value
     return [text for item in cast(list[Any], inner) for text in _texts(item)] if isinstance(inner, list) else []
 
 
@@ -33,7 +34,7 @@ def filled(value: Any, outputs: list[Any]) -> Any:
         InvalidInput: one leads nowhere.
     """
     if isinstance(value, dict):
-        return {key: filled(item, outputs) for key, item in cast(dict[str, Any], value).items()}
+        return {key: filled(item, outputs) for key, item in cast(JsonObject, value).items()}
     if isinstance(value, list):
         return [filled(item, outputs) for item in cast(list[Any], value)]
     if isinstance(value, str) and (match := _REFERENCE.fullmatch(value)):
@@ -44,7 +45,7 @@ def filled(value: Any, outputs: list[Any]) -> Any:
 def filled_as_known(value: Any, outputs: list[Any]) -> Any:
     """The same, with references to what has not come out yet left as they are."""
     if isinstance(value, dict):
-        return {key: filled_as_known(item, outputs) for key, item in cast(dict[str, Any], value).items()}
+        return {key: filled_as_known(item, outputs) for key, item in cast(JsonObject, value).items()}
     if isinstance(value, list):
         return [filled_as_known(item, outputs) for item in cast(list[Any], value)]
     match = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
@@ -56,6 +57,6 @@ def _looked_up(output: Any, path: str, reference: str) -> Any:
         try:
             output = output[name] if name else output[int(index)]
         except (KeyError, IndexError, TypeError) as error:
-            known = ", ".join(cast(dict[str, Any], output)) if isinstance(output, dict) else type(output).__name__
+            known = ", ".join(cast(JsonObject, output)) if isinstance(output, dict) else type(output).__name__
             raise InvalidInput(f"{reference!r} leads nowhere: there is {one_line(known, 200)}.") from error
     return output

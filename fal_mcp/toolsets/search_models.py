@@ -12,6 +12,7 @@ from pydantic import Field
 from fal_mcp.catalog.endpoint import Endpoint, tool_name
 from fal_mcp.catalog.search import Hit, Matches
 from fal_mcp.errors import InvalidInput
+from fal_mcp.json_values import JsonObject
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.text import cut, one_line
 from fal_mcp.tools.from_function import Arguments
@@ -64,7 +65,7 @@ def search(models: Models, arguments: SearchArguments) -> Outcome:
 def _page(models: Models, arguments: SearchArguments, matches: Matches, hits: list[Hit], start: int) -> Outcome:
     end = start + arguments.limit
     endpoints = [one for hit in hits[start:end] if (one := models.catalog.get(hit.endpoint_id))]
-    data: dict[str, Any] = {"total": len(hits), "models": [_row(models, one) for one in endpoints]}
+    data: JsonObject = {"total": len(hits), "models": [_row(models, one) for one in endpoints]}
     summary = f"{start + 1} to {start + len(endpoints)} of {len(hits)}."
     if end < len(hits):
         data["next_cursor"] = base64.urlsafe_b64encode(str(end).encode()).decode()
@@ -80,8 +81,8 @@ def _page(models: Models, arguments: SearchArguments, matches: Matches, hits: li
     return Outcome(data=data, note="\n".join(lines), is_plain=True)
 
 
-def _row(models: Models, endpoint: Endpoint) -> dict[str, Any]:
-    row: dict[str, Any] = {
+def _row(models: Models, endpoint: Endpoint) -> JsonObject:
+    row: JsonObject = {
         "endpoint_id": endpoint.endpoint_id,
         "tool": tool_name(endpoint.endpoint_id),
         "about": "",
@@ -161,7 +162,7 @@ def _nothing(models: Models, arguments: SearchArguments, matches: Matches, tests
     return Outcome(data=_none(tasks=names, nearest=guesses), note=answer, is_plain=True)
 
 
-def _none(**more: Any) -> dict[str, Any]:
+def _none(**more: Any) -> JsonObject:
     return {"total": 0, "models": [], **more}
 
 

@@ -19,6 +19,7 @@ from pydantic import Field
 from fal_mcp.addresses import parts_of
 from fal_mcp.client.public_url import fetched
 from fal_mcp.errors import InvalidInput, NotWritable
+from fal_mcp.json_values import JsonObject
 from fal_mcp.machine import file_kind
 from fal_mcp.machine.output_folder import slug
 from fal_mcp.machine.readable import LocalFile, path_in
@@ -210,7 +211,7 @@ async def _settings(arguments: SettingsArguments, call: Call) -> Outcome:
     return _told("New files", await access.set_settings(changed))
 
 
-def _told(what: str, found: dict[str, Any]) -> Outcome:
+def _told(what: str, found: JsonObject) -> Outcome:
     return Outcome(data=found, note=f"{what}: {json.dumps(found)}", is_plain=True)
 
 
@@ -255,7 +256,7 @@ async def _put(file: LocalFile, arguments: UploadArguments, call: Call, lifetime
     kind = arguments.content_type or file_kind.sniffed(head, arguments.name or file.name)
     url = await input_files.upload(file, kind, call, lifetime=lifetime, access=arguments.access)
     lifetime_in_words = f"for {arguments.lifetime}" if arguments.lifetime else "as long as the account's settings say"
-    data: dict[str, Any] = {"url": url, "size": file.size, "content_type": kind, "lifetime_s": lifetime}
+    data: JsonObject = {"url": url, "size": file.size, "content_type": kind, "lifetime_s": lifetime}
     note = f"{file.name} ({kind}, {file.size:,} bytes) is at {url}; fal keeps it {lifetime_in_words}."
     return Outcome(data=data, media=(Media(url, "file", kind, size=file.size),), note=note, is_plain=True)
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import import_module
-from typing import Any
 
 from fal_mcp.catalog.catalog import Catalog
+from fal_mcp.json_values import JsonObject
 from fal_mcp.tools.tool import Tool
 from fal_mcp.toolset_table import TABLE, TOOLSETS
 from fal_mcp.toolsets.models import Models
@@ -38,7 +38,7 @@ class Toolbox:
         self._first = len(first)
         self._fixed = {tool.name: tool if has_admin_key else _without_key(tool) for tool in (*first, *rest, *more)}
         self._names: dict[Selection, list[str]] = {}
-        self._shown: dict[str, dict[str, Any] | None] = {}
+        self._shown: dict[str, JsonObject | None] = {}
 
     @property
     def catalog(self) -> Catalog:
@@ -62,7 +62,7 @@ class Toolbox:
             self._names[wanted] = self._listed(wanted)
         return self._names[wanted]
 
-    def page(self, names: Sequence[str], show: Callable[[Tool], dict[str, Any]]) -> list[dict[str, Any]]:
+    def page(self, names: Sequence[str], show: Callable[[Tool], JsonObject]) -> list[JsonObject]:
         """A part of `names` as `show` says each, remembered; a model whose document cannot be used is left out."""
         for name in names:
             if name not in self._shown:

@@ -7,6 +7,7 @@ from pydantic import Field
 from fal_mcp.catalog import file_arguments
 from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.errors import InvalidInput, NotFound
+from fal_mcp.json_values import JsonObject
 from fal_mcp.openapi.normalise import bundle
 from fal_mcp.openapi.schema import Schema, UnusableSchema
 from fal_mcp.outputs.outcome import Outcome
@@ -25,7 +26,7 @@ _NAME = r"^[a-zA-Z0-9_-]+$"
 class RunArguments(Arguments):
     username: str = Field(max_length=128, pattern=_NAME, description="Whose workflow it is.")
     workflow_name: str = Field(max_length=128, pattern=_NAME, description="Its name, as list_workflows gives it.")
-    arguments: dict[str, Any] = Field(default_factory=dict, description="Its inputs; get_workflow shows them.")
+    arguments: JsonObject = Field(default_factory=dict, description="Its inputs; get_workflow shows them.")
 
 
 def tools(models: Models) -> list[Tool]:
@@ -57,7 +58,7 @@ async def _run(models: Models, arguments: RunArguments, call: Call) -> Outcome:
     where = arguments.model_dump(include={"username", "workflow_name"})
     answer: Any = await pages.send(platform.operations()["getWorkflow"], where, call)
     workflow: Any = answer.get("workflow")
-    endpoint = _endpoint(endpoint_id, cast(dict[str, Any], workflow) if isinstance(workflow, dict) else {})
+    endpoint = _endpoint(endpoint_id, cast(JsonObject, workflow) if isinstance(workflow, dict) else {})
     prepared = prepare(endpoint.input_schema, arguments.arguments)
     if wrong := prepared.faults:
         sentences = "; ".join(map(str, wrong))
@@ -66,7 +67,7 @@ async def _run(models: Models, arguments: RunArguments, call: Call) -> Outcome:
     return outcome.repaired(prepared.notes)
 
 
-def _endpoint(endpoint_id: str, workflow: dict[str, Any]) -> Endpoint:
+def _endpoint(endpoint_id: str, workflow: JsonObject) -> Endpoint:
     schema = _input(workflow)
     return Endpoint(
         endpoint_id=endpoint_id,
@@ -79,11 +80,11 @@ def _endpoint(endpoint_id: str, workflow: dict[str, Any]) -> Endpoint:
     )
 
 
-def _input(workflow: dict[str, Any]) -> Schema:
+def _input(workflow: JsonObject) -> Schema:
     """What the workflow says of its inputs: a map of names to schemas. Whoever wrote it need not have said much."""
     inputs: Any = workflow
     for name in ("contents", "schema", "input"):
-        inputs = cast(dict[str, Any], inputs).get(name) if isinstance(inputs, dict) else None
+        inputs = cast(JsonObject, inputs).get(name) if isinstance(inputs, dict) else None
     if not isinstance(inputs, dict) or not inputs:
         return {"type": "object", "properties": {}, "additionalProperties": True}
     named = {name: cast(Schema, part) for name, part in cast(Schema, inputs).items() if isinstance(part, dict)}

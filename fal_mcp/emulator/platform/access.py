@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.platform.refusal import Refused
 from fal_mcp.emulator.platform.request import Answer, Request
+from fal_mcp.json_values import JsonObject
 
-_OPEN: dict[str, Any] = {"default": "allow", "rules": []}
+_OPEN: JsonObject = {"default": "allow", "rules": []}
 
 
 def _settings(fal: Emulator, request: Request) -> Any:

@@ -10,6 +10,7 @@ from fal_mcp.emulator.platform.figures import between
 from fal_mcp.emulator.platform.refusal import Refused
 from fal_mcp.emulator.platform.request import Answer, Request
 from fal_mcp.emulator.platform.usage import shaped
+from fal_mcp.json_values import JsonObject
 
 _MOST_A_DAY = 2000
 _SECONDS = {"duration": 4.0, "prepare_duration": 1.2, "cold_boot_duration": 14.0}
@@ -25,7 +26,7 @@ def _analytics(fal: Emulator, request: Request) -> Any:
     if not metrics or not set(metrics) <= _known(request):
         raise Refused(400, "expand needs one metric at least, and only metrics there are")
 
-    def rows(start: datetime, end: datetime) -> list[dict[str, Any]]:
+    def rows(start: datetime, end: datetime) -> list[JsonObject]:
         return [{"endpoint_id": one, **{name: _metric(name, one, start, end) for name in metrics}} for one in endpoints]
 
     return shaped(fal, request, rows)

@@ -5,6 +5,8 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from fal_mcp.json_values import JsonObject
+
 _EPOCH = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
 _ENDPOINTS = ("fal-ai/flux/dev", "fal-ai/nano-banana", "fal-ai/veo3")
 _WORDS = ("lighthouse", "harbour", "gull", "pier", "lantern", "tide", "mooring", "beacon")
@@ -12,7 +14,7 @@ _PEOPLE = frozenset({"username", "user_nickname", "creator_nickname", "creator_u
 _DEEPEST = 8
 
 
-def value(schema: dict[str, Any], name: str = "", seed: int = 0, depth: int = 0) -> Any:
+def value(schema: JsonObject, name: str = "", seed: int = 0, depth: int = 0) -> Any:
     """A value for the property `name`; every optional property is there."""
     for branches in ("oneOf", "anyOf"):
         if branches in schema:
@@ -21,7 +23,7 @@ def value(schema: dict[str, Any], name: str = "", seed: int = 0, depth: int = 0)
         return schema["const"] if "const" in schema else schema["enum"][seed % len(schema["enum"])]
     kind = _kind(schema)
     if kind == "object":
-        known: dict[str, Any] = schema.get("properties", {})
+        known: JsonObject = schema.get("properties", {})
         return {key: value(one, key, seed, depth + 1) for key, one in known.items()}
     if kind == "array":
         return [] if depth > _DEEPEST else [value(schema.get("items", {}), name, seed, depth + 1)]
@@ -54,12 +56,12 @@ def _word(seed: int) -> str:
     return _WORDS[seed % len(_WORDS)]
 
 
-def _kind(schema: dict[str, Any]) -> str:
+def _kind(schema: JsonObject) -> str:
     kind: Any = schema.get("type", "object" if "properties" in schema else "null")
     return kind if isinstance(kind, str) else next(one for one in kind if one != "null")
 
 
-def _number(schema: dict[str, Any], name: str, seed: int, kind: str) -> float:
+def _number(schema: JsonObject, name: str, seed: int, kind: str) -> float:
     if name in ("width", "height"):
         return 1024
     if name == "status_code":

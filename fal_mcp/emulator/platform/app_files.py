@@ -8,6 +8,7 @@ from starlette.responses import Response
 from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.platform.refusal import Refused
 from fal_mcp.emulator.platform.request import Answer, Request
+from fal_mcp.json_values import JsonObject
 
 
 def _root(fal: Emulator, request: Request) -> Any:
@@ -22,14 +23,14 @@ def _directory(fal: Emulator, request: Request) -> Any:
     return entries
 
 
-def _listing(fal: Emulator, directory: str) -> list[dict[str, Any]]:
+def _listing(fal: Emulator, directory: str) -> list[JsonObject]:
     """What is directly in it; a directory is there because something is in it."""
     prefix = f"{directory}/" if directory else ""
     names = {path.removeprefix(prefix).split("/")[0] for path in fal.app_files if path.startswith(prefix)}
     return [_entry(fal, f"{prefix}{name}", name) for name in sorted(names)]
 
 
-def _entry(fal: Emulator, path: str, name: str) -> dict[str, Any]:
+def _entry(fal: Emulator, path: str, name: str) -> JsonObject:
     at, content = fal.born.isoformat(), fal.app_files.get(path)
     entry = {"path": path, "name": name, "created_time": at, "updated_time": at, "is_file": content is not None}
     if content is None:

@@ -11,8 +11,8 @@ from starlette.responses import StreamingResponse
 from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.platform.refusal import Refused
 from fal_mcp.emulator.platform.request import Answer, Request, moment
+from fal_mcp.json_values import JsonObject
 
-Json = dict[str, Any]
 _LEVELS = ("trace", "debug", "info", "warning", "error", "critical")
 _DEFAULT_LIMIT = 50
 _PING_SECONDS = 15.0
@@ -62,7 +62,7 @@ async def _events(fal: Emulator, request: Request) -> AsyncGenerator[bytes]:
         fal.changed()
 
 
-def _fits(line: Json, request: Request) -> bool:
+def _fits(line: JsonObject, request: Request) -> bool:
     query, apps = request.query, request.listed("app_id")
     labels: dict[str, str] = line.get("labels", {})
     return (
@@ -73,7 +73,7 @@ def _fits(line: Json, request: Request) -> bool:
         and all(query.get(name) in (None, labels.get(label)) for name, label in _LABELS.items())
         and ("start" not in query or moment(line["timestamp"]) >= moment(query["start"]))
         and ("end" not in query or moment(line["timestamp"]) < moment(query["end"]))
-        and all(_meets(labels, condition) for condition in cast(list[Json], request.body or []))
+        and all(_meets(labels, condition) for condition in cast(list[JsonObject], request.body or []))
     )
 
 
@@ -83,7 +83,7 @@ def _rank(level: str) -> int:
     return _LEVELS.index(level.casefold())
 
 
-def _meets(labels: dict[str, str], condition: Json) -> bool:
+def _meets(labels: dict[str, str], condition: JsonObject) -> bool:
     value: str | list[str] = condition["value"]
     found = labels.get(condition["key"]) in ([value] if isinstance(value, str) else value)
     return found != condition.get("condition_type", "equals").startswith("not")

@@ -11,8 +11,8 @@ from fal_mcp.emulator.platform import pages
 from fal_mcp.emulator.platform.buckets import period
 from fal_mcp.emulator.platform.refusal import Refused
 from fal_mcp.emulator.platform.request import Answer, Request, moment
+from fal_mcp.json_values import JsonObject
 
-Json = dict[str, Any]
 _EVENTS = 60
 _REVISIONS = 4
 _CATEGORIES = ("runner_started", "runner_finished", "runner_pending", "config_changed", "deployment_ended")
@@ -43,7 +43,7 @@ def _flush(fal: Emulator, request: Request) -> None:
 
 def _runners(fal: Emulator, request: Request) -> Any:
     endpoint_id, when = _app(fal, request), period(request)
-    history: list[Json] = []
+    history: list[JsonObject] = []
     for start, _ in when.buckets():
         chance = random.Random(f"{endpoint_id} {start.isoformat()}")
         states = {state: chance.randrange(3) for state in ("running", "idle", "pending", "draining")}
@@ -67,11 +67,11 @@ def _events(fal: Emulator, request: Request) -> Any:
     return {"endpoint_id": endpoint_id, **pages.by_cursor(fal, request, "events", events)}
 
 
-def _event(fal: Emulator, endpoint_id: str, number: int) -> Json:
+def _event(fal: Emulator, endpoint_id: str, number: int) -> JsonObject:
     """The newest but `number`."""
     category = _CATEGORIES[number % len(_CATEGORIES)]
     if category.startswith("runner"):
-        payload: Json = {"job_id": f"job_{number:04}", "machine_type": fal.apps[endpoint_id]["machine_type"]}
+        payload: JsonObject = {"job_id": f"job_{number:04}", "machine_type": fal.apps[endpoint_id]["machine_type"]}
     else:
         payload = {"reason": "deployed", "actor": {"nickname": "ada", "full_name": "Ada Emulated"}}
     at = fal.born - timedelta(minutes=13 * (number + 1))

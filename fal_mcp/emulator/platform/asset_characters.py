@@ -7,8 +7,7 @@ from fal_mcp.emulator.platform import pages
 from fal_mcp.emulator.platform.asset_collections import changed, made
 from fal_mcp.emulator.platform.refusal import Refused
 from fal_mcp.emulator.platform.request import Answer, Request
-
-Json = dict[str, Any]
+from fal_mcp.json_values import JsonObject
 
 
 def _list(fal: Emulator, request: Request) -> Any:
@@ -46,7 +45,7 @@ def _favorite(fal: Emulator, request: Request) -> Any:
     return {"character": character}
 
 
-def _character(fal: Emulator, request: Request) -> Json:
+def _character(fal: Emulator, request: Request) -> JsonObject:
     found = fal.characters.get(request.path["character_id"])
     if found is None:
         raise Refused(404)

@@ -8,8 +8,7 @@ from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.platform import assets, pages
 from fal_mcp.emulator.platform.refusal import Refused
 from fal_mcp.emulator.platform.request import Answer, Request
-
-Json = dict[str, Any]
+from fal_mcp.json_values import JsonObject
 
 
 def _list(fal: Emulator, request: Request) -> Any:
@@ -20,13 +19,13 @@ def _create(fal: Emulator, request: Request) -> Any:
     parent = request.body.get("parent_collection_id")
     if parent is not None and parent not in fal.collections:
         raise Refused(404)
-    collection: Json = made("manual", request.body) | {"parent_collection_id": parent, "asset_count": 0}
+    collection: JsonObject = made("manual", request.body) | {"parent_collection_id": parent, "asset_count": 0}
     collection["filters"] = request.body.get("filters")
     fal.collections[collection["id"]] = collection
     return {"collection": collection}
 
 
-def made(kind: str, given: Json) -> Json:
+def made(kind: str, given: JsonObject) -> JsonObject:
     """A new collection, or a character, which fal takes for a kind of collection."""
     now = datetime.now(UTC).isoformat()
     return {
@@ -50,7 +49,7 @@ def _update(fal: Emulator, request: Request) -> Any:
     return {"collection": changed(_collection(fal, request), request.body)}
 
 
-def changed(collection: Json, given: Json) -> Json:
+def changed(collection: JsonObject, given: JsonObject) -> JsonObject:
     """The collection with what was given of it in place of what was."""
     known = {name: value for name, value in given.items() if name in collection}
     collection |= {**known, "updated_at": datetime.now(UTC).isoformat()}
@@ -66,19 +65,19 @@ def _delete(fal: Emulator, request: Request) -> None:
 
 def _hierarchy(fal: Emulator, request: Request) -> Any:
     collection = _collection(fal, request)
-    ancestors, above = list[Json](), fal.collections.get(collection["parent_collection_id"])
+    ancestors, above = list[JsonObject](), fal.collections.get(collection["parent_collection_id"])
     while above is not None:
         ancestors.insert(0, _node(above))
         above = fal.collections.get(above["parent_collection_id"])
     return {"hierarchy": _tree(fal, collection), "ancestors": ancestors}
 
 
-def _tree(fal: Emulator, collection: Json) -> Json:
+def _tree(fal: Emulator, collection: JsonObject) -> JsonObject:
     below = [one for one in fal.collections.values() if one["parent_collection_id"] == collection["id"]]
     return {**_node(collection), "children": [_tree(fal, one) for one in below]}
 
 
-def _node(collection: Json) -> Json:
+def _node(collection: JsonObject) -> JsonObject:
     return {name: collection[name] for name in ("id", "name", "type")}
 
 
@@ -117,7 +116,7 @@ def _remove(fal: Emulator, request: Request) -> None:
     asset["collection_ids"] = [one for one in asset["collection_ids"] if one != collection["id"]]
 
 
-def _collection(fal: Emulator, request: Request) -> Json:
+def _collection(fal: Emulator, request: Request) -> JsonObject:
     found = fal.collections.get(request.path["collection_id"])
     if found is None:
         raise Refused(404)

@@ -8,8 +8,7 @@ from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.platform import assets
 from fal_mcp.emulator.platform.refusal import Refused
 from fal_mcp.emulator.platform.request import Answer, Request
-
-Json = dict[str, Any]
+from fal_mcp.json_values import JsonObject
 
 
 def _list(fal: Emulator, request: Request) -> Any:
@@ -56,11 +55,11 @@ def _unassign(fal: Emulator, request: Request) -> None:
     _take(assets.named(fal, request), _tag(fal, request.path["tag_id"]))
 
 
-def _take(asset: Json, tag: Json) -> None:
+def _take(asset: JsonObject, tag: JsonObject) -> None:
     asset["tags"] = [one for one in asset["tags"] if one["id"] != tag["id"]]
 
 
-def _tag(fal: Emulator, tag_id: str) -> Json:
+def _tag(fal: Emulator, tag_id: str) -> JsonObject:
     if tag_id not in fal.tags:
         raise Refused(404)
     return fal.tags[tag_id]

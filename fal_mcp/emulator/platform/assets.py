@@ -10,12 +10,12 @@ from fal_mcp.emulator.platform import answers, pages
 from fal_mcp.emulator.platform.operations import operations
 from fal_mcp.emulator.platform.refusal import Refused
 from fal_mcp.emulator.platform.request import Answer, Request
+from fal_mcp.json_values import JsonObject
 
-Json = dict[str, Any]
 NAMES = ("asset_id", "request_id", "vector_id")
 _CONTENT_TYPES = {"image": "image/png", "video": "video/mp4", "audio": "audio/wav", "3d": "model/gltf-binary"}
 _COLUMNS = {"media_type": "type", "source": "source"}
-_SECTIONS: dict[str, Callable[[Json], bool]] = {
+_SECTIONS: dict[str, Callable[[JsonObject], bool]] = {
     "all-media": lambda asset: True,
     "uploads": lambda asset: asset["source"] == "upload",
     "favorites": lambda asset: asset["is_favorited"],
@@ -23,14 +23,14 @@ _SECTIONS: dict[str, Callable[[Json], bool]] = {
 }
 
 
-def listed(fal: Emulator, request: Request, collection_id: str | None) -> Json:
+def listed(fal: Emulator, request: Request, collection_id: str | None) -> JsonObject:
     """The page of the assets asked for, of one collection or of all."""
     found = [one for one in fal.assets.values() if _fits(one, request, collection_id)]
     page = pages.by_cursor(fal, request, "assets", found)
     return {**page, "total_count": len(found), "scope_truncated": False}
 
 
-def named(fal: Emulator, request: Request) -> Json:
+def named(fal: Emulator, request: Request) -> JsonObject:
     """The asset that the body names in one of three ways.
 
     Raises:
@@ -46,7 +46,7 @@ def named(fal: Emulator, request: Request) -> Json:
     return found
 
 
-def of_path(fal: Emulator, request: Request) -> Json:
+def of_path(fal: Emulator, request: Request) -> JsonObject:
     """The asset of the address."""
     found = fal.assets.get(request.path["asset_id"])
     if found is None:
@@ -54,7 +54,7 @@ def of_path(fal: Emulator, request: Request) -> Json:
     return found
 
 
-def _fits(asset: Json, request: Request, collection_id: str | None) -> bool:
+def _fits(asset: JsonObject, request: Request, collection_id: str | None) -> bool:
     query, tags = request.query, {tag["id"] for tag in asset["tags"]}
     wanted = set(request.listed("tag_id"))
     return (
@@ -76,7 +76,7 @@ def _get(fal: Emulator, request: Request) -> Any:
 
 def _upload(fal: Emulator, request: Request) -> Any:
     given = request.body
-    asset: Json = {
+    asset: JsonObject = {
         **answers.value(operations().item("listAssets", "assets"), seed=len(fal.assets)),
         "asset_id": uuid.uuid4().hex[:20],
         "vector_id": str(uuid.uuid4()),
@@ -110,7 +110,7 @@ def _lineage(fal: Emulator, request: Request) -> Any:
     me, maker = f"asset:{asset['vector_id']}", f"request:{asset['request_id']}"
     node = {name: asset[name] for name in ("url", "type", "asset_id")}
     node |= {"kind": "asset", "id": me, "output_key": asset["vector_id"], "tombstone": False}
-    nodes, edges = [node | {"request_id": asset["request_id"] or ""}], list[Json]()
+    nodes, edges = [node | {"request_id": asset["request_id"] or ""}], list[JsonObject]()
     if asset["request_id"]:
         about = {name: asset[name] for name in ("request_id", "endpoint", "prompt", "created_at")}
         nodes.append({"kind": "request", "id": maker, **about})

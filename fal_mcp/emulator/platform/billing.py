@@ -14,8 +14,8 @@ from fal_mcp.emulator.platform.buckets import span
 from fal_mcp.emulator.platform.refusal import Refused
 from fal_mcp.emulator.platform.request import Answer, Request, moment
 from fal_mcp.emulator.platform.usage import PRODUCTION, STAGING, Key
+from fal_mcp.json_values import JsonObject
 
-Json = dict[str, Any]
 _PAST_EVENTS = 40
 _APART = timedelta(minutes=33)
 _LONGEST = timedelta(days=90)
@@ -39,7 +39,7 @@ def _team(key: Key) -> str:
     return _TEAMS[key is STAGING]
 
 
-def _found(fal: Emulator, request: Request) -> list[tuple[Json, Key]]:
+def _found(fal: Emulator, request: Request) -> list[tuple[JsonObject, Key]]:
     """The events asked for with their keys, newest first: those of this emulator's bill, then some of before."""
     start, end = span(request)
     if end - start > _LONGEST:
@@ -57,7 +57,7 @@ def _found(fal: Emulator, request: Request) -> list[tuple[Json, Key]]:
     ]
 
 
-def _of_bill(fal: Emulator) -> list[tuple[Json, Key]]:
+def _of_bill(fal: Emulator) -> list[tuple[JsonObject, Key]]:
     """What is free has no event, and what cannot be priced here has none yet."""
     return [
         (_event(charge.request_id, charge.endpoint_id, charge.sent, charge.amount, 0), PRODUCTION)
@@ -66,8 +66,8 @@ def _of_bill(fal: Emulator) -> list[tuple[Json, Key]]:
     ]
 
 
-def _of_before(fal: Emulator) -> list[tuple[Json, Key]]:
-    found: list[tuple[Json, Key]] = []
+def _of_before(fal: Emulator) -> list[tuple[JsonObject, Key]]:
+    found: list[tuple[JsonObject, Key]] = []
     for number in range(_PAST_EVENTS):
         endpoint_id, price, discount, key = _PAST[number % len(_PAST)]
         at = (fal.born - (number + 1) * _APART).isoformat()
@@ -75,7 +75,7 @@ def _of_before(fal: Emulator) -> list[tuple[Json, Key]]:
     return found
 
 
-def _event(request_id: str, endpoint_id: str, at: str, price: float, percent: float) -> Json:
+def _event(request_id: str, endpoint_id: str, at: str, price: float, percent: float) -> JsonObject:
     discount = round(price * percent / 100, 9)
     total = round(price - discount, 9)
     return {

@@ -1,7 +1,8 @@
 """One compute instance, on its way from being asked for to being ready. Fact F9."""
 
 from dataclasses import dataclass
-from typing import Any
+
+from fal_mcp.json_values import JsonObject
 
 
 @dataclass(slots=True)
@@ -21,7 +22,7 @@ class Instance:
             return "ready"
         return "pending" if self.reads else "provisioning"
 
-    def shown(self) -> dict[str, Any]:
+    def shown(self) -> JsonObject:
         """As fal shows it: the address only once there is one, the sector where one was asked for."""
         return {
             "id": self.instance_id,

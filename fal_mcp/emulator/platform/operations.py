@@ -9,8 +9,8 @@ from typing import Any, Literal, cast
 from urllib.parse import unquote
 
 from fal_mcp import bundled
+from fal_mcp.json_values import JsonObject
 
-Json = dict[str, Any]
 Key = Literal["none", "plain", "admin"]
 
 # The document asks for a key here too; fal answers without one, at a lower rate. Fact F6.1.
@@ -28,13 +28,13 @@ class Operation:
     path: str
     """The template, below `/v1`."""
     key: Key
-    parameters: tuple[Json, ...]
-    body: Json | None
+    parameters: tuple[JsonObject, ...]
+    body: JsonObject | None
     """The body's schema, or None where there is no body."""
     body_type: str
     body_is_required: bool
     status: int
-    answer: Json | None
+    answer: JsonObject | None
     answer_type: str
 
     @property
@@ -50,7 +50,7 @@ class Operation:
 class Operations:
     """All operations of one document."""
 
-    def __init__(self, document: Json) -> None:
+    def __init__(self, document: JsonObject) -> None:
         unsorted = [
             _operation(path, method, about)
             for path, methods in document["paths"].items()
@@ -69,7 +69,7 @@ class Operations:
                 return operation, values
         return None
 
-    def item(self, operation_id: str, *path: str) -> Json:
+    def item(self, operation_id: str, *path: str) -> JsonObject:
         """The schema of what is at `path` in an operation's answer, through lists to their items."""
         operation = next(one for one in self._all if one.operation_id == operation_id)
         schema = operation.answer or {}
@@ -86,13 +86,13 @@ def operations() -> Operations:
     return Operations({**document, "paths": _opened(document, document["paths"])})
 
 
-def _opened(document: Json, part: Any) -> Any:
+def _opened(document: JsonObject, part: Any) -> Any:
     """`part` with each reference into the document replaced by what it names."""
     if isinstance(part, list):
         return [_opened(document, one) for one in cast(list[Any], part)]
     if not isinstance(part, dict):
         return part
-    found = cast(Json, part)
+    found = cast(JsonObject, part)
     if isinstance(found.get("$ref"), str):
         found = functools.reduce(lambda value, step: value[step], found["$ref"][2:].split("/"), document)
     return {name: _opened(document, one) for name, one in found.items()}
@@ -108,7 +108,7 @@ def _group(name: str) -> str:
     return f"(?P<{name}>{'.+' if name in _DEEP else '[^/]+'})"
 
 
-def _operation(path: str, method: str, about: Json) -> Operation:
+def _operation(path: str, method: str, about: JsonObject) -> Operation:
     # The first one of 2xx is what an operation answers when all is well.
     status = next(int(one) for one in about["responses"] if one.startswith("2"))
     answer_type, answer = _content(about["responses"][str(status)])
@@ -128,13 +128,13 @@ def _operation(path: str, method: str, about: Json) -> Operation:
     )
 
 
-def _content(about: Json) -> tuple[str, Json | None]:
-    content = cast(Json, about.get("content", {}))
+def _content(about: JsonObject) -> tuple[str, JsonObject | None]:
+    content = cast(JsonObject, about.get("content", {}))
     kind = next(iter(content), "")
     return kind, content[kind]["schema"] if kind else None
 
 
-def _key(about: Json) -> Key:
+def _key(about: JsonObject) -> Key:
     schemes = {name for one in about.get("security", ()) for name in one}
     if about["operationId"] in _OPEN or not schemes:
         return "none"

@@ -8,12 +8,13 @@ from typing import Any
 from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.platform.refusal import Refused
 from fal_mcp.emulator.platform.request import Request
+from fal_mcp.json_values import JsonObject
 
 _DEFAULT_LIMIT = 50
 _MOST = 1000
 
 
-def by_cursor(fal: Emulator, request: Request, name: str, items: Sequence[Any]) -> dict[str, Any]:
+def by_cursor(fal: Emulator, request: Request, name: str, items: Sequence[Any]) -> JsonObject:
     """The page asked for, under `name`; an endless list begins again where it ends."""
     start, limit = _start(request.query.get("cursor")), min(request.query.get("limit", _DEFAULT_LIMIT), _MOST)
     if items and request.operation.operation_id in fal.endless:
@@ -24,7 +25,7 @@ def by_cursor(fal: Emulator, request: Request, name: str, items: Sequence[Any]) 
     return {name: page, "next_cursor": _cursor(start + limit) if more else None, "has_more": more}
 
 
-def by_offset(request: Request, name: str, items: Sequence[Any]) -> dict[str, Any]:
+def by_offset(request: Request, name: str, items: Sequence[Any]) -> JsonObject:
     """The page asked for, under `name`."""
     start: int = request.query.get("offset") or 0
     return {name: list(items[start : start + request.query["limit"]])}

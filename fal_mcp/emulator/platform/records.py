@@ -9,6 +9,7 @@ from fal_mcp.emulator.platform import pages
 from fal_mcp.emulator.platform.refusal import Refused
 from fal_mcp.emulator.platform.request import Answer, Request, moment
 from fal_mcp.emulator.queue import app_id
+from fal_mcp.json_values import JsonObject
 
 _RUNNER = "7e1f5a52-0d3b-4d0e-9c55-3f0a8a6d1b11"
 
@@ -77,8 +78,8 @@ def _status(job: Job) -> str | None:
     return "user_error" if job.failure.status < 500 else "error"
 
 
-def _item(job: Job, request: Request) -> dict[str, Any]:
-    item: dict[str, Any] = {
+def _item(job: Job, request: Request) -> JsonObject:
+    item: JsonObject = {
         "request_id": job.request_id,
         "endpoint_id": job.endpoint_id,
         "sent_at": job.sent,
@@ -96,7 +97,7 @@ def _links(value: Any) -> list[str]:
     if isinstance(value, str):
         return [value] if "/files/" in value else []
     if isinstance(value, dict):
-        value = list(cast(dict[str, Any], value).values())
+        value = list(cast(JsonObject, value).values())
     return [link for one in cast(list[Any], value) for link in _links(one)] if isinstance(value, list) else []
 
 

@@ -18,6 +18,7 @@ from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.platform.operations import Operation
 from fal_mcp.emulator.platform.refusal import Refused
 from fal_mcp.emulator.visit import Visit
+from fal_mcp.json_values import JsonObject
 
 _MOST_VALUES = 50
 _FORMATS = jsonschema.FormatChecker(formats=["uuid"])
@@ -29,7 +30,7 @@ class Request:
 
     operation: Operation
     path: dict[str, str]
-    query: dict[str, Any]
+    query: JsonObject
     body: Any
     """The JSON; of a form, the bytes by field name; None where nothing was sent."""
     visit: Visit
@@ -61,11 +62,11 @@ def read(visit: Visit, operation: Operation, path: dict[str, str]) -> Request:
     return Request(operation, path, query, _body(visit, operation), visit)
 
 
-def _query(visit: Visit, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _query(visit: Visit, known: dict[str, JsonObject]) -> JsonObject:
     for name in visit.query:
         if name not in known:
             raise Refused(400, f"Unknown query parameter {name!r}")
-    values: dict[str, Any] = {}
+    values: JsonObject = {}
     for name, about in known.items():
         if name in visit.query:
             values[name] = _value(visit.query.getlist(name), about["schema"], name)
@@ -76,7 +77,7 @@ def _query(visit: Visit, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def _value(texts: list[str], schema: dict[str, Any], name: str) -> Any:
+def _value(texts: list[str], schema: JsonObject, name: str) -> Any:
     kinds = _kinds(schema)
     if "array" in kinds:
         # Repeated or with commas: fal's document allows both.
@@ -92,7 +93,7 @@ def _value(texts: list[str], schema: dict[str, Any], name: str) -> Any:
     return value
 
 
-def _kinds(schema: dict[str, Any]) -> set[str]:
+def _kinds(schema: JsonObject) -> set[str]:
     """The JSON types that a schema admits at its top."""
     if "anyOf" in schema:
         return {kind for one in schema["anyOf"] for kind in _kinds(one)}
@@ -146,7 +147,7 @@ def _form(body: bytes, kind: str) -> dict[str, bytes]:
     return fields
 
 
-def _check(value: Any, schema: dict[str, Any], name: str) -> None:
+def _check(value: Any, schema: JsonObject, name: str) -> None:
     validator: Any = jsonschema.Draft202012Validator(schema, format_checker=_FORMATS)
     error = cast(Any, best_match(validator.iter_errors(value)))
     if error is not None:

@@ -1,12 +1,11 @@
 """What the emulated account has before anything is done with it."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from fal_mcp.emulator.platform import answers
 from fal_mcp.emulator.platform.operations import operations
+from fal_mcp.json_values import JsonObject
 
-Json = dict[str, Any]
 _LOG_LINES = 50
 _ASSETS = 12
 _MESSAGES = (
@@ -19,7 +18,7 @@ _MESSAGES = (
 _KINDS = ("image", "image", "video", "audio")
 
 
-def apps() -> dict[str, Json]:
+def apps() -> dict[str, JsonObject]:
     """Two serverless apps, by endpoint id."""
     return {
         "emulator/sketch": _app("sketch", "GPU-H100", "private"),
@@ -27,7 +26,7 @@ def apps() -> dict[str, Json]:
     }
 
 
-def _app(name: str, machine_type: str, auth_mode: str) -> Json:
+def _app(name: str, machine_type: str, auth_mode: str) -> JsonObject:
     return {
         "endpoint_id": f"emulator/{name}",
         "name": name,
@@ -55,7 +54,7 @@ def app_files() -> dict[str, bytes]:
     }
 
 
-def logs(born: datetime) -> list[Json]:
+def logs(born: datetime) -> list[JsonObject]:
     """The apps' log lines of the time before, newest first, a minute apart."""
     return [
         log_line(
@@ -68,7 +67,7 @@ def logs(born: datetime) -> list[Json]:
     ]
 
 
-def log_line(level: str, message: str, *, app: str, at: datetime, number: int) -> Json:
+def log_line(level: str, message: str, *, app: str, at: datetime, number: int) -> JsonObject:
     """One line of an app's log; five in a row are of one request."""
     labels = {
         "fal_job_id": f"job_{number // 25:04}",
@@ -85,21 +84,21 @@ def log_line(level: str, message: str, *, app: str, at: datetime, number: int) -
     }
 
 
-def assets() -> dict[str, Json]:
+def assets() -> dict[str, JsonObject]:
     """A dozen assets, by id."""
     schema = operations().item("listAssets", "assets")
     found = [{**answers.value(schema, seed=number), **_asset(number)} for number in range(_ASSETS)]
     return {one["asset_id"]: one for one in found}
 
 
-def _asset(number: int) -> Json:
+def _asset(number: int) -> JsonObject:
     kind = _KINDS[number % len(_KINDS)]
     more = {"type": kind, "content_type": {"image": "image/png", "video": "video/mp4", "audio": "audio/wav"}[kind]}
     source = "upload" if number % 5 == 4 else "response"
     return {**more, "source": source, "collection_ids": [], "tags": [], "similarity": None, "is_favorited": False}
 
 
-def collections() -> dict[str, Json]:
+def collections() -> dict[str, JsonObject]:
     """A collection inside another, by id."""
     schema = operations().item("listAssetCollections", "collections")
     harbour, piers = (_collection(schema, seed) for seed in (0, 1))
@@ -108,24 +107,24 @@ def collections() -> dict[str, Json]:
     return {one["id"]: one for one in (harbour, piers)}
 
 
-def _collection(schema: Json, seed: int) -> Json:
+def _collection(schema: JsonObject, seed: int) -> JsonObject:
     return {**answers.value(schema, seed=seed), "type": "manual", "filters": None}
 
 
-def characters() -> dict[str, Json]:
+def characters() -> dict[str, JsonObject]:
     """One character, by id."""
     schema = operations().item("listAssetCharacters", "characters")
-    keeper: Json = {**answers.value(schema, seed=2), "name": "The keeper", "character_identifier": "keeper"}
+    keeper: JsonObject = {**answers.value(schema, seed=2), "name": "The keeper", "character_identifier": "keeper"}
     return {keeper["id"]: keeper | {"parent_collection_id": None}}
 
 
-def tags() -> dict[str, Json]:
+def tags() -> dict[str, JsonObject]:
     """One tag, by id."""
-    tag: Json = {**answers.value(operations().item("listAssetTags", "tags")), "name": "moodboard"}
+    tag: JsonObject = {**answers.value(operations().item("listAssetTags", "tags")), "name": "moodboard"}
     return {tag["id"]: tag}
 
 
-def api_keys() -> dict[str, Json]:
+def api_keys() -> dict[str, JsonObject]:
     """The account's keys as it lists them, by id; their secrets nobody knows."""
     return {
         "key_production": {"alias": "Production key", "created_at": "2025-01-15T12:00:00Z"},
@@ -133,7 +132,7 @@ def api_keys() -> dict[str, Json]:
     }
 
 
-def workflows() -> dict[str, Json]:
+def workflows() -> dict[str, JsonObject]:
     """One workflow, by name."""
     nodes = {
         "draw": {

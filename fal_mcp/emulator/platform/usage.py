@@ -11,8 +11,7 @@ from fal_mcp.emulator.platform.buckets import period
 from fal_mcp.emulator.platform.figures import between
 from fal_mcp.emulator.platform.refusal import Refused
 from fal_mcp.emulator.platform.request import Answer, Request
-
-Json = dict[str, Any]
+from fal_mcp.json_values import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +22,10 @@ class Key:
     key_id: str = ""
     login: str = ""
 
-    def columns(self, expand: Iterable[str]) -> Json:
+    def columns(self, expand: Iterable[str]) -> JsonObject:
         """What of it a row shows."""
         structured = {"detail": self.detail, "api_key_id": self.key_id, "login_username": self.login}
-        shown: Json = {
+        shown: JsonObject = {
             "auth_method": self.detail,
             "auth_method_structured": {name: value for name, value in structured.items() if value},
         }
@@ -43,7 +42,7 @@ class Line:
     discount: float
     most_a_day: int
     key: Key
-    about: Json
+    about: JsonObject
     """The columns that only some reports have."""
 
     def quantity(self, start: datetime, end: datetime) -> int:
@@ -75,7 +74,7 @@ _SHAPES = frozenset({"time_series", "summary"})
 _METHODS = frozenset({"auth_method", "auth_method_structured"})
 
 
-def shaped(fal: Emulator, request: Request, rows: Callable[[datetime, datetime], list[Json]]) -> Json:
+def shaped(fal: Emulator, request: Request, rows: Callable[[datetime, datetime], list[JsonObject]]) -> JsonObject:
     """A report as a time series, as a summary, or as both; `rows` gives those of one stretch of time."""
     shapes = _SHAPES.intersection(request.listed("expand"))
     if not shapes:
@@ -116,19 +115,19 @@ def _organization(fal: Emulator, request: Request) -> Any:
     return report
 
 
-def _rows(report: Json) -> list[Json]:
+def _rows(report: JsonObject) -> list[JsonObject]:
     return report.get("summary", []) + [row for bucket in report.get("time_series", []) for row in bucket["results"]]
 
 
 def _report(
-    fal: Emulator, request: Request, lines: list[Line], more: frozenset[str], names: Callable[[Line], Json]
-) -> Json:
+    fal: Emulator, request: Request, lines: list[Line], more: frozenset[str], names: Callable[[Line], JsonObject]
+) -> JsonObject:
     expand = request.listed("expand")
     if unknown := set(expand) - _SHAPES - more:
         raise Refused(400, f"Unknown expand value {min(unknown)!r}")
 
-    def rows(start: datetime, end: datetime) -> list[Json]:
-        merged: dict[str, Json] = {}
+    def rows(start: datetime, end: datetime) -> list[JsonObject]:
+        merged: dict[str, JsonObject] = {}
         for line in lines:
             columns = {**names(line), **line.about, **line.key.columns(expand)}
             row = merged.setdefault(str(columns), {**columns, "quantity": 0, **_price(line)})
@@ -138,11 +137,11 @@ def _report(
     return shaped(fal, request, rows)
 
 
-def _price(line: Line) -> Json:
+def _price(line: Line) -> JsonObject:
     return {"unit": line.unit, "unit_price": line.price, "percent_discount": line.discount or None, "currency": "USD"}
 
 
-def _costed(row: Json) -> Json:
+def _costed(row: JsonObject) -> JsonObject:
     subtotal = round(row["quantity"] * row["unit_price"], 6)
     discount = round(subtotal * (row["percent_discount"] or 0) / 100, 6)
     total = round(subtotal - discount, 6)

@@ -3,14 +3,11 @@
 fal publishes none; the emulator needs one to run the workflow like a model.
 """
 
-from typing import Any
-
 from fal_mcp.emulator.documents import Document
+from fal_mcp.json_values import JsonObject
 
-Json = dict[str, Any]
 
-
-def document(endpoint_id: str, contents: Json) -> Document:
+def document(endpoint_id: str, contents: JsonObject) -> Document:
     """The document of the workflow that runs at this endpoint."""
     result = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Output"}}}}
     body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Input"}}}}
@@ -25,6 +22,6 @@ def document(endpoint_id: str, contents: Json) -> Document:
     return Document(endpoint_id, {"info": info, "paths": paths, "components": {"schemas": schemas}})
 
 
-def _object(fields: Json, required: list[str]) -> Json:
+def _object(fields: JsonObject, required: list[str]) -> JsonObject:
     properties = {name: {"type": field["type"]} if "type" in field else {} for name, field in fields.items()}
     return {"type": "object", "properties": properties, "required": required}

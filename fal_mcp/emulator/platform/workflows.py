@@ -7,8 +7,7 @@ from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.platform import pages
 from fal_mcp.emulator.platform.refusal import Refused
 from fal_mcp.emulator.platform.request import Answer, Request
-
-Json = dict[str, Any]
+from fal_mcp.json_values import JsonObject
 
 
 def _list(fal: Emulator, request: Request) -> Any:
@@ -22,9 +21,9 @@ def _list(fal: Emulator, request: Request) -> Any:
     return {**pages.by_cursor(fal, request, "workflows", found), "total": len(found)}
 
 
-def _item(workflow: Json) -> Json:
+def _item(workflow: JsonObject) -> JsonObject:
     """A workflow as the list shows it: without its contents, with the endpoints they use."""
-    nodes: list[Json] = list(workflow["contents"]["nodes"].values())
+    nodes: list[JsonObject] = list(workflow["contents"]["nodes"].values())
     apps = sorted({node["app"] for node in nodes if "app" in node})
     shown = {name: workflow[name] for name in ("name", "title", "user_nickname", "created_at")}
     return {**shown, "tags": [], "endpoint_ids": apps}

@@ -1,13 +1,13 @@
 """The account as resources: what was spent today, what is left, and how each of its apps stands."""
 
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import mcp_types as types
 
 from fal_mcp.errors import FalError, InvalidInput, NotFound
+from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.outputs import shortening
 from fal_mcp.runs.call import Call
 from fal_mcp.server.resources import contents
@@ -82,7 +82,7 @@ async def read(shared: "Shared", uri: str) -> types.ReadResourceResult:
         raise contents.failed(uri, error) from error
 
 
-async def _today(call: Call, *, has_admin_key: bool) -> dict[str, Any]:
+async def _today(call: Call, *, has_admin_key: bool) -> JsonObject:
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     about = {"since": midnight.isoformat(), "currency": costs.CURRENCY}
     if not has_admin_key:
@@ -96,7 +96,7 @@ async def _today(call: Call, *, has_admin_key: bool) -> dict[str, Any]:
     return {**about, "spent": spent, **({"other_currencies": others} if others else {}), "source": source}
 
 
-async def _app(owner: str, name: str, call: Call) -> dict[str, Any]:
+async def _app(owner: str, name: str, call: Call) -> JsonObject:
     path = {"owner": owner, "name": name}
     rules.check(platform.operations()["serverlessGetAppQueueInfo"], path)
     listed = await _asked("serverlessListApps", {"search": name}, call)
@@ -110,9 +110,9 @@ async def _app(owner: str, name: str, call: Call) -> dict[str, Any]:
     return {"settings": dict(app), "queue_size": queue.get("queue_size"), "events": events.get("events")}
 
 
-async def _asked(operation_id: str, arguments: Mapping[str, Any], call: Call) -> dict[str, Any]:
-    return cast(dict[str, Any], await pages.send(platform.operations()[operation_id], arguments, call))
+async def _asked(operation_id: str, arguments: JsonMapping, call: Call) -> JsonObject:
+    return cast(JsonObject, await pages.send(platform.operations()[operation_id], arguments, call))
 
 
-def _told(uri: str, content: Mapping[str, Any]) -> types.ReadResourceResult:
+def _told(uri: str, content: JsonMapping) -> types.ReadResourceResult:
     return contents.text(uri, json.dumps(shortening.shortened(dict(content))[0], ensure_ascii=False))

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterable
-from typing import Any
 
 import mcp_types as types
 
 from fal_mcp.catalog.endpoint import Endpoint, tool_name
 from fal_mcp.config import Hosts
+from fal_mcp.json_values import JsonObject
 from fal_mcp.openapi.example import example
 from fal_mcp.openapi.schema import branches
 from fal_mcp.server import gallery
@@ -132,7 +132,7 @@ def _card(endpoint: Endpoint) -> str:
 
 
 def _schemas(endpoint: Endpoint) -> str:
-    content: dict[str, Any] = {
+    content: JsonObject = {
         "endpoint_id": endpoint.endpoint_id,
         "input": endpoint.input_schema,
         "output": endpoint.output_schema,

@@ -1,8 +1,9 @@
 """Why it is slow: fal's reports of analytics, with an answer that a person can read."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
+from fal_mcp.json_values import JsonMapping
 from fal_mcp.openapi.operation import Operation
 from fal_mcp.openapi.schema import Schema
 from fal_mcp.outputs import charts
@@ -33,7 +34,7 @@ def tools(toolset: Toolset) -> list[Tool]:
 def _tool(operation_id: str, name: str, title: str, whose: str) -> Tool:
     operation = platform.operations()[operation_id]
 
-    async def run(arguments: Mapping[str, Any], call: Call) -> Outcome:
+    async def run(arguments: JsonMapping, call: Call) -> Outcome:
         return await _told(operation, arguments, call)
 
     return Tool(
@@ -48,7 +49,7 @@ def _tool(operation_id: str, name: str, title: str, whose: str) -> Tool:
     )
 
 
-async def _told(operation: Operation, arguments: Mapping[str, Any], call: Call) -> Outcome:
+async def _told(operation: Operation, arguments: JsonMapping, call: Call) -> Outcome:
     # What was asked for comes first, so that a fault's path is the caller's.
     metrics = dict.fromkeys([*arguments.get("expand", ()), "summary", "time_series", *performance.METRICS])
     more = [name for name in metrics if name not in ("summary", "time_series", *performance.METRICS)]

@@ -1,15 +1,15 @@
 """What a period cost: sums in each currency, parts with their shares, and the change against before. Pure."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
-from typing import Any
 
 from fal_mcp.errors import ServiceFailed
+from fal_mcp.json_values import JsonMapping
 from fal_mcp.text import one_line
 
-Row = Mapping[str, Any]
+Row = JsonMapping
 CURRENCY = "USD"
 MOST_DIGITS = 15
 """Before the point. Nobody was ever billed more."""

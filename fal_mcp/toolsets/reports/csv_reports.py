@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import anyio
 import anyio.to_thread
 
 from fal_mcp.errors import NotWritable, ServiceFailed
+from fal_mcp.json_values import JsonMapping
 from fal_mcp.machine.output_folder import OutputFolder, slug
 from fal_mcp.openapi.operation import Operation
 from fal_mcp.openapi.schema import Schema
@@ -56,7 +57,7 @@ def tools(toolset: Toolset) -> list[Tool]:
 
 
 def _tool(operation: Operation, name: str, description: str) -> Tool:
-    async def run(arguments: Mapping[str, Any], call: Call) -> Outcome:
+    async def run(arguments: JsonMapping, call: Call) -> Outcome:
         rules.check(operation, arguments)
         text = await pages.send(operation, arguments, call)
         if not isinstance(text, str):
@@ -109,7 +110,7 @@ async def _saved(text: str, stem: str, folder: OutputFolder) -> Path:
         raise
 
 
-def _stem(name: str, arguments: Mapping[str, Any]) -> str:
+def _stem(name: str, arguments: JsonMapping) -> str:
     given = [slug(str(arguments[one]), 20) for one in _IN_THE_NAME if arguments.get(one) is not None]
     return "_".join(filter(None, [slug(name.removeprefix("get_")), *given]))
 

@@ -1,12 +1,12 @@
 """How requests went: who succeeded, how long they waited and ran, and where the time goes. Pure. Fact F6.6."""
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
+from fal_mcp.json_values import JsonMapping
 from fal_mcp.text import one_line
 
-Row = Mapping[str, Any]
+Row = JsonMapping
 METRICS = (
     *("request_count", "success_count", "user_error_count", "error_count"),
     *("p50_prepare_duration", "p95_prepare_duration", "p50_duration", "p95_duration"),

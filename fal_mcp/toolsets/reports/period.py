@@ -1,10 +1,10 @@
 """The period that a report is of, and the equally long one before it. Pure. Fact F6.1."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
+
+from fal_mcp.json_values import JsonMapping
 
 _DAY = timedelta(days=1)
 _STEPS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": _DAY, "week": 7 * _DAY}
@@ -34,7 +34,7 @@ class Period:
         return f"{self.start:%Y-%m-%d %H:%M} to {self.end:%Y-%m-%d %H:%M} ({self.start.tzinfo})"
 
 
-def of(arguments: Mapping[str, Any], now: datetime) -> Period:
+def of(arguments: JsonMapping, now: datetime) -> Period:
     """The period that these arguments of an operation ask for, as fal widens it to whole buckets; what has not
     happened yet is no part of it."""
     zone = ZoneInfo(arguments.get("timezone") or "UTC")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from fal_mcp.errors import FalError, InvalidInput, ServiceFailed
+from fal_mcp.json_values import JsonMapping
 from fal_mcp.openapi import faults
 from fal_mcp.openapi.operation import Operation
 from fal_mcp.openapi.schema import Schema
@@ -15,7 +16,7 @@ from fal_mcp.tools import from_operation, pages, rules
 from fal_mcp.toolsets.reports import period
 from fal_mcp.toolsets.reports.period import Period
 
-Row = Mapping[str, Any]
+Row = JsonMapping
 _CHOSEN_HERE = frozenset({"cursor", "expand", "bound_to_timeframe"})
 """Pages are followed, the columns are those that the answer needs, and buckets are whole."""
 _SAID: Mapping[str, str] = {"start": "YYYY-MM-DD; default: a day ago."}
@@ -68,7 +69,7 @@ def _brief(name: str, part: Schema) -> Schema:
     return {**rest, "description": _SAID[name]} if name in _SAID else rest
 
 
-def check(operation: Operation, given: Mapping[str, Any]) -> None:
+def check(operation: Operation, given: JsonMapping) -> None:
     """Refuse what the operation does not take.
 
     Raises:
@@ -80,7 +81,7 @@ def check(operation: Operation, given: Mapping[str, Any]) -> None:
     rules.check(operation, given)
 
 
-async def fetch(operation: Operation, given: Mapping[str, Any], call: Call) -> Compared:
+async def fetch(operation: Operation, given: JsonMapping, call: Call) -> Compared:
     """The report that these arguments ask for; `expand` among them names summary and time_series.
 
     Raises:
@@ -110,7 +111,7 @@ def _added_up(series: tuple[Bucket, ...]) -> tuple[Row, ...]:
 
 
 async def _before(
-    operation: Operation, asked: Mapping[str, Any], when: Period | None, call: Call
+    operation: Operation, asked: JsonMapping, when: Period | None, call: Call
 ) -> tuple[tuple[Row, ...] | None, str]:
     if when is None:
         return None, "the calendar does not go back so far"

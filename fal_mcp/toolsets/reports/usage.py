@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.errors import Fault, InvalidInput
+from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.openapi.operation import Operation
 from fal_mcp.openapi.schema import Schema
 from fal_mcp.outputs import charts
@@ -50,9 +51,9 @@ def _person(row: Row) -> str:
     return str(_who(row).get("login_username") or "nobody by name")
 
 
-def _who(row: Row) -> Mapping[str, Any]:
+def _who(row: Row) -> JsonMapping:
     who = row.get(_WHO)
-    return cast(Mapping[str, Any], who) if isinstance(who, dict) else {}
+    return cast(JsonMapping, who) if isinstance(who, dict) else {}
 
 
 def _column(name: str) -> Callable[[Row], str]:
@@ -109,7 +110,7 @@ def _tool(report: Spending) -> Tool:
     by: Schema = {"type": "string", "enum": list(report.groups)}
     ours: dict[str, Schema] = {"by": by, **({"category": _CATEGORY} if report.has_category else {})}
 
-    async def run(arguments: Mapping[str, Any], call: Call) -> Outcome:
+    async def run(arguments: JsonMapping, call: Call) -> Outcome:
         return await _spent(report, operation, arguments, call)
 
     return Tool(
@@ -124,7 +125,7 @@ def _tool(report: Spending) -> Tool:
     )
 
 
-async def _spent(report: Spending, operation: Operation, arguments: Mapping[str, Any], call: Call) -> Outcome:
+async def _spent(report: Spending, operation: Operation, arguments: JsonMapping, call: Call) -> Outcome:
     given = {name: value for name, value in arguments.items() if name not in _OURS}
     period_report.check(operation, given)
     by, category = arguments.get("by") or next(iter(report.groups)), arguments.get("category")
@@ -206,7 +207,7 @@ def _parts(by: str, parts: Sequence[spending.Part], total: Decimal) -> list[str]
     return [f"By {by.replace('_', ' ')}, the dearest first:", *lines, *([others] if rest > 0 else [])]
 
 
-def _data(found: Compared, by: str, parts: Sequence[spending.Part], left_out: Sequence[str]) -> dict[str, Any]:
+def _data(found: Compared, by: str, parts: Sequence[spending.Part], left_out: Sequence[str]) -> JsonObject:
     totals = spending.sums(found.summary)
     now = totals.pop(spending.CURRENCY)
     before = None if found.before is None else spending.sums(found.before)[spending.CURRENCY]

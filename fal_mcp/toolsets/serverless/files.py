@@ -9,6 +9,7 @@ from pydantic import Field
 
 from fal_mcp.client.file_stream import Upload
 from fal_mcp.errors import InvalidInput, NotFound, NotWritable, ServiceFailed
+from fal_mcp.json_values import JsonObject
 from fal_mcp.machine.output_folder import slug
 from fal_mcp.machine.readable import path_in
 from fal_mcp.outputs import endings, saving
@@ -84,7 +85,7 @@ async def _list(arguments: ListArguments, call: Call) -> Outcome:
     answer: Any = await pages.send(operation, given, call)
     if not isinstance(answer, list) or not all(isinstance(one, dict) for one in cast(list[Any], answer)):
         raise ServiceFailed("fal's answer is no list of files.")
-    entries = cast(list[dict[str, Any]], answer)
+    entries = cast(list[JsonObject], answer)
     where = f"in {one_line(arguments.dir, _LONGEST_NAME)}" if arguments.dir else "at the top"
     lines = [f"{len(entries)} entries {where}.", *map(_line, entries[:_MOST_SHOWN])]
     if len(entries) > _MOST_SHOWN:
@@ -92,7 +93,7 @@ async def _list(arguments: ListArguments, call: Call) -> Outcome:
     return Outcome(data={"files": entries[:_MOST_SHOWN], "count": len(entries)}, note="\n".join(lines), is_plain=True)
 
 
-def _line(entry: dict[str, Any]) -> str:
+def _line(entry: JsonObject) -> str:
     path = one_line(str(entry.get("path") or entry.get("name") or "?"), _LONGEST_NAME)
     if not entry.get("is_file"):
         return f"{path.rstrip('/')}/"

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import Field
 
 from fal_mcp.errors import ServiceFailed
+from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs.call import Call
 from fal_mcp.text import cut, one_line
@@ -126,9 +127,9 @@ def _bound(text: str) -> float | None:
     return bound if bound > 0 else None
 
 
-def _row(app: App) -> dict[str, Any]:
+def _row(app: App) -> JsonObject:
     runners = sorted(app.runners.items())[:_MOST_VALUES]
-    row: dict[str, Any] = {
+    row: JsonObject = {
         "app": app.name,
         "runners": [{"state": state, "machine_type": kind, "count": count} for (state, kind), count in runners],
         "queue_size": app.gauges.get("queue_size"),
@@ -143,7 +144,7 @@ def _row(app: App) -> dict[str, Any]:
     return row
 
 
-def _line(row: Mapping[str, Any]) -> str:
+def _line(row: JsonMapping) -> str:
     runners = [f"{one['count']:g} {one['state']} on {one['machine_type']}" for one in row["runners"]]
     completed = [f"{count:g} with {status}" for status, count in row["completed_per_minute"].items()]
     parts = [
@@ -161,7 +162,7 @@ def _number(value: float | None) -> str:
     return "unknown" if value is None else f"{value:g}"
 
 
-def _latency(row: Mapping[str, Any], name: str) -> str:
+def _latency(row: JsonMapping, name: str) -> str:
     seconds = row[f"latency_{name}_s"]
     if seconds is None:
         return "unknown"

@@ -3,7 +3,6 @@
 import json
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -11,6 +10,7 @@ import anyio
 from pydantic import Field
 
 from fal_mcp.errors import FalError, ServiceFailed
+from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs.call import Call
 from fal_mcp.text import cut, one_line
@@ -136,11 +136,11 @@ def read(data: str) -> Line | None:
         event: Any = json.loads(data)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(event, dict) or not isinstance(cast(dict[str, Any], event).get("message"), str):
+    if not isinstance(event, dict) or not isinstance(cast(JsonObject, event).get("message"), str):
         return None
-    about = cast(dict[str, Any], event)
+    about = cast(JsonObject, event)
     labels: Any = about.get("labels")
-    level = _text(about, "level") or (_text(cast(dict[str, Any], labels), "level") if isinstance(labels, dict) else "")
+    level = _text(about, "level") or (_text(cast(JsonObject, labels), "level") if isinstance(labels, dict) else "")
     return Line(
         timestamp=_text(about, "timestamp"),
         # fal's levels are few; whoever writes others fills no table with them.
@@ -150,7 +150,7 @@ def read(data: str) -> Line | None:
     )
 
 
-def _text(about: Mapping[str, Any], name: str) -> str:
+def _text(about: JsonMapping, name: str) -> str:
     value = about.get(name)
     return one_line(value, 100) if isinstance(value, str) else ""
 
@@ -164,7 +164,7 @@ def _told(tail: Tail, ended: str, seconds: float) -> Outcome:
         head += f" {tail.unreadable} could not be read and are left out."
     if count > len(tail.lines):
         head += f" The last {len(tail.lines)} are kept."
-    data: dict[str, Any] = {
+    data: JsonObject = {
         "count": count,
         "levels": dict(tail.levels),
         "unreadable": tail.unreadable,
