@@ -137,7 +137,7 @@ class Jobs:
             FalError: what went wrong with the job, or that fal has forgotten it.
         """
         if job.state in ("failed", "cancelled", "lost"):
-            raise kept_errors.read(job.error, job.request.request_id if job.request else None)
+            raise kept_errors.of(job)
         if job.output is not None:
             return job.output
         followed = self._followers.get(job.job_id)
