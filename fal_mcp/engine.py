@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from fal_mcp.jobs.sessions import Sessions
     from fal_mcp.runs.call import Call
     from fal_mcp.runs.pricing import Prices
+    from fal_mcp.runs.resolution import Resolution
     from fal_mcp.tools.tool import Tool
     from fal_mcp.toolsets.selection import Selection
     from fal_mcp.toolsets.toolbox import Toolbox
@@ -156,6 +157,20 @@ class Engine:
         return Prices()
 
     @cached_property
+    def resolution(self) -> "Resolution":
+        """What can be run beside the catalog; the same for every catalog that this server comes to have."""
+        from fal_mcp.runs.endpoint_documents import EndpointDocuments
+        from fal_mcp.runs.own_apps import OwnApps
+        from fal_mcp.runs.resolution import Resolution
+
+        def is_listed(owner: str) -> bool:
+            return any(one.startswith(f"{owner}/") for one in self.tools.catalog.ids)
+
+        documents = EndpointDocuments(is_listed, max(self.settings.refresh_hours, 1.0) * 3600)
+        # In the order in which they are asked; what has no other document is the last one's.
+        return Resolution([OwnApps(documents), documents])
+
+    @cached_property
     def selection(self) -> "Selection":
         """What is listed and what may be run, by this server's settings."""
         from fal_mcp.toolsets.selection import Selection
@@ -274,6 +289,7 @@ class Engine:
             self._more_tools,
             is_read_only=settings.read_only,
             has_admin_key=settings.admin_key is not None,
+            resolution=self.resolution,
         )
 
     def _prepared(self) -> "Toolbox":

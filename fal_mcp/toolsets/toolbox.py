@@ -5,7 +5,9 @@ from dataclasses import replace
 from importlib import import_module
 
 from fal_mcp.catalog.catalog import Catalog
+from fal_mcp.client.fal import Fal
 from fal_mcp.json_values import JsonObject
+from fal_mcp.runs.resolution import Resolution
 from fal_mcp.tools.tool import Tool
 from fal_mcp.toolset_table import TABLE, TOOLSETS
 from fal_mcp.toolsets.models import Models
@@ -29,8 +31,9 @@ class Toolbox:
         *,
         is_read_only: bool = False,
         has_admin_key: bool = False,
+        resolution: Resolution | None = None,
     ) -> None:
-        self.models = Models(catalog, selection)
+        self.models = Models(catalog, selection, resolution)
         self._is_read_only = is_read_only
         # Whatever order the settings have them in: what a host cuts off a long list must not be what runs a model.
         first = [tool for name in toolsets if name in _FIRST for tool in _made(name, self.models)]
@@ -47,6 +50,14 @@ class Toolbox:
     def get(self, name: str) -> Tool | None:
         """The tool of this name, listed or not."""
         return self._fixed.get(name) or self.models.get(name)
+
+    async def named(self, name: str, fal: Callable[[], Fal]) -> Tool | None:
+        """The same; of a name that nothing here knows, fal is asked.
+
+        Raises:
+            FalError: fal knows it, and it cannot be run.
+        """
+        return self.get(name) or await self.models.named(name, fal)
 
     def names(self, selection: Selection | None = None) -> list[str]:
         """What is listed, in order: names of fixed tools, then endpoint ids.
