@@ -59,6 +59,10 @@ class Resolution:
         """Every id that a source knows, the account's own first. Asks nobody."""
         return list(dict.fromkeys([*self.own_ids(), *(one.endpoint_id for one in self._known())]))
 
+    def taken(self) -> dict[str, Endpoint]:
+        """The account's own endpoints by their ids, as far as they are read. Asks nobody."""
+        return {one: endpoint for one in self.own_ids() if (endpoint := self.known(one))}
+
     async def endpoint(self, endpoint_id: str, fal: Fal) -> Endpoint | None:
         """The endpoint of this id; None where no source has it.
 

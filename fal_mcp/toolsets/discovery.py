@@ -14,7 +14,7 @@ from fal_mcp.runs.call import Call
 from fal_mcp.tools import from_function
 from fal_mcp.tools.from_function import Arguments
 from fal_mcp.tools.tool import Tool
-from fal_mcp.toolsets import get_model, search_models
+from fal_mcp.toolsets import get_model, own_apps, search_models
 from fal_mcp.toolsets.get_model import GetArguments, endpoint_of
 from fal_mcp.toolsets.models import Models
 from fal_mcp.toolsets.search_models import SearchArguments
@@ -50,7 +50,8 @@ def tools(models: Models) -> list[Tool]:
     """The discovery tools over these models."""
 
     async def search(arguments: SearchArguments, call: Call) -> Outcome:
-        return search_models.search(models, arguments)
+        own = await own_apps.meant(models, arguments.query, call)
+        return search_models.search(models, arguments, own)
 
     async def get(arguments: GetArguments, call: Call) -> Outcome:
         return await get_model.get(models, arguments, call)

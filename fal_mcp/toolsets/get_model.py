@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
+from fal_mcp.catalog.app_route import CATEGORY
 from fal_mcp.catalog.endpoint import Endpoint, tool_name
 from fal_mcp.catalog.price import quote
 from fal_mcp.errors import InvalidInput, NotFound
@@ -16,6 +17,7 @@ from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs.call import Call
 from fal_mcp.text import clean, cut, one_line
 from fal_mcp.tools.from_function import Arguments
+from fal_mcp.toolsets import own_apps
 from fal_mcp.toolsets.models import Models
 from fal_mcp.toolsets.search_models import instead, is_deprecated, price_of
 
@@ -34,12 +36,14 @@ class GetArguments(Arguments):
 
 async def get(models: Models, arguments: GetArguments, call: Call) -> Outcome:
     """A model's card, or one argument's values."""
-    endpoint = await endpoint_of(models, arguments.endpoint_id, call)
+    endpoint = await endpoint_of(models, arguments.endpoint_id, call, is_described=True)
     if endpoint.unchecked:
         raise _undocumented(models, endpoint)
     if arguments.argument is not None:
         return _values(endpoint, arguments.argument, arguments.page)
     data = _card(models, endpoint)
+    if (own := own_apps.about(endpoint)) is not None:
+        data["own"] = {**own, **await own_apps.now(endpoint, call)}
     return Outcome(data=data, note=_text(endpoint, data), is_plain=True)
 
 
@@ -80,7 +84,8 @@ def _text(endpoint: Endpoint, card: JsonMapping) -> str:
     shown = json.dumps(card["arguments"], ensure_ascii=False, separators=(",", ":"))
     lines = [
         f"{endpoint.title} [{endpoint.category}], {endpoint.endpoint_id}, tool {card['tool']}",
-        f"fal says of it: {card.get('about', 'nothing')}",
+        f"{'Its app' if 'own' in card else 'fal'} says of it: {card.get('about', 'nothing')}",
+        *_own_lines(endpoint, card),
         f"Price: {price_of(endpoint)}{_of_example(card)}{takes}",
         f"Licence: {card['licence']}" if "licence" in card else "",
         f"File arguments: {files}" if files else "",
@@ -90,6 +95,16 @@ def _text(endpoint: Endpoint, card: JsonMapping) -> str:
         f"Arguments: {cut(shown, _LONGEST_SCHEMA)}",
     ]
     return "\n".join(filter(None, lines))
+
+
+def _own_lines(endpoint: Endpoint, card: JsonMapping) -> list[str]:
+    if "own" not in card:
+        return []
+    updated = card["own"].get("updated")
+    return [
+        f"It is {own_apps.sentence(endpoint)}{f', updated {updated}' if updated else ''}",
+        *own_apps.lines(card["own"]),
+    ]
 
 
 def _of_example(card: JsonMapping) -> str:
@@ -160,10 +175,18 @@ def _undocumented(models: Models, endpoint: Endpoint) -> NotFound:
     )
 
 
-async def endpoint_of(models: Models, endpoint_id: str, call: Call, way: str = "run") -> Endpoint:
-    """The endpoint that an id, a tool name or an address of fal's stands for; `way` is how it is to be run.
+async def endpoint_of(
+    models: Models, endpoint_id: str, call: Call, way: str = "run", *, is_described: bool = False
+) -> Endpoint:
+    """The endpoint that an id, a tool name or an address of fal's stands for; `way` is how it is to be run. Of an app,
+    `is_described` asks fal whether it is the account's own, as a limit on what it costs does too.
 
     Raises:
         NotFound: with the nearest ids, or the reason why it cannot be run here.
     """
+    endpoint = await models.endpoint(endpoint_id, call.fal, way)
+    limits = call.jobs.limits
+    if endpoint.category != CATEGORY or not (is_described or limits.are_set or limits.approve_over is not None):
+        return endpoint
+    await models.resolution.look(call.fal())
     return await models.endpoint(endpoint_id, call.fal, way)

@@ -190,7 +190,7 @@ async def _cancel(arguments: GetArguments, call: Call) -> Outcome:
 
 
 async def _estimate(models: Models, arguments: EstimateArguments, call: Call) -> Outcome:
-    endpoint = await endpoint_of(models, arguments.endpoint_id, call)
+    endpoint = await endpoint_of(models, arguments.endpoint_id, call, is_described=True)
     quoted = await call.prices.quote(endpoint, arguments.arguments, call.fal())
     amount = cost.dollars(cost.micro(None if quoted.amount is None else quoted.amount * arguments.count))
     runs = f"{arguments.count} runs" if arguments.count > 1 else "One run"

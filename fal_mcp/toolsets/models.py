@@ -129,6 +129,11 @@ class Models:
             f"This server may not run {endpoint_id!r}.", hint=f"Its --only setting says so. {self.hint(endpoint_id)}"
         )
 
+    def own_ids(self) -> list[str]:
+        """The account's own endpoints that could be listed: known, read, and run by a call. Asks nobody."""
+        known = ((one, self.resolution.known(one)) for one in self.resolution.own_ids())
+        return [one for one, endpoint in known if endpoint and endpoint.way != "realtime" and not self.catalog.get(one)]
+
     def prepared(self, endpoint: Endpoint, arguments: JsonMapping, what: str, way: str = "run") -> Prepared:
         """Arguments that the endpoint takes; `what` they are the arguments of begins the refusal.
 

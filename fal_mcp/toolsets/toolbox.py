@@ -40,7 +40,7 @@ class Toolbox:
         rest = [tool for name in toolsets if name not in _FIRST for tool in _made(name, self.models)]
         self._first = len(first)
         self._fixed = {tool.name: tool if has_admin_key else _without_key(tool) for tool in (*first, *rest, *more)}
-        self._names: dict[Selection, list[str]] = {}
+        self._names: dict[tuple[Selection, tuple[str, ...]], list[str]] = {}
         self._shown: dict[str, JsonObject | None] = {}
 
     @property
@@ -65,28 +65,31 @@ class Toolbox:
         What finds models, runs them and follows their jobs comes first, then the pins: some hosts read one page, and
         others drop what is over a number of theirs.
         """
-        wanted = selection or self.models.selection
+        chosen = selection or self.models.selection
+        wanted = (chosen, tuple(self.models.own_ids()))
         if wanted not in self._names:
             # All of them: a list is quickly made anew, and callers over HTTP come and go.
             if len(self._names) >= _MOST_SELECTIONS:
                 self._names.clear()
-            self._names[wanted] = self._listed(wanted)
+            self._names[wanted] = self._listed(*wanted)
         return self._names[wanted]
 
     def page(self, names: Sequence[str], show: Callable[[Tool], JsonObject]) -> list[JsonObject]:
         """A part of `names` as `show` says each, remembered; a model whose document cannot be used is left out."""
+        own = set(self.models.own_ids())
         for name in names:
-            if name not in self._shown:
+            # What an app takes may be another from one minute to the next.
+            if name not in self._shown or name in own:
                 tool = self._fixed.get(name) or self.models.of(name)
                 self._shown[name] = show(tool) if tool else None
         return [shown for name in names if (shown := self._shown[name])]
 
-    def _listed(self, wanted: Selection) -> list[str]:
+    def _listed(self, wanted: Selection, own: Sequence[str]) -> list[str]:
         if self._is_read_only:
             # Running a model spends, so no model is among them.
             return [name for name, tool in self._fixed.items() if tool.effect == "reads"]
-        models = wanted.listed_ids(self.catalog)
-        fixed, pins = list(self._fixed), len(wanted.pinned_ids(self.catalog))
+        models = wanted.listed_ids(self.catalog, own)
+        fixed, pins = list(self._fixed), len(wanted.pinned_ids(self.catalog, own))
         return [*fixed[: self._first], *models[:pins], *fixed[self._first :], *models[pins:]]
 
 
