@@ -84,7 +84,7 @@ def _as_model(endpoint_id: str, published: JsonObject, post: JsonObject) -> Json
     content: Any = post.get("requestBody", {}).get("content", {}).get("application/json", {})
     components["RouteInput"] = content.get("schema", {"type": "object"})
     body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/RouteInput"}}}}
-    answers = post.get("responses", {}).get("200", {}).get("content") or {"application/json": {"schema": {}}}
+    answers: Any = post.get("responses", {}).get("200", {}).get("content") or {"application/json": {"schema": {}}}
     return {
         "info": {"x-fal-metadata": {"endpointId": endpoint_id, "category": "app"}},
         "components": {"schemas": components},

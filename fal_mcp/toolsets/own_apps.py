@@ -1,6 +1,6 @@
 """The account's own apps beside fal's models: which of them a search means, and what is said of one."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 import anyio
@@ -57,7 +57,7 @@ def _fits(endpoint_id: str, wanted: set[str], is_own_meant: bool) -> float:
     return share if share >= (0.01 if is_own_meant else 0.5) else 0.0
 
 
-async def _read(models: Models, ids: list[str], call: Call) -> Any:
+async def _read(models: Models, ids: list[str], call: Call) -> AsyncGenerator[Endpoint]:
     for endpoint_id in ids:
         if not models.selection.allows(endpoint_id):
             continue
@@ -91,7 +91,7 @@ async def now(endpoint: Endpoint, call: Call) -> JsonObject:
 
 def _facts(answers: JsonMapping) -> Iterator[tuple[str, Any]]:
     revisions = [object_of(one) for one in list_of(object_of(answers.get("revisions")).get("revisions"))]
-    current = next((one for one in revisions if one.get("is_current")), {})
+    current: JsonObject = next((one for one in revisions if one.get("is_current")), JsonObject())
     if revision := text_of(current.get("revision_id")):
         yield "revision", one_line(revision, 80)
     if deployed := text_of(current.get("created_at")):
