@@ -1,5 +1,6 @@
 """The account's own apps are found, listed, described and announced."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -146,6 +147,40 @@ async def test_a_deploy_is_announced_and_its_tool_runs_logs_and_costs(
     assert answer.structured_content and answer.structured_content["status"] == "completed"
     assert heard.progress
     assert asked(fal).count("GET rest/applications/emulator/drawing/metadata") == 1
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_deployed_from_here_it_is_a_tool_whose_call_has_logs(
+    fal: Emulator, settings: Settings, tmp_path: Path, mode: Mode
+):
+    """deploy_app, then the tool is listed, called by its name, and its lines are read."""
+    fal.apps.clear()
+    (tmp_path / "drawing.py").write_text("class Drawing: ...\n")
+
+    async def user(context: Any, params: Any) -> types.ElicitResult:
+        # fal has it from here on.
+        fal.deploy("emulator/drawing", made.document("Routes"))
+        return types.ElicitResult(action="accept", content={"approve": True})
+
+    chosen = replace(
+        settings,
+        listed=("mine",),
+        toolsets=(*settings.toolsets, "serverless"),
+        allow_dirs=(tmp_path,),
+        fal_cli=(sys.executable, "-c", "print('deployed')"),
+    )
+    async with Client(app.build(chosen), mode=mode, elicitation_callback=user) as client:
+        assert not [name for name in await names(client) if name.startswith("emulator")]
+        _, data = await called(client, "deploy_app", path=str(tmp_path / "drawing.py"))
+        assert data["done"]
+        with anyio.fail_after(10):
+            await fal.until(lambda: "GET rest/applications/emulator/drawing/metadata" in asked(fal))
+        _, data = await called(client, "emulator_drawing", prompt="x")
+        assert data["status"] == "completed"
+        fal.log("drew x", app="emulator/drawing")
+        fal.logs.extend(fal.live_logs)
+        text, data = await called(client, "search_app_logs", app_id=["emulator/drawing"])
+    assert not data["is_error"] and "drew x" in text, text
 
 
 async def test_a_new_revision_with_other_arguments_is_announced(drawing: str, fal: Emulator, settings: Settings):
