@@ -98,7 +98,8 @@ class Settings:
     """A key of scope ADMIN, for what a plain key may not ask: what a request was billed."""
     hosts: Hosts = field(default_factory=Hosts)
     listed: tuple[str, ...] = ("pinned",)
-    """Which model tools are listed: `search` (none), `pinned`, `all`, or categories and globs over endpoint ids."""
+    """Which model tools are listed: `search` (none), `pinned`, `all`, `mine` (the account's own apps), or categories
+    and globs over endpoint ids."""
     toolsets: tuple[str, ...] = TOOLSETS
     """Which other tools there are besides."""
     read_only: bool = False

@@ -18,7 +18,7 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from fal_mcp import bundled
-from fal_mcp.config import Settings
+from fal_mcp.config import DEFAULT_PINS, Settings
 from fal_mcp.errors import FalError
 from fal_mcp.json_values import JsonObject
 from fal_mcp.machine.output_folder import OutputFolder
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from fal_mcp.jobs.sessions import Sessions
     from fal_mcp.runs.call import Call
     from fal_mcp.runs.pricing import Prices
+    from fal_mcp.runs.resolution import Resolution
     from fal_mcp.tools.tool import Tool
+    from fal_mcp.toolsets.own_tools import OwnTools
     from fal_mcp.toolsets.selection import Selection
     from fal_mcp.toolsets.toolbox import Toolbox
 
@@ -79,6 +81,8 @@ class Engine:
         if self.settings.models is None and self.settings.refresh_hours:
             self._tasks.start_soon(self._keep_fresh)
         # Without a key nothing of it could be asked of fal; the jobs wait for a server that has one.
+        if not {*self.settings.listed, *self.settings.pins} <= {*DEFAULT_PINS, "pinned", "search", "all"}:
+            self._tasks.start_soon(self._keep_own)
         if self.settings.data is not None and self.settings.key is not None:
             self._tasks.start_soon(self._pick_up)
         return self
@@ -156,6 +160,33 @@ class Engine:
         return Prices()
 
     @cached_property
+    def own_tools(self) -> "OwnTools":
+        """When the account's apps are read for the list, and whether the list is another then."""
+        from fal_mcp.toolsets.own_tools import OwnTools
+
+        return OwnTools(self.settings, lambda: self.tools, lambda: self.fal, self._tools_changed)
+
+    def deployed(self) -> None:
+        """An app was deployed: what is known of the account's apps is asked for anew, and told where it is listed."""
+        self.resolution.forget()
+        if self.own_tools.may_be_listed:
+            self.background.start_soon(self.own_tools.look)
+
+    @cached_property
+    def resolution(self) -> "Resolution":
+        """What can be run beside the catalog; the same for every catalog that this server comes to have."""
+        from fal_mcp.runs.endpoint_documents import EndpointDocuments
+        from fal_mcp.runs.own_apps import OwnApps
+        from fal_mcp.runs.resolution import Resolution
+
+        def is_listed(owner: str) -> bool:
+            return any(one.startswith(f"{owner}/") for one in self.tools.catalog.ids)
+
+        documents = EndpointDocuments(is_listed, max(self.settings.refresh_hours, 1.0) * 3600)
+        # In the order in which they are asked; what has no other document is the last one's.
+        return Resolution([OwnApps(documents), documents])
+
+    @cached_property
     def selection(self) -> "Selection":
         """What is listed and what may be run, by this server's settings."""
         from fal_mcp.toolsets.selection import Selection
@@ -177,6 +208,7 @@ class Engine:
             "kept": self.kept,
             "secrets": self.settings.secrets_folder,
             "sessions": lambda: self.sessions,
+            "deployed": self.deployed,
         }
         return Call(lambda: self.fal, self.tools.catalog, self.jobs, tell, **{**known, **more})
 
@@ -233,6 +265,10 @@ class Engine:
                 logger.exception("What was left unfinished could not be picked up.")
             await anyio.sleep(_AND_AGAIN_AFTER)
 
+    async def _keep_own(self) -> None:
+        await anyio.sleep(_FIRST_REFRESH_AFTER)
+        await self.own_tools.keep()
+
     async def _keep_fresh(self) -> None:
         # The handshake and the first list come first.
         await anyio.sleep(_FIRST_REFRESH_AFTER)
@@ -274,6 +310,7 @@ class Engine:
             self._more_tools,
             is_read_only=settings.read_only,
             has_admin_key=settings.admin_key is not None,
+            resolution=self.resolution,
         )
 
     def _prepared(self) -> "Toolbox":

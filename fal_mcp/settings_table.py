@@ -46,7 +46,7 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "list",
         "words",
-        "Model tools to list: search (none), pinned, all, or categories and globs over ids.",
+        "Model tools to list: search (none), pinned, all, mine (own apps), or categories and globs over ids.",
         default="pinned",
         field="listed",
     ),

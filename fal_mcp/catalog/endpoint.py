@@ -58,6 +58,10 @@ class Endpoint:
     """fal's catalog item, as it came."""
     oddities: tuple[str, ...] = ()
     """What in its document could not be taken as it is, a sentence each."""
+    unchecked: str = ""
+    """Why its arguments are not checked here; empty where they are."""
+    way: str = "run"
+    """How it is spoken to, where its app says so: `run`, `stream` or `realtime`."""
 
     @property
     def is_training(self) -> bool:

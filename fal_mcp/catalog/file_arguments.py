@@ -12,7 +12,7 @@ from typing import Any
 
 from fal_mcp.addresses import parts_of
 from fal_mcp.catalog.endpoint import FileArgument
-from fal_mcp.json_values import list_of, object_of
+from fal_mcp.json_values import JsonMapping, list_of, object_of
 from fal_mcp.openapi.schema import Schema, branches
 
 _KINDS = {
@@ -49,6 +49,21 @@ def find(
     known = shown or {}
     arguments = dict.fromkeys(_in_object(schema, schema, markers, (), 0))
     return tuple(_with_evidence(argument, markers, known.get(argument.path, ())) for argument in arguments)
+
+
+def by_name(arguments: JsonMapping) -> tuple[FileArgument, ...]:
+    """The file positions of arguments of which no document tells: texts under names that files have."""
+    schema: Schema = {"type": "object", "properties": {name: _form(value) for name, value in arguments.items()}}
+    return find(schema, {})
+
+
+def _form(value: Any) -> Schema:
+    """What schema a value would fit, as far as files in it are concerned."""
+    if isinstance(value, str):
+        return {"type": "string"}
+    if items := list_of(value):
+        return {"type": "array", "items": _form(items[0])}
+    return {"type": "object", "properties": {name: _form(part) for name, part in object_of(value).items()}}
 
 
 def _with_evidence(argument: FileArgument, markers: Schema, shown: tuple[str, ...]) -> FileArgument:

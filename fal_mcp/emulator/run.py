@@ -23,6 +23,8 @@ async def answer(fal: Emulator, visit: Visit) -> Response:
     document = fal.document(endpoint_id)
     request_id = str(uuid.uuid4())
     headers = {"x-fal-request-id": request_id}
+    if refusal := fal.own_apps.refusal(endpoint_id):
+        return refusal
     if document is None:
         return JSONResponse({"detail": f'Application "{endpoint_id}" not found'}, 404, headers)
     arguments = json.loads(visit.body or b"{}")

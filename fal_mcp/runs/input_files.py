@@ -11,6 +11,7 @@ from typing import Any, cast
 import anyio
 import anyio.to_thread
 
+from fal_mcp.catalog import file_arguments
 from fal_mcp.catalog.endpoint import Endpoint, FileArgument
 from fal_mcp.client.file_stream import Upload
 from fal_mcp.client.storage import LARGE
@@ -51,9 +52,11 @@ class Found:
 
 def find(endpoint: Endpoint, arguments: JsonMapping) -> list[Found]:
     """Every value in a file position, in the order of the schema."""
+    # Of an endpoint without a document its arguments' names alone tell.
+    places = file_arguments.by_name(arguments) if endpoint.unchecked else endpoint.files
     return [
         Found(path, value, argument, _part(endpoint.input_schema, argument.path))
-        for argument in endpoint.files
+        for argument in places
         for path, value in _values(arguments, argument.path, ())
     ]
 

@@ -44,7 +44,13 @@ async def run_endpoint(
     # A call that only joined must not cancel what another one began.
     job = await call.jobs.wait(started.job, seconds, call.tell, is_its_call=not started.is_joined)
     answer = await answers.outcome(job, call, save_to=save_to)
-    return answer.with_notes((_joined(job),)) if started.is_joined else answer
+    notes = (*((_joined(job),) if started.is_joined else ()), *unchecked(endpoint))
+    return answer.with_notes(notes)
+
+
+def unchecked(endpoint: Endpoint) -> tuple[str, ...]:
+    """What an answer says of an endpoint whose arguments nobody checked."""
+    return (endpoint.unchecked,) if endpoint.unchecked else ()
 
 
 async def ready(endpoint: Endpoint, order: Order, call: Call) -> Order:

@@ -50,7 +50,8 @@ async def run(
         await call.jobs.note_at_the_end(started.job, state="unknown")
         raise
     columns: JsonObject = {"output": output, "run_seconds": round(time.monotonic() - began, 3)}
-    return await _told(started.job, columns, call, save_to)
+    answer = await _told(started.job, columns, call, save_to)
+    return answer.with_notes(with_queue.unchecked(endpoint))
 
 
 async def _ended(job: Job, error: Exception, seconds: float, call: Call, save_to: str | None) -> Outcome:

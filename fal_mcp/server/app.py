@@ -127,6 +127,7 @@ async def _list_tools(ctx: Any, params: types.PaginatedRequestParams | None) -> 
 
     shared: Shared = ctx.lifespan_context
     selection, size = shared.selection_of(ctx.request), int(shared.settings.page_size)
+    await shared.own_tools.ready(selection)
     return tool_list.list_tools(shared.tools, params.cursor if params else None, selection, size)
 
 

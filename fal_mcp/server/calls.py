@@ -45,7 +45,10 @@ async def call_tool(ctx: Any, params: types.CallToolRequestParams, came: float) 
     """
     shared: Shared = ctx.lifespan_context
     box = shared.tools
-    tool = box.get(params.name)
+    try:
+        tool = await box.named(params.name, lambda: shared.fal)
+    except FalError as error:
+        return results.fail(error)
     if tool is None:
         raise MCPError(_INVALID_PARAMS, _unknown(params.name, box.catalog))
     # Before anything is begun: what only a task can end would be paid for and never heard of.

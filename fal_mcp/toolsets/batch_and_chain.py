@@ -94,7 +94,7 @@ def tools(models: Models) -> list[Tool]:
 
 
 async def _batch(models: Models, arguments: BatchArguments, call: Call) -> Outcome:
-    endpoint = endpoint_of(models, arguments.endpoint_id)
+    endpoint = await endpoint_of(models, arguments.endpoint_id, call)
     call.fal().need_key()
     given = [entry for entry in arguments.arguments for _ in range(arguments.count)]
     if len(given) > MOST_RUNS:
@@ -114,7 +114,7 @@ async def _batch(models: Models, arguments: BatchArguments, call: Call) -> Outco
     async with anyio.create_task_group() as tasks:
         for item in items:
             tasks.start_soon(item.run, call, deadline)
-    return _told(endpoint, items)
+    return _told(endpoint, items).with_notes(with_queue.unchecked(endpoint))
 
 
 class _Item:
@@ -238,7 +238,8 @@ def _line(number: int, run: _Item, item: JsonMapping) -> str:
 async def _chain(models: Models, arguments: ChainArguments, call: Call) -> Outcome:
     call.fal().need_key()
     _check_references(arguments)
-    chain = _Chain(models, arguments, call)
+    endpoints = [await endpoint_of(models, step.endpoint_id, call) for step in arguments.steps]
+    chain = _Chain(models, endpoints, arguments, call)
     last: Outcome | None = None
     for number in range(len(arguments.steps)):
         try:
@@ -253,18 +254,19 @@ async def _chain(models: Models, arguments: ChainArguments, call: Call) -> Outco
         chain.done.append(job.job_id)
     assert last is not None
     note = f"All {len(chain.done)} steps are completed. {last.note}"
-    return replace(last, data={**last.data, "done": chain.done}, note=note)
+    notes = tuple(f"{one.endpoint_id}: {one.unchecked}" for one in endpoints if one.unchecked)
+    return replace(last, data={**last.data, "done": chain.done}, note=note).with_notes(notes)
 
 
 class _Chain:
     """A chain under way: what is done, what came out, and what was approved for the steps to come."""
 
-    def __init__(self, models: Models, arguments: ChainArguments, call: Call) -> None:
+    def __init__(self, models: Models, endpoints: list[Endpoint], arguments: ChainArguments, call: Call) -> None:
         self._models = models
         self._call = call
         self._steps = arguments.steps
         self._given = arguments.done
-        self._endpoints = [endpoint_of(models, step.endpoint_id) for step in arguments.steps]
+        self._endpoints = endpoints
         self._deadline = time.monotonic() + call.wait
         self._approved: dict[int, float | None] = {}
         self.done: list[str] = []

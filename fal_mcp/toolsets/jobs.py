@@ -190,7 +190,7 @@ async def _cancel(arguments: GetArguments, call: Call) -> Outcome:
 
 
 async def _estimate(models: Models, arguments: EstimateArguments, call: Call) -> Outcome:
-    endpoint = endpoint_of(models, arguments.endpoint_id)
+    endpoint = await endpoint_of(models, arguments.endpoint_id, call, is_described=True)
     quoted = await call.prices.quote(endpoint, arguments.arguments, call.fal())
     amount = cost.dollars(cost.micro(None if quoted.amount is None else quoted.amount * arguments.count))
     runs = f"{arguments.count} runs" if arguments.count > 1 else "One run"
@@ -200,7 +200,10 @@ async def _estimate(models: Models, arguments: EstimateArguments, call: Call) ->
         f" {money:.4g} USD are left of the {name} budget." for name, money in left.items() if money is not None
     )
     data = {"endpoint_id": endpoint.endpoint_id, "usd": amount, "note": quoted.note, "left_usd": left}
-    return Outcome(data=data, note=f"{runs} of {endpoint.endpoint_id}: {told}.{budgets}", is_plain=True)
+    outcome = Outcome(data=data, note=f"{runs} of {endpoint.endpoint_id}: {told}.{budgets}", is_plain=True)
+    # A price may be asked about of what is misspelt.
+    near = f"{endpoint.unchecked}. {models.hint(endpoint.endpoint_id)}"
+    return outcome.with_notes((near,)) if endpoint.unchecked else outcome
 
 
 async def _left(call: Call) -> dict[str, float | None]:

@@ -83,6 +83,7 @@ async def _deploy(arguments: DeployArguments, call: Call) -> Outcome:
     output = await cli.run(
         ["deploy", what, "--yes", *given], _teller(call), seconds=arguments.seconds, folder=file.parent
     )
+    call.deployed()
     return _told(f"Deployed {one_line(what, 300)}.", output)
 
 
