@@ -1,19 +1,14 @@
 """fal's own workflows, run like any model: `workflows/{owner}/{name}`. Fact F10.4."""
 
-from typing import Any, cast
-
 from pydantic import Field
 
-from fal_mcp.catalog import file_arguments
-from fal_mcp.catalog.endpoint import Endpoint
+from fal_mcp.catalog import workflow
 from fal_mcp.errors import InvalidInput, NotFound
-from fal_mcp.json_values import JsonObject
-from fal_mcp.openapi.normalise import bundle
-from fal_mcp.openapi.schema import Schema, UnusableSchema
+from fal_mcp.json_values import JsonObject, object_of
+from fal_mcp.openapi.document import UnusableDocument
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs import with_queue
 from fal_mcp.runs.call import Call
-from fal_mcp.text import clean, one_line
 from fal_mcp.tools import from_function, pages
 from fal_mcp.tools.from_function import Arguments
 from fal_mcp.tools.tool import Tool, prepare
@@ -42,7 +37,7 @@ def tools(models: Models) -> list[Tool]:
             name="run_workflow",
             title="Run a workflow",
             description="Runs a workflow of fal's and answers with its files, as run_model does for a model. It costs "
-            "what its models cost, which cannot be told beforehand.",
+            "what its steps cost together, and tells of each step as it is done.",
             effect="spends",
             key="user",
         )
@@ -56,44 +51,14 @@ async def _run(models: Models, arguments: RunArguments, call: Call) -> Outcome:
         raise NotFound(f"This server may not run {endpoint_id!r}.", hint="Its --only setting says so.")
     call.fal().need_key()
     where = arguments.model_dump(include={"username", "workflow_name"})
-    answer: Any = await pages.send(platform.operations()["getWorkflow"], where, call)
-    workflow: Any = answer.get("workflow")
-    endpoint = _endpoint(endpoint_id, cast(JsonObject, workflow) if isinstance(workflow, dict) else {})
+    answer = await pages.send(platform.operations()["getWorkflow"], where, call)
+    try:
+        endpoint = workflow.endpoint(endpoint_id, object_of(object_of(answer).get("workflow")), models.catalog.get)
+    except UnusableDocument as error:
+        raise InvalidInput(f"The workflow {endpoint_id!r} cannot be run: {error}", hint="Nothing was sent.") from error
     prepared = prepare(endpoint.input_schema, arguments.arguments)
     if wrong := prepared.faults:
         sentences = "; ".join(map(str, wrong))
         raise InvalidInput(f"The inputs of {endpoint_id!r} were refused here: {sentences}", faults=wrong)
     outcome = await with_queue.run_endpoint(endpoint, prepared.arguments, call)
     return outcome.repaired(prepared.notes)
-
-
-def _endpoint(endpoint_id: str, workflow: JsonObject) -> Endpoint:
-    schema = _input(workflow)
-    return Endpoint(
-        endpoint_id=endpoint_id,
-        title=one_line(str(workflow.get("title") or endpoint_id), 80),
-        category="workflow",
-        description=clean(str(workflow.get("description") or ""), 600),
-        input_schema=schema,
-        output_schema={},
-        files=file_arguments.find(schema, {}),
-    )
-
-
-def _input(workflow: JsonObject) -> Schema:
-    """What the workflow says of its inputs: a map of names to schemas. Whoever wrote it need not have said much."""
-    inputs: Any = workflow
-    for name in ("contents", "schema", "input"):
-        inputs = cast(JsonObject, inputs).get(name) if isinstance(inputs, dict) else None
-    if not isinstance(inputs, dict) or not inputs:
-        return {"type": "object", "properties": {}, "additionalProperties": True}
-    named = {name: cast(Schema, part) for name, part in cast(Schema, inputs).items() if isinstance(part, dict)}
-    required = [name for name, part in named.items() if part.get("required") is True]
-    # Workflows mark each input as required by itself, as JSON Schema did in its third draft; now it is a list beside
-    # them.
-    parts = {name: {key: value for key, value in part.items() if key != "required"} for name, part in named.items()}
-    try:
-        return bundle({"type": "object", "properties": parts, "required": required}, {})
-    # People write these by hand, and fal runs them all the same.
-    except UnusableSchema:
-        return {"type": "object", "properties": {}, "additionalProperties": True}
