@@ -260,9 +260,7 @@ class Jobs:
 
     def _follower(self, job: Job, *, writes: bool = True) -> Follower:
         if job.way == "workflow":
-            fal = self._fal()
-            ways = {"streaming": fal.streaming, "request_of": fal.request}
-            return WorkflowFollower(job, fal.queue, self.ledger, self.look_for, **ways)
+            return WorkflowFollower(job, self._fal(), self.ledger, self.look_for)
         return Follower(job, self._fal().queue, self.ledger, self.look_for, writes=writes)
 
     def _follow(self, followed: Follower, order: Order | None) -> None:

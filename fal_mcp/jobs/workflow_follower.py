@@ -5,15 +5,12 @@ A stream that breaks off is not run again: what its steps made is had from the q
 
 import logging
 import time
-from collections.abc import Callable
 from typing import Any
 
 import anyio
 
-from fal_mcp.client.endpoint_id import Request
-from fal_mcp.client.queue import InProgress, Queue
-from fal_mcp.client.status import Log
-from fal_mcp.client.stream import Stream
+from fal_mcp.client.fal import Fal
+from fal_mcp.client.status import InProgress, Log
 from fal_mcp.errors import FalError, GenerationFailed, MaybeReceived
 from fal_mcp.jobs import workflow_events
 from fal_mcp.jobs.follower import Follower, LookFor, is_refusal
@@ -28,26 +25,16 @@ _LONGEST_STEP = 900.0
 _LONGEST_CANCEL = 10.0
 
 logger = logging.getLogger("fal_mcp")
-RequestOf = Callable[[str, str], Request]
 
 
 class WorkflowFollower(Follower):
     """One run of a workflow while this server follows it."""
 
-    def __init__(
-        self,
-        job: Job,
-        queue: Queue,
-        ledger: Ledger,
-        look_for: LookFor,
-        *,
-        streaming: Stream,
-        request_of: RequestOf,
-    ) -> None:
-        super().__init__(job, queue, ledger, look_for)
+    def __init__(self, job: Job, fal: Fal, ledger: Ledger, look_for: LookFor) -> None:
+        super().__init__(job, fal.queue, ledger, look_for)
         self.steps = workflow_events.read(job.output)
-        self._streaming = streaming
-        self._request_of = request_of
+        self._streaming = fal.streaming
+        self._request_of = fal.request
         self._line = anyio.CancelScope()
 
     @property
