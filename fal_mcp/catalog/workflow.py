@@ -37,6 +37,7 @@ def endpoint(endpoint_id: str, workflow: JsonMapping, known: Known) -> Endpoint:
     needed = [name for name, part in fields.items() if object_of(part).get("required") is True]
     parts = {name: _with_use(name, part, uses) for name, part in fields.items()}
     schema, unchecked = _input_schema(parts, needed, is_read)
+    is_checked = schema.get("additionalProperties") is not True
     return Endpoint(
         endpoint_id=endpoint_id,
         title=one_line(text_of(workflow.get("title")) or endpoint_id, 80),
@@ -46,6 +47,7 @@ def endpoint(endpoint_id: str, workflow: JsonMapping, known: Known) -> Endpoint:
         output_schema=_output_schema(contents),
         files=tuple(_files(schema, fields, uses)),
         oddities=(*odd, *unchecked),
+        unchecked="" if is_checked else "its inputs were not checked here before they were sent",
         steps=steps,
     )
 

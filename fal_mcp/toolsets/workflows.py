@@ -113,6 +113,8 @@ async def _create(models: Models, arguments: CreateArguments, call: Call) -> Out
     if wrong := prepare(operation.input_schema(), body).faults:
         raise InvalidInput(f"The workflow was refused here: {'; '.join(map(str, wrong))}", faults=wrong)
     answer = await pages.send(operation, body, call)
+    # What is known of the account is another now, and so is a list that has all of its own.
+    call.deployed()
     made = from_operation.said(operation, answer)
     about = object_of(object_of(answer).get("workflow"))
     endpoint_id = f"{WORKFLOWS}{text_of(about.get('user_nickname')) or ''}/{text_of(about.get('name')) or body['name']}"

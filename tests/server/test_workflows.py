@@ -39,6 +39,7 @@ PRICES = {
 GIVEN = {"prompt": "a pier", "prompt_4": "in fog", "prompt_5": "gulls"}
 TOTAL = 0.026215 + 0.01 + 0.02 + 0.15 + 0.25
 TOOL = "workflows_emulator_harbour"
+ID = "workflows/emulator/harbour"
 RUN = {"username": "emulator", "workflow_name": "harbour", "arguments": GIVEN}
 Host = Callable[..., Client]
 
@@ -79,16 +80,17 @@ async def test_a_chain_that_worked_is_kept_and_called(fal: Emulator, host: Host)
         async with host() as client:
             worked = await client.call_tool("run_chain", {"steps": STEPS})
             made = await _kept(client)
-            for data in (made.structured_content, json.loads(json.dumps(made.structured_content))):
-                by_name = data["or_call"]
+            typed, by_name = (made.structured_content[name] for name in ("call", "or_call"))
+            first = await client.call_tool(typed["tool"], typed["arguments"])
             result = await client.call_tool(by_name["tool"], by_name["arguments"])
+    assert not first.is_error, text(first)
     assert not worked.is_error, text(worked)
     assert made.structured_content["tool"] == TOOL and TOOL in text(made)
     assert made.structured_content["call"]["arguments"]["prompt"] == "a lighthouse" and "a lighthouse" in text(made)
     assert not result.is_error, text(result)
     assert result.structured_content["endpoint_id"] == "workflows/emulator/harbour"
     assert [file["kind"] for file in result.structured_content["files"]] == ["video"]
-    assert [job.endpoint_id for job in fal.jobs.values()] == [step["endpoint_id"] for step in STEPS] * 2
+    assert [job.endpoint_id for job in fal.jobs.values()] == [step["endpoint_id"] for step in STEPS] * 3
 
 
 async def test_five_steps_are_typed_priced_and_told_one_by_one(fal: Emulator, host: Host):
@@ -101,10 +103,14 @@ async def test_five_steps_are_typed_priced_and_told_one_by_one(fal: Emulator, ho
     with anyio.fail_after(BOUND):
         async with host(_agreed(questions), approve_over=0.4) as client:
             await _kept(client)
-            wrong = await client.call_tool("run_workflow", {**RUN, "arguments": {**GIVEN, "prompt": 7}})
-            result = await client.call_tool("run_workflow", RUN, progress_callback=hear)
+            wrong = await client.call_tool(TOOL, {**GIVEN, "prompt": 7})
+            priced = await client.call_tool("estimate_cost", {"endpoint_id": ID, "arguments": GIVEN})
+            read = await client.call_tool("get_model", {"endpoint_id": ID})
+            result = await client.call_tool(TOOL, GIVEN, progress_callback=hear)
             jobs = await client.call_tool("list_jobs", {})
     assert wrong.is_error and "$.prompt" in text(wrong)
+    assert priced.structured_content["usd"] == pytest.approx(TOTAL) and all(node in text(priced) for node in NODES)
+    assert set(read.structured_content["arguments"]["properties"]) == set(GIVEN)
     assert not result.is_error, text(result)
     assert result.structured_content["cost"]["usd"] == pytest.approx(TOTAL)
     assert jobs.structured_content["spent_today_usd"] == pytest.approx(TOTAL)
@@ -163,7 +169,7 @@ async def test_a_step_that_fails_is_named_and_what_was_made_before_is_told(fal: 
     with anyio.fail_after(BOUND):
         async with host() as client:
             await _kept(client)
-            result = await client.call_tool("run_workflow", RUN)
+            result = await client.call_tool("run_model", {"endpoint_id": ID, "arguments": GIVEN})
             jobs = await client.call_tool("list_jobs", {})
     url = next(iter(fal.jobs.values())).output["images"][0]["url"]
     assert result.is_error and "3 of 5: crystal-upscaler failed" in text(result) and "too small" in text(result)
@@ -254,3 +260,14 @@ async def test_a_chain_that_cannot_be_kept_is_refused(fal: Emulator, host: Host,
         async with host() as client:
             result = await client.call_tool("create_workflow", {"name": "no", "title": "No", **arguments})
     assert result.is_error and sentence in text(result) and "no" not in fal.workflows
+
+
+async def test_own_workflows_are_listed_with_what_is_the_accounts_own(fal: Emulator, host: Host):
+    with anyio.fail_after(BOUND):
+        async with host(listed=("mine",)) as client:
+            await _kept(client)
+        async with host(listed=("mine",)) as client:
+            tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+    assert set(tools[TOOL].input_schema["properties"]) == set(GIVEN)
+    assert "its 5 steps cost together" in (tools[TOOL].description or "")
+    assert "workflows_emulator_lighthouse" in tools
