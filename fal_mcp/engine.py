@@ -177,6 +177,7 @@ class Engine:
         """What can be run beside the catalog; the same for every catalog that this server comes to have."""
         from fal_mcp.runs.endpoint_documents import EndpointDocuments
         from fal_mcp.runs.own_apps import OwnApps
+        from fal_mcp.runs.own_workflows import OwnWorkflows
         from fal_mcp.runs.resolution import Resolution
 
         def is_listed(owner: str) -> bool:
@@ -184,7 +185,8 @@ class Engine:
 
         documents = EndpointDocuments(is_listed, max(self.settings.refresh_hours, 1.0) * 3600)
         # In the order in which they are asked; what has no other document is the last one's.
-        return Resolution([OwnApps(documents), documents])
+        workflows = OwnWorkflows(lambda endpoint_id: self.tools.catalog.get(endpoint_id))
+        return Resolution([workflows, OwnApps(documents), documents])
 
     @cached_property
     def selection(self) -> "Selection":

@@ -72,6 +72,11 @@ class Follower:
         self._began: float | None = None
 
     @property
+    def made(self) -> list[str]:
+        """A line on each step of a workflow that is done; a model has none."""
+        return []
+
+    @property
     def is_running(self) -> bool:
         """Whether the model has begun: from here on it costs money."""
         return self._began is not None
@@ -159,7 +164,7 @@ class Follower:
         except Exception as error:
             # Only what is proven not to run is written down as failed, because what failed counts as nothing and may be
             # sent again.
-            if isinstance(error, FalError) and _is_refusal(error):
+            if isinstance(error, FalError) and is_refusal(error):
                 await self._record(state="failed", error=said(error))
                 raise
             request = await self._found(error)
@@ -307,7 +312,7 @@ def _columns(request: Request) -> JsonObject:
     return {name: getattr(request, name) for name in ("request_id", "status_url", "response_url", "cancel_url")}
 
 
-def _is_refusal(error: FalError) -> bool:
+def is_refusal(error: FalError) -> bool:
     """Whether it is proven that fal runs nothing: it refused, or nothing reached it. `MaybeReceived` is `Unreachable`
     too, and proves nothing."""
     return isinstance(error, RequestRejected) or type(error) is Unreachable

@@ -16,10 +16,11 @@ from fal_mcp.client.webhooks import Delivery
 from fal_mcp.errors import FalError, GenerationFailed, NotFound, NotRecorded
 from fal_mcp.jobs import callbacks, cost, kept_errors, lost_submits
 from fal_mcp.jobs.follower import Follower
-from fal_mcp.jobs.job import NOBODY, Job, Order, Started
+from fal_mcp.jobs.job import FOLLOWED, NOBODY, Job, Order, Started
 from fal_mcp.jobs.ledger import Ledger, Limits
 from fal_mcp.jobs.outgoing import Outgoing
 from fal_mcp.jobs.watching import Tell, watch
+from fal_mcp.jobs.workflow_follower import WorkflowFollower
 from fal_mcp.json_values import JsonObject
 
 _MOST_RESUMED_AT_ONCE = 32
@@ -258,6 +259,8 @@ class Jobs:
         return self._followers.get(job.job_id)
 
     def _follower(self, job: Job, *, writes: bool = True) -> Follower:
+        if job.way == "workflow":
+            return WorkflowFollower(job, self._fal(), self.ledger, self.look_for)
         return Follower(job, self._fal().queue, self.ledger, self.look_for, writes=writes)
 
     def _follow(self, followed: Follower, order: Order | None) -> None:
@@ -286,8 +289,10 @@ class Jobs:
 
     async def _resumed(self, job: Job, records: "lost_submits.Records | None" = None) -> Follower | None:
         """Who follows the job from here on; None where there is nothing to follow."""
-        if job.state in ("completed", "failed", "cancelled") or job.way != "queue":
+        if job.state in ("completed", "failed", "cancelled") or job.way not in FOLLOWED:
             return None
+        if job.way == "workflow":
+            return await self._gathered(job)
         # Its server may be about to submit it: only one that is gone may have its job taken over.
         if job.request is None and job.session not in ("", self.ledger.session):
             job = await self.ledger.claim(job) or job
@@ -301,6 +306,15 @@ class Jobs:
             return followed
         # Followed even where another server has it: this call wants the result, and only writes nothing.
         followed = self._follower(replace(mine, request=job.request) if mine else job, writes=mine is not None)
+        self._follow(followed, None)
+        return followed
+
+    async def _gathered(self, job: Job) -> Follower | None:
+        """Who gathers what is left of a workflow whose server is gone; another server that lives follows it itself."""
+        mine = await self.ledger.claim(job) if job.session != self.ledger.session or job.state != "unknown" else None
+        if mine is None or mine.is_over or job.job_id in self._followers:
+            return self._followers.get(job.job_id)
+        followed = self._follower(mine)
         self._follow(followed, None)
         return followed
 

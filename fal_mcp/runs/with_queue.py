@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from fal_mcp.catalog import price
 from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.catalog.price import Quote
 from fal_mcp.jobs import cost
 from fal_mcp.jobs.job import Job, Order
 from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.outputs.outcome import Outcome
-from fal_mcp.runs import answers, input_files
+from fal_mcp.runs import answers, input_files, pricing
 from fal_mcp.runs.call import Call
 
 _RANDOM = ("seed", "noise_seed")
@@ -77,7 +76,7 @@ async def quote(endpoint: Endpoint, arguments: JsonMapping, call: Call) -> Quote
     limits = call.jobs.limits
     if limits.are_set or limits.approve_over is not None:
         return _sound(await call.prices.quote(endpoint, arguments, call.fal()))
-    return _sound(price.quote(endpoint, arguments))
+    return _sound(await pricing.listed(endpoint, arguments))
 
 
 def order_of(endpoint: Endpoint, arguments: JsonMapping, call: Call, quoted: Quote, **options: Any) -> Order:
@@ -86,7 +85,7 @@ def order_of(endpoint: Endpoint, arguments: JsonMapping, call: Call, quoted: Quo
     # mistake.
     random = [name for name in _RANDOM if name in endpoint.input_schema.get("properties", {})]
     is_repeatable = not random or any(arguments.get(name) is not None for name in random)
-    known: JsonObject = {"is_repeatable": is_repeatable, **options}
+    known: JsonObject = {"is_repeatable": is_repeatable, **_way(endpoint, options), **options}
     return Order(
         endpoint_id=endpoint.endpoint_id,
         arguments=dict(arguments),
@@ -98,6 +97,13 @@ def order_of(endpoint: Endpoint, arguments: JsonMapping, call: Call, quoted: Quo
         came=call.came,
         **known,
     )
+
+
+def _way(endpoint: Endpoint, options: JsonMapping) -> JsonObject:
+    # Only its stream tells of a workflow's steps. What asks something of the queue goes through the queue.
+    if not endpoint.is_workflow or options.get("headers") or options.get("query"):
+        return {}
+    return {"way": "workflow", "steps": len(endpoint.steps)}
 
 
 def _sound(quoted: Quote) -> Quote:

@@ -48,6 +48,8 @@ def describe(endpoint: Endpoint) -> str:
 
 
 def _cost(endpoint: Endpoint) -> str:
+    if endpoint.steps:
+        return f"Costs what its {len(endpoint.steps)} steps cost together; estimate_cost names each."
     priced = f"Costs {endpoint.price}" if endpoint.price else "Costs money; the price is on the model's page at fal.ai"
     seconds = f"; takes about {endpoint.typical_seconds:.0f} s" if endpoint.typical_seconds else ""
     return f"{priced}{seconds}."
