@@ -11,7 +11,6 @@ from typing import Any
 from fal_mcp.catalog import wished_size
 from fal_mcp.catalog.endpoint import Endpoint, FileArgument
 from fal_mcp.catalog.wished_size import Size
-from fal_mcp.errors import Fault
 from fal_mcp.json_values import JsonMapping, JsonObject, list_of, number_of, object_of, text_of
 from fal_mcp.openapi import faults
 from fal_mcp.openapi.schema import Schema, branches, resolve
@@ -48,14 +47,12 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """The arguments of one endpoint; of each part of the wish how it was given, or why it was not; and what is still
-    wrong with the arguments, so that it cannot be run with them."""
+    """The arguments of one endpoint, which may want more; and of each part of the wish how it was given, or why not."""
 
     arguments: JsonObject
     given: dict[str, str] = field(default_factory=dict[str, str])
     """Only what does not go by its own name with its own value."""
     left: dict[str, str] = field(default_factory=dict[str, str])
-    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +69,7 @@ def mapped(wish: Wish, endpoint: Endpoint, own: JsonMapping | None = None) -> Ma
     result = Mapped(dict(own or {}))
     for part, forms, absence in _parts(wish, endpoint):
         _put(result, part, list(forms), absence, schema)
-    return Mapped(result.arguments, result.given, result.left, faults.find(schema, result.arguments))
+    return result
 
 
 def _put(result: Mapped, part: str, forms: list[_Form], absence: str, schema: Schema) -> None:
@@ -88,8 +85,6 @@ def _put(result: Mapped, part: str, forms: list[_Form], absence: str, schema: Sc
             result.arguments.update(form.arguments)
             if said := _said(part, form):
                 result.given[part] = said
-            if form.loss.startswith("only"):
-                result.left[part] = form.loss
             return
         why = wrong
     result.left[part] = why
@@ -97,12 +92,12 @@ def _put(result: Mapped, part: str, forms: list[_Form], absence: str, schema: Sc
 
 def _wrong(schema: Schema, arguments: JsonMapping) -> str | None:
     """What an endpoint has against these arguments alone."""
-    wrong = (one.message for one in faults.find(schema, arguments) if any(_is_of(one, name) for name in arguments))
+    wrong = (one.message for one in faults.find(schema, arguments) if any(_is_in(one.path, name) for name in arguments))
     return next(wrong, None)
 
 
-def _is_of(fault: Fault, name: str) -> bool:
-    return bool(re.match(rf"\$\.{re.escape(name)}(?![\w-])", fault.path))
+def _is_in(path: str, name: str) -> bool:
+    return bool(re.match(rf"\$\.{re.escape(name)}(?![\w-])", path))
 
 
 def _said(part: str, form: _Form) -> str:
@@ -218,7 +213,8 @@ def _lengths(name: str, wanted: float, part: Any, root: Schema) -> Iterator[_For
 
 def _within(name: str, wanted: float, option: Schema) -> _Form:
     least, most = number_of(option.get("minimum")), number_of(option.get("maximum"))
-    number = min(max(wanted, least if least is not None else wanted), most if most is not None else wanted)
+    number = wanted if least is None else max(wanted, least)
+    number = number if most is None else min(number, most)
     loss = "" if number == wanted else "its most" if number < wanted else "its least"
     whole = option.get("type") == "integer" or float(number).is_integer()
     return _Form({name: round(number) if whole else number}, loss)

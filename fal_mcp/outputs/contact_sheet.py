@@ -7,9 +7,9 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
-from fal_mcp.outputs.lettering import Lettering, fitted, wrapped
+from fal_mcp.outputs.lettering import Lettering, fitted, wrapped, writable
 from fal_mcp.outputs.outcome import Kind
 from fal_mcp.text import one_line
 
@@ -23,10 +23,11 @@ _WIDTH, _HEIGHT = 1568, 980
 _LARGEST = 480_000
 """Bytes: as base64 still below what hosts take in one answer."""
 _MARGIN, _GAP, _ROW_GAP, _INNER_GAP, _RADIUS = 48, 28, 32, 6, 12
-_TITLE, _SUBTITLE, _NAME, _FACTS, _WORDS = 34, 21, 24, 20, 22
-_NARROWEST = 340
+_TITLE, _SUBTITLE, _NAME, _SMALL_NAME, _FACTS, _SMALL_FACTS, _WORDS = 34, 21, 24, 20, 20, 16, 22
+_NARROWEST = 264
 """Of a tile: a model's name has to fit below it."""
 _CAPTION = 78
+_MOST_COLUMNS = 5
 _PAPER, _TILE, _INK, _FAINT = "#ffffff", "#f0f1f4", "#15171c", "#5b6270"
 _BADGE, _BADGE_INK = "#15171c", "#ffffff"
 _FAILED, _FAILED_INK = "#fdf0ee", "#a4271a"
@@ -115,11 +116,14 @@ def _tile(
     below = box[3] + 12
     pen.rounded_rectangle((left, below, left + 34, below + 30), 8, _BADGE)
     pen.text((left + 17, below + 15), badge, _BADGE_INK, lettering.font(badge, 19), "mm")
-    name = fitted(tile.name, plan.width - 46, lettering, _NAME)
-    pen.text((left + 46, below + 15), name, _INK, lettering.font(name, _NAME), "lm")
-    facts = fitted(tile.facts, plan.width, lettering, _FACTS)
+    room = plan.width - 46
+    size = _NAME if lettering.width(writable(tile.name), _NAME) <= room else _SMALL_NAME
+    name = fitted(tile.name, room, lettering, size)
+    pen.text((left + 46, below + 15), name, _INK, lettering.font(name, size), "lm")
+    size = _FACTS if lettering.width(writable(tile.facts), _FACTS) <= plan.width else _SMALL_FACTS
+    facts = fitted(tile.facts, plan.width, lettering, size)
     ink = _FAILED_INK if tile.is_failed else _FAINT
-    pen.text((left, below + 39), facts, ink, lettering.font(facts, _FACTS))
+    pen.text((left, below + 39), facts, ink, lettering.font(facts, size))
 
 
 def _pictures(page: "Image.Image", tile: Tile, box: tuple[int, int, int, int]) -> None:
@@ -143,7 +147,7 @@ def _pictures(page: "Image.Image", tile: Tile, box: tuple[int, int, int, int]) -
         used = (max(used[0], edge[0]), max(used[1], edge[1]))
         if tile.kind == "video":
             _play(content, (left + small.width // 2, top + small.height // 2))
-    shown = content.crop((0, 0, *used))
+    shown = content.crop((0, 0, used[0], used[1]))
     page.paste(shown, (box[0], box[3] - used[1]), _corners(shown.size))
 
 
@@ -151,7 +155,9 @@ def _contained(picture: "Image.Image", size: tuple[int, int]) -> "Image.Image":
     scale = min(size[0] / picture.width, size[1] / picture.height)
     width, height = (max(round(side * scale), 1) for side in picture.size)
     # A pixel beside the edge shows as a line: what nearly fills its place fills it.
-    return picture.resize((min(width + 1, size[0]), min(height + 1, size[1])))
+    wanted = (min(width + 1, size[0]), min(height + 1, size[1]))
+    # Pillow's hints name numpy's arrays, which are not here.
+    return cast(Any, picture).resize(wanted)
 
 
 def _corners(size: tuple[int, int]) -> "Image.Image":
@@ -220,7 +226,7 @@ def _common(shapes: Sequence[float | None]) -> float:
 
 def _plan(count: int, ratio: float) -> _Plan:
     """The grid in which the pictures come out largest."""
-    plans = [_of_columns(columns, count, ratio) for columns in range(1, min(count, 4) + 1)]
+    plans = [_of_columns(columns, count, ratio) for columns in range(1, min(count, _MOST_COLUMNS) + 1)]
     return max(plans, key=lambda plan: (_seen(plan, ratio), -(plan.columns * plan.rows - count)))
 
 

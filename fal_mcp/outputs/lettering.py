@@ -8,6 +8,8 @@ import unicodedata
 from functools import cache
 from typing import TYPE_CHECKING
 
+from fal_mcp.text import one_line
+
 if TYPE_CHECKING:
     from PIL import ImageFont
 
@@ -17,6 +19,8 @@ _FONTS = (
 )
 """What systems have, by the names that Pillow looks for in their folders of fonts."""
 _NOWHERE = "\uffff"
+_LONGEST = 1000
+"""Letters of one text."""
 _MORE = "..."
 
 
@@ -33,6 +37,7 @@ class Lettering:
 
 def writable(text: str) -> str:
     """`text` as some font here can write it: whole, or without accents, or without what is left."""
+    text = one_line(text, _LONGEST)
     if any(_has(name, text) for name in (None, *_FONTS)):
         return text
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
@@ -90,10 +95,24 @@ def _has(name: str | None, text: str) -> bool:
     """Whether a font has every letter of `text`; the one of Pillow is called None."""
     if name is None and text.isascii():
         return True
-    return (name is None or _is_there(name)) and all(_has_letter(name, letter) for letter in set(text[:400]))
+    if not (name is None or _is_there(name)) or not all(_has_letter(name, letter) for letter in set(text)):
+        return False
+    try:
+        _font(name, 20).getlength(text)
+    except RuntimeError:
+        # Scripts of two directions in one line may be more than the layout can do.
+        return False
+    return True
 
 
 @cache
 def _has_letter(name: str | None, letter: str) -> bool:
-    font = _font(name, 20)
-    return letter.isspace() or bytes(font.getmask(letter)) != bytes(font.getmask(_NOWHERE))
+    return letter.isspace() or _drawn(name, letter) != _drawn(name, _NOWHERE)
+
+
+def _drawn(name: str | None, letter: str) -> bytes:
+    from PIL import Image, ImageDraw
+
+    picture = Image.new("L", (40, 40))
+    ImageDraw.Draw(picture).text((4, 4), letter, 255, _font(name, 20))
+    return picture.tobytes()

@@ -29,7 +29,7 @@ _FILE_FACTS = ("kind", "content_type", "width", "height")
 
 
 class BatchArguments(Arguments):
-    endpoint_id: str = Field(min_length=1, max_length=200, description="The model's id, such as fal-ai/flux/dev.")
+    endpoint_id: str = Field(min_length=1, max_length=200, description="The model's id.")
     arguments: list[JsonObject] = Field(
         min_length=1, max_length=MOST_RUNS, description="The arguments of each run; one entry with count repeats it."
     )
@@ -44,11 +44,11 @@ class Step(Arguments):
 
 
 class ChainArguments(Arguments):
-    steps: list[Step] = Field(min_length=1, max_length=MOST_STEPS, description="The steps, the first one first.")
+    steps: list[Step] = Field(min_length=1, max_length=MOST_STEPS)
     done: list[str] = Field(
         default_factory=list,
         max_length=MOST_STEPS,
-        description="To go on with a chain: the job ids of its first steps, as the last answer gave them.",
+        description="To go on: the job ids of its first steps, as the last answer gave them.",
     )
 
 
@@ -67,8 +67,8 @@ def tools(models: Models) -> list[Tool]:
             batch,
             name="run_batch",
             title="Run a model many times",
-            description="Runs one model up to 50 times at once, with one quote and one approval for all of it. Says "
-            "item by item what came out, what failed, and what still runs.",
+            description="Runs one model up to 50 times at once, with one quote and one approval. Says run by run what "
+            "came of it.",
             effect="spends",
             key="user",
         ),
@@ -78,7 +78,7 @@ def tools(models: Models) -> list[Tool]:
             name="run_chain",
             title="Run models one after another",
             description="Runs models in a row, each fed from the results before it, priced as a whole first. Where a "
-            "step fails or takes long, the answer says how to go on from there without paying for the rest again.",
+            "step fails or takes long, the answer says how to go on without paying again.",
             effect="spends",
             key="user",
         ),
