@@ -4,6 +4,7 @@ A picture that cannot be read is left out, never passed on: a bad one ends a con
 once is bounded, in this whole process: threads that unpack cannot be stopped.
 """
 
+import io
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +117,8 @@ async def _shrunk(content: bytes, budget: int) -> Preview:
     # highest.
     slot = slots.small if memory <= pictures.SMALL else slots.large
     small = await anyio.to_thread.run_sync(pictures.shrunk, content, budget, limiter=slot)
-    return Preview(small, "image/jpeg" if small[:2] == b"\xff\xd8" else "image/webp")
+    size = pictures.size_of(io.BytesIO(content))
+    return Preview(small, "image/jpeg" if small[:2] == b"\xff\xd8" else "image/webp", size)
 
 
 async def _content(item: Media, fal: Fal) -> bytes | None:
