@@ -154,7 +154,7 @@ class _Item:
             self.answer = ServiceFailed("It failed inside this server; its log has the details.", retryable=False)
 
 
-async def _order(endpoint: Endpoint, arguments: JsonMapping, call: Call, **options: Any) -> Order:
+async def _order(endpoint: Endpoint, arguments: JsonMapping, call: Call, **options: object) -> Order:
     quoted = await with_queue.quote(endpoint, arguments, call)
     return with_queue.order_of(endpoint, arguments, call, quoted, **options)
 

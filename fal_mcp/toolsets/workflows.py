@@ -1,13 +1,13 @@
 """fal's own workflows, run like any model: `workflows/{owner}/{name}`. Fact F10.4."""
 
-from typing import Any, cast
+from typing import Any
 
 from pydantic import Field
 
 from fal_mcp.catalog import file_arguments
 from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.errors import InvalidInput, NotFound
-from fal_mcp.json_values import JsonObject
+from fal_mcp.json_values import JsonObject, is_object
 from fal_mcp.openapi.normalise import bundle
 from fal_mcp.openapi.schema import Schema, UnusableSchema
 from fal_mcp.outputs.outcome import Outcome
@@ -58,7 +58,7 @@ async def _run(models: Models, arguments: RunArguments, call: Call) -> Outcome:
     where = arguments.model_dump(include={"username", "workflow_name"})
     answer: Any = await pages.send(platform.operations()["getWorkflow"], where, call)
     workflow: Any = answer.get("workflow")
-    endpoint = _endpoint(endpoint_id, cast(JsonObject, workflow) if isinstance(workflow, dict) else {})
+    endpoint = _endpoint(endpoint_id, workflow if is_object(workflow) else {})
     prepared = prepare(endpoint.input_schema, arguments.arguments)
     if wrong := prepared.faults:
         sentences = "; ".join(map(str, wrong))
@@ -82,12 +82,12 @@ def _endpoint(endpoint_id: str, workflow: JsonObject) -> Endpoint:
 
 def _input(workflow: JsonObject) -> Schema:
     """What the workflow says of its inputs: a map of names to schemas. Whoever wrote it need not have said much."""
-    inputs: Any = workflow
+    inputs: object = workflow
     for name in ("contents", "schema", "input"):
-        inputs = cast(JsonObject, inputs).get(name) if isinstance(inputs, dict) else None
-    if not isinstance(inputs, dict) or not inputs:
+        inputs = inputs.get(name) if is_object(inputs) else None
+    if not is_object(inputs) or not inputs:
         return {"type": "object", "properties": {}, "additionalProperties": True}
-    named = {name: cast(Schema, part) for name, part in cast(Schema, inputs).items() if isinstance(part, dict)}
+    named = {name: part for name, part in inputs.items() if is_object(part)}
     required = [name for name, part in named.items() if part.get("required") is True]
     # Workflows mark each input as required by itself, as JSON Schema did in its third draft; now it is a list beside
     # them.
