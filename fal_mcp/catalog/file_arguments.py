@@ -8,7 +8,6 @@ import mimetypes
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 from fal_mcp.addresses import parts_of
 from fal_mcp.catalog.endpoint import FileArgument
@@ -143,9 +142,9 @@ def _kind(name: str) -> str:
     return "file"
 
 
-def _marker(part: Any, depth: int = 0) -> str | None:
+def _marker(part: object, depth: int = 0) -> str | None:
     about = object_of(part)
-    field: Any = about.get("_fal_ui_field") or object_of(about.get("ui")).get("field")
+    field: object = about.get("_fal_ui_field") or object_of(about.get("ui")).get("field")
     if isinstance(field, str):
         return _MARKERS.get(field, field if field in {"archive", "file"} else None)
     nested = [about.get("items"), *list_of(about.get("anyOf"))] if depth < _DEEPEST else []

@@ -236,7 +236,7 @@ class Fal:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *exc: Any) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         await self._http.__aexit__(*exc)
 
 

@@ -8,7 +8,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import anyio
 
@@ -282,7 +281,7 @@ class Follower:
         has_run = has_begun and not (state == "failed" and is_on_fals_side(error.status))
         await self._end(last, state=state, error=said(error), has_run=has_run)
 
-    async def _end(self, last: Completed, **columns: Any) -> None:
+    async def _end(self, last: Completed, **columns: object) -> None:
         began = self._began or time.monotonic()
         # fal's own figure is what its bill goes by; ours has the way and the polls in it.
         ran = last.seconds if last.seconds is not None else time.monotonic() - began
@@ -298,7 +297,7 @@ class Follower:
             error.request_id = error.request_id or self.request.request_id
         self.outcome = error
 
-    async def _record(self, **columns: Any) -> None:
+    async def _record(self, **columns: object) -> None:
         self.unwritten |= columns
         await self.write()
 

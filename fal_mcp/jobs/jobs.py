@@ -174,7 +174,7 @@ class Jobs:
         except NotRecorded as error:
             logger.error("%s", error.message)
 
-    async def note_at_the_end(self, job: Job, **columns: Any) -> None:
+    async def note_at_the_end(self, job: Job, **columns: object) -> None:
         """The same for a call that is being broken off."""
         with anyio.move_on_after(_LONGEST_GOODBYE, shield=True):
             await self.note(job, **columns)

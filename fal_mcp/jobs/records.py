@@ -22,13 +22,13 @@ _SUM = "SUM(MIN(MAX(CAST(booked AS INTEGER), 0), 1000000000000000))"
 """What is booked, whatever another program put there: never less than nothing."""
 
 
-def jobs(database: sqlite3.Connection, where: str, *values: Any) -> Iterator[Job]:
+def jobs(database: sqlite3.Connection, where: str, *values: object) -> Iterator[Job]:
     """The jobs of some rows, without their outputs."""
     with closing(database.execute(f"SELECT {rows.COLUMNS} FROM job WHERE {where}", values)) as cursor:
         yield from [rows.read(row) for row in cursor.fetchall()]
 
 
-def whole(database: sqlite3.Connection, where: str, *values: Any) -> Job | None:
+def whole(database: sqlite3.Connection, where: str, *values: object) -> Job | None:
     """The first such job, with its output."""
     job = next(jobs(database, where, *values), None)
     if job is None:

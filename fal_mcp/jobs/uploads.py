@@ -61,13 +61,13 @@ class Uploads:
         """Forget what fal may have forgotten."""
         await self._write("DELETE FROM upload WHERE created < ?", self._clock() - _UPLOAD_DAYS * DAY)
 
-    async def _row(self, statement: str, *values: Any) -> Any:
+    async def _row(self, statement: str, *values: object) -> Any:
         try:
             return await self._store.run(lambda database: database.execute(statement, values).fetchone())
         except NotRecorded:
             return None
 
-    async def _write(self, statement: str, *values: Any) -> None:
+    async def _write(self, statement: str, *values: object) -> None:
         def write(database: sqlite3.Connection) -> None:
             database.execute(statement, values)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.catalog.price import Quote
@@ -79,7 +78,7 @@ async def quote(endpoint: Endpoint, arguments: JsonMapping, call: Call) -> Quote
     return _sound(await pricing.listed(endpoint, arguments))
 
 
-def order_of(endpoint: Endpoint, arguments: JsonMapping, call: Call, quoted: Quote, **options: Any) -> Order:
+def order_of(endpoint: Endpoint, arguments: JsonMapping, call: Call, quoted: Quote, **options: object) -> Order:
     """What is to be run, with what it is thought to cost."""
     # A model that draws at random without being given a seed: two calls of it are two wishes, and the second one is no
     # mistake.

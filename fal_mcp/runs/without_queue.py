@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import replace
-from typing import Any
 
 from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.client.stream import pictures_in, text_of
@@ -82,7 +81,7 @@ async def _at_once(endpoint: Endpoint, arguments: JsonMapping, call: Call) -> Js
 
 
 async def _streamed(endpoint: Endpoint, arguments: JsonMapping, call: Call) -> JsonObject:
-    async def seen(event: Any) -> None:
+    async def seen(event: object) -> None:
         count = pictures_in(event)
         tail = text_of(event)[-_TAIL:]
         await call.say(one_line(tail, _TAIL) if tail else f"{count} pictures so far" if count else "running")

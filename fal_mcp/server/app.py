@@ -144,7 +144,7 @@ async def _list_resources(ctx: Any, params: Any) -> types.ListResourcesResult:
     return models.resources(ctx.lifespan_context.settings.hosts)
 
 
-async def _list_templates(ctx: Any, params: Any) -> types.ListResourceTemplatesResult:
+async def _list_templates(ctx: object, params: object) -> types.ListResourceTemplatesResult:
     from fal_mcp.server.resources import models
 
     return models.templates()
@@ -162,13 +162,13 @@ async def _read_resource(ctx: Any, params: types.ReadResourceRequestParams) -> t
     return models.read(shared.tools.models, shared.settings.hosts, uri)
 
 
-async def _list_prompts(ctx: Any, params: Any) -> types.ListPromptsResult:
+async def _list_prompts(ctx: object, params: object) -> types.ListPromptsResult:
     from fal_mcp.server import prompts
 
     return prompts.listed()
 
 
-async def _get_prompt(ctx: Any, params: types.GetPromptRequestParams) -> types.GetPromptResult:
+async def _get_prompt(ctx: object, params: types.GetPromptRequestParams) -> types.GetPromptResult:
     from fal_mcp.server import prompts
 
     return prompts.get(params.name, params.arguments or {})

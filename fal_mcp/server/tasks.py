@@ -206,7 +206,7 @@ def declared(ctx: Any) -> bool:
     return str(ctx.protocol_version) >= "2026" and EXTENSION in extensions
 
 
-def need_declared(ctx: Any) -> None:
+def need_declared(ctx: object) -> None:
     """Refuse a client that does not take tasks what only tasks can give.
 
     Raises:
@@ -229,7 +229,7 @@ def check(ctx: Any, params: TaskParams) -> None:
 
 
 def described(
-    task_id: str, status: Status, created: float, updated: float, message: str = "", **more: Any
+    task_id: str, status: Status, created: float, updated: float, message: str = "", **more: object
 ) -> JsonObject:
     """A task as the wire has it."""
     about: JsonObject = {

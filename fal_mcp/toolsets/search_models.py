@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -192,7 +192,7 @@ def _nothing(models: Models, arguments: SearchArguments, matches: Matches, tests
     return Outcome(data=_none(tasks=names, nearest=guesses), note=answer, is_plain=True)
 
 
-def _none(**more: Any) -> JsonObject:
+def _none(**more: object) -> JsonObject:
     return {"total": 0, "models": [], **more}
 
 
