@@ -8,11 +8,13 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
 import anyio
 
+from fal_mcp import traces
 from fal_mcp.client.queue import Completed, InProgress, Queue, Queued, Request, Status
 from fal_mcp.errors import FalError, GenerationFailed, NotFound, NotRecorded
 from fal_mcp.jobs import doubts
@@ -166,9 +168,10 @@ class Follower:
 
     async def _submit(self, order: Order) -> None:
         try:
-            request = await self._queue.submit(
-                order.endpoint_id, order.arguments, headers=order.headers, query=order.query
-            )
+            with self._span("submit"):
+                request = await self._queue.submit(
+                    order.endpoint_id, order.arguments, headers=order.headers, query=order.query
+                )
         except Exception as error:
             # Only what is proven not to run is written down as failed, because what failed counts as nothing and may be
             # sent again.
@@ -215,9 +218,10 @@ class Follower:
     async def _follow(self) -> None:
         assert self.request is not None
         self._taken.set()
-        last = await self._last(self.request)
-        # Fetched even where nobody waits: fal forgets results after a time, and what is in the ledger stays.
-        output = await self._fetched(self.request, last)
+        with self._span("follow"):
+            last = await self._last(self.request)
+            # Fetched even where nobody waits: fal forgets results after a time, and what is in the ledger stays.
+            output = await self._fetched(self.request, last)
         self.outcome = output
         await self._end(last, state="completed", output=output)
 
@@ -301,6 +305,9 @@ class Follower:
             # It was never seen to run, so that all of its time is counted as waiting.
             columns["queue_seconds"] = round(time.monotonic() - self._started, 3)
         await self._record(run_seconds=round(ran, 3), position=None, **columns)
+
+    def _span(self, name: str) -> AbstractContextManager[None]:
+        return traces.span(name, job_id=self.job.job_id, endpoint_id=self.job.endpoint_id)
 
     def _failed(self, error: FalError) -> None:
         if self.request is not None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import anyio
 import anyio.abc
 
+from fal_mcp import traces
 from fal_mcp.client.fal import Fal
 from fal_mcp.client.webhooks import Delivery
 from fal_mcp.errors import FalError, GenerationFailed, NotFound, NotRecorded
@@ -59,7 +60,8 @@ class Jobs:
         Raises:
             BudgetExceeded, NotRecorded: nothing was submitted.
         """
-        started = await self.ledger.join_or_begin(order, self.limits, self._outgoing.jobs)
+        with traces.span("decide", endpoint_id=order.endpoint_id):
+            started = await self.ledger.join_or_begin(order, self.limits, self._outgoing.jobs)
         # Nothing is awaited from the row to the task that submits it: whoever hangs up now loses nothing.
         if started.is_joined:
             self._outgoing.take_back(started.job.job_id)
@@ -85,12 +87,15 @@ class Jobs:
         await self.ledger.check(orders, self.limits)
 
     @property
-    def asks_about_money(self) -> bool:
-        """Whether there is a limit, or somebody is asked; otherwise nothing depends on whether an order would join."""
-        return self.limits.are_set or self.limits.approve_over is not None
+    def followed(self) -> int:
+        """How many jobs are followed here now."""
+        return len(self._followers)
 
     async def repeated(self, order: Order) -> Job | None:
         """The job that this order would join: then there is nothing to pay, and nothing to ask about."""
+        # Nothing depends on it where there is no limit and nobody is asked.
+        if not self.limits.are_set and self.limits.approve_over is None:
+            return None
         return await self.ledger.repeated(order, self._outgoing.jobs)
 
     async def wait(self, job: Job, seconds: float, tell: Tell, *, is_its_call: bool = False) -> Job:
@@ -333,7 +338,6 @@ class Jobs:
     def _standing(self, followed: Follower, job: Job) -> Job:
         if followed.is_over and isinstance(followed.outcome, FalError):
             raise followed.outcome
-        # Not read again: whoever follows it has written what the row says.
         return followed.standing(job)
 
     async def _abandon(self, followed: Follower) -> None:
