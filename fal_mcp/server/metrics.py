@@ -63,7 +63,7 @@ class Metrics:
             self._durations.labels(*labels).observe(time.perf_counter() - began)
 
     def _tool(self, ctx: Any) -> str:
-        name = (ctx.params or {}).get("name") if ctx.method == "tools/call" else None
+        name = object_of(ctx.params).get("name") if ctx.method == "tools/call" else None
         return name if isinstance(name, str) and self._is_tool(name) else ""
 
 
