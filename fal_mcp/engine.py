@@ -145,6 +145,12 @@ class Engine:
         self._open.push_async_callback(jobs.aclose)
         return jobs
 
+    @property
+    def followed(self) -> int:
+        """How many jobs this process follows now."""
+        # Asked before the first job, it opens nothing.
+        return self.jobs.followed if "jobs" in vars(self) else 0
+
     @cached_property
     def sessions(self) -> "Sessions":
         """The realtime connections that are kept between calls, closed when the server stops."""

@@ -15,6 +15,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "addresses": set(),
     "bundled": set(),
     "key": set(),
+    "traces": set(),
     "toolset_table": set(),
     "settings_table": {"toolset_table"},
     "setting_values": {"settings_table"},
@@ -102,7 +103,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # The client as a library; each name is imported when it is asked for.
     "__init__": {"client", "config", "errors"},
 }
-EVERYWHERE = {"json_values", "addresses"}
+EVERYWHERE = {"json_values", "addresses", "traces"}
 """What anybody may use: they know nothing of this project."""
 DOORS: dict[str, set[str]] = {
     "mcp": {"server", "demo", "client"},
@@ -120,6 +121,8 @@ DOORS: dict[str, set[str]] = {
     "json5": {"install"},
     "tomlkit": {"install"},
     "ruamel": {"install"},
+    "opentelemetry": {"traces"},
+    "prometheus_client": {"server"},
     "sqlite3": {"jobs", "catalog"},
     "rich": {"demo", "terminal"},
     "typer": {"cli"},

@@ -56,7 +56,7 @@ def by_name(arguments: JsonMapping) -> tuple[FileArgument, ...]:
     return find(schema, {})
 
 
-def _form(value: Any) -> Schema:
+def _form(value: object) -> Schema:
     """What schema a value would fit, as far as files in it are concerned."""
     if isinstance(value, str):
         return {"type": "string"}

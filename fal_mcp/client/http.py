@@ -13,7 +13,7 @@ from typing import Any, Literal
 import anyio
 import httpx
 
-from fal_mcp import __version__
+from fal_mcp import __version__, traces
 from fal_mcp.addresses import host_of, parts_of
 from fal_mcp.client import answers, body
 from fal_mcp.client.door import door, made_client, made_tls
@@ -333,7 +333,7 @@ class Http:
         headers.update(more or {})
         secret = {"none": None, "own": self._key, "admin": self.admin_key}[key]
         if secret is not None and self.is_fals(url):
-            headers["authorization"] = f"Key {secret}"
+            headers |= {"authorization": f"Key {secret}", **traces.headers()}
         return headers
 
     def _judged(self, response: httpx.Response, judge: Judge) -> FalError:

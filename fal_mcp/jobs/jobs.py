@@ -11,6 +11,7 @@ from typing import Any, Literal
 import anyio
 import anyio.abc
 
+from fal_mcp import traces
 from fal_mcp.client.fal import Fal
 from fal_mcp.client.webhooks import Delivery
 from fal_mcp.errors import FalError, GenerationFailed, NotFound, NotRecorded
@@ -60,7 +61,8 @@ class Jobs:
         Raises:
             BudgetExceeded, NotRecorded: nothing was submitted.
         """
-        started = await self.ledger.join_or_begin(order, self.limits, self._outgoing.jobs)
+        with traces.span("decide", endpoint_id=order.endpoint_id):
+            started = await self.ledger.join_or_begin(order, self.limits, self._outgoing.jobs)
         # Nothing is awaited from the row to the task that submits it: whoever hangs up now loses nothing.
         if started.is_joined:
             self._outgoing.take_back(started.job.job_id)
@@ -85,8 +87,16 @@ class Jobs:
         """
         await self.ledger.check(orders, self.limits)
 
+    @property
+    def followed(self) -> int:
+        """How many jobs are followed here now."""
+        return len(self._followers)
+
     async def repeated(self, order: Order) -> Job | None:
         """The job that this order would join: then there is nothing to pay, and nothing to ask about."""
+        # Nothing depends on it where there is no limit and nobody is asked.
+        if not self.limits.are_set and self.limits.approve_over is None:
+            return None
         return await self.ledger.repeated(order, self._outgoing.jobs)
 
     async def wait(self, job: Job, seconds: float, tell: Tell, *, is_its_call: bool = False) -> Job:
@@ -118,7 +128,7 @@ class Jobs:
         finally:
             followed.waiting -= 1
             self._forget(followed)
-        return await self._standing(followed)
+        return self._standing(followed, job)
 
     async def get(self, job_id: str, owner: str) -> Job:
         """This owner's job as it stands.
@@ -339,19 +349,10 @@ class Jobs:
         await self.note(job, output=output)
         return output
 
-    async def _standing(self, followed: Follower) -> Job:
+    def _standing(self, followed: Follower, job: Job) -> Job:
         if followed.is_over and isinstance(followed.outcome, FalError):
             raise followed.outcome
-        try:
-            job = await self.ledger.get(followed.job.job_id, followed.job.owner) or followed.job
-        except NotRecorded as error:
-            logger.error("%s", error.message)
-            job = followed.job
-        if followed.is_over and isinstance(followed.outcome, dict):
-            # A row that could not be written must not hide a result that is paid for.
-            columns = {key: followed.unwritten[key] for key in ("run_seconds",) if key in followed.unwritten}
-            job = replace(job, state="completed", output=followed.outcome, request=followed.request, **columns)
-        return job
+        return followed.standing(job)
 
     async def _abandon(self, followed: Follower) -> None:
         """The call that began it is gone. A host's time-out looks just like a person's cancel. Never raises."""

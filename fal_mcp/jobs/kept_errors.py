@@ -25,10 +25,10 @@ def of(job: Job) -> FalError:
             f"What became of job {job.job_id!r} is not known: fal has no request of it, or none that could be found.",
             hint="It counts as estimated. To run it again is to pay again: run_model with fresh: true does.",
         )
-    return _read(job.error, job.request.request_id if job.request else None)
+    return read(job.error, job.request.request_id if job.request else None)
 
 
-def _read(row: JsonObject | None, request_id: str | None) -> FalError:
+def read(row: JsonObject | None, request_id: str | None) -> FalError:
     """An error as it was kept."""
     about = row or {}
     # By name and not pickled: a ledger outlives versions, and one that is shared must not be able to run code.

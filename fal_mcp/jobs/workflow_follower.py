@@ -13,7 +13,8 @@ from fal_mcp.client.fal import Fal
 from fal_mcp.client.status import InProgress, Log
 from fal_mcp.errors import FalError, GenerationFailed, MaybeReceived
 from fal_mcp.jobs import workflow_events
-from fal_mcp.jobs.follower import Follower, LookFor, is_refusal
+from fal_mcp.jobs.doubts import is_refusal
+from fal_mcp.jobs.follower import Follower, LookFor
 from fal_mcp.jobs.job import Job, Order
 from fal_mcp.jobs.kept_errors import said
 from fal_mcp.jobs.ledger import Ledger

@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio.to_thread
 
+from fal_mcp import traces
 from fal_mcp.errors import FalError, InvalidInput
 from fal_mcp.jobs import kept_errors
 from fal_mcp.jobs.job import Job
@@ -166,7 +167,8 @@ async def _saved(files: tuple[Media, ...], job: Job, output: JsonObject, call: C
         return _Saved(job.saved, trouble)
     try:
         folder, below = (call.kept, None) if call.output is None else (call.output, save_to)
-        saved = await saving.save_all(files, job, output, call.fal(), folder, below, is_only_bytes=is_only_bytes)
+        with traces.span("save", job_id=job.job_id, endpoint_id=job.endpoint_id):
+            saved = await saving.save_all(files, job, output, call.fal(), folder, below, is_only_bytes=is_only_bytes)
     except FalError as error:
         return _Saved(notes=(f"It could not be saved: {error.message}",))
     # In the row, so that a later answer, or another server, neither fetches nor saves it again.

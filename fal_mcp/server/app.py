@@ -22,6 +22,7 @@ from fal_mcp.server.shared import Shared
 if TYPE_CHECKING:
     import httpx
 
+    from fal_mcp.server.metrics import Metrics
     from fal_mcp.tools.tool import Tool
 
 _FRESH_FOR = 300_000
@@ -79,6 +80,20 @@ def build(
     server.shared, server.news = shared, news
     server.middleware.append(news.watch)
     return server
+
+
+def measured(server: FalServer) -> "Metrics":
+    """Figures of this server, counted from here on. Needs the extra `team`.
+
+    Raises:
+        ImportError: `prometheus_client` is not installed.
+    """
+    from fal_mcp.server.metrics import Metrics
+
+    shared = server.shared
+    metrics = Metrics(lambda name: shared.tools.get(name) is not None, lambda: shared.followed)
+    server.middleware.append(metrics.watch)
+    return metrics
 
 
 def _with_handlers(shared: Shared, news: News) -> FalServer:
