@@ -3,6 +3,7 @@
 import ipaddress
 from dataclasses import replace
 
+from fal_mcp.addresses import parts_of
 from fal_mcp.cli.start import wrong
 from fal_mcp.config import Settings
 from fal_mcp.server.web.names import host_fault, origin_fault
@@ -44,9 +45,16 @@ def _faults(settings: Settings, host: str) -> list[str]:
         faults.append("Either this server pays (--tokens, --issuer) or each caller does (--own-keys), and not both.")
     if (settings.issuer is None) != (settings.public_url is None):
         faults.append("--issuer and --public-url go together: its tokens have to be for that address.")
+    if settings.issuer and settings.issuer.startswith("http:") and not _is_here(settings.issuer):
+        faults.append("--issuer has to be https: whoever stands between could give it other keys.")
     if settings.is_shared:
         faults += _faults_shared(settings)
     return faults
+
+
+def _is_here(url: str) -> bool:
+    parts = parts_of(url)
+    return parts is not None and parts.hostname in ("127.0.0.1", "localhost", "::1")
 
 
 def _faults_beyond(settings: Settings, host: str) -> list[str]:

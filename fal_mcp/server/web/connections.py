@@ -67,7 +67,8 @@ class Connection(H11Protocol):
     def _awaited(self) -> str | None:
         if self.transport.is_closing():
             return None
-        return {h11.IDLE: "head", h11.SEND_BODY: "body"}.get(self.conn.their_state)
+        state = self.conn.their_state
+        return "head" if state is h11.IDLE else "body" if state is h11.SEND_BODY else None
 
     def _wait_for(self, part: str | None) -> None:
         # A clock that runs goes on: else each byte of a slow request would buy time for the next.

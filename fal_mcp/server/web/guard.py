@@ -86,6 +86,9 @@ class Guard:
             return PlainTextResponse("Invalid Host header", 421)
         if not self.names.is_origin(origins):
             return PlainTextResponse("Invalid Origin header", 403)
+        if _values(headers, "content-length") and _values(headers, "transfer-encoding"):
+            # Two readers may differ about where such a request ends, and what follows would be another's.
+            return PlainTextResponse("Two framings", 400, {"connection": "close"})
         length = "".join(_values(headers, "content-length"))
         if length.isdecimal() and int(length[:20]) > self.limits.body_bytes:
             return PlainTextResponse(f"Larger than {self.limits.body_bytes:,} bytes", 413)
