@@ -14,6 +14,7 @@ import anyio.abc
 import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
 
 from fal_mcp.config import Settings
 from fal_mcp.server import app, http
@@ -46,7 +47,7 @@ def key_pair(name: str = "issuer") -> rsa.RSAPrivateKey:
 
 def public_jwk(name: str = "issuer", kid: str = "k1") -> dict[str, Any]:
     """The public half, as an issuer publishes it."""
-    made: dict[str, Any] = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key_pair(name).public_key()))
+    made: dict[str, Any] = json.loads(RSAAlgorithm.to_jwk(key_pair(name).public_key()))
     return {**made, "kid": kid, "use": "sig", "alg": "RS256"}
 
 
@@ -86,7 +87,7 @@ class IssuerHere:
             "scope": "fal:read fal:run fal:write",
         }
         whole = {name: value for name, value in {**usual, **claims}.items() if value is not None}
-        headers = {"kid": "k1", **(header or {})}
+        headers: dict[str, Any] = {"kid": "k1", **(header or {})}
         return jwt.encode(whole, key or key_pair(), algorithm, {k: v for k, v in headers.items() if v is not None})
 
 
@@ -198,9 +199,10 @@ async def team(settings: Settings, folder: Path, limits: WebLimits = LIMITS, **m
         tasks.start_soon(serve_issuer)
         usual: dict[str, Any] = {
             **{"tokens": folder / "tokens.json", "issuer": issuer.url, "public_url": AUDIENCE},
+            **{"data": folder / "data", "refresh_hours": 0.0},
             **{"allow_hosts": ("fal.example.com",), "allow_origins": (ORIGIN,)},
         }
-        settings = replace(settings, data=folder / "data", refresh_hours=0.0, **{**usual, **more})
+        settings = replace(settings, **{**usual, **more})
         async with served(settings, limits, tasks, issuer, tokens) as here:
             yield here
         tasks.cancel_scope.cancel()

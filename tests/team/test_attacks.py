@@ -6,6 +6,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -34,7 +35,8 @@ def page() -> str:
 
 @pytest.mark.parametrize("row", ATTACKS, ids=lambda row: row.attempt.__name__ + f"-{ATTACKS.index(row)}")
 async def test_an_attack_meets_what_the_table_says(row: Attack, fal: Emulator, settings: Settings, tmp_path: Path):
-    more = {"tokens": None, "issuer": None, "public_url": None, "own_keys": True, "key": None} if row.own_keys else {}
+    own: dict[str, Any] = {"tokens": None, "issuer": None, "public_url": None, "own_keys": True, "key": None}
+    more = own if row.own_keys else {}
     settings = replace(settings, toolsets=(*TOOLSETS, *MORE_TOOLSETS), admin_key=settings.key, task_grace=0.05)
     if row.asks:
         settings = replace(settings, approve_over=0.0)

@@ -1,6 +1,7 @@
 """Smuggling, slowness and floods: what is wrong with the bytes themselves, or with how they come."""
 
 import json
+from typing import Any
 
 import anyio
 import httpx
@@ -184,7 +185,7 @@ async def nobody_reads(team: Team, fal: Emulator) -> None:
     assert (await team.client().get(f"{team.root}/health")).status_code == 200
 
 
-META = {
+META: dict[str, Any] = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
 }

@@ -1,6 +1,7 @@
 """Other people's jobs, tasks, sessions, files, questions and budgets; and what no caller may do at all."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -13,6 +14,7 @@ from tests.team.bench import Team
 TENANTS = "Other principals"
 SCOPES = "Scopes, and this machine"
 TOOL, ENDPOINT = "fal-ai_flux_dev", "fal-ai/flux/dev"
+OfJob = Callable[[str], dict[str, Any]]
 UNKNOWN = f"job_{'0' * 32}"
 
 
@@ -23,14 +25,14 @@ async def job_of(team: Team, who: str) -> str:
     return result["structuredContent"]["job_id"]
 
 
-async def alike(team: Team, tool: str, job_id: str, arguments: Any) -> None:
+async def alike(team: Team, tool: str, job_id: str, arguments: OfJob) -> None:
     """Bob hears of Alice's job what he hears of one that there never was. `arguments` are made of an id."""
     of_hers = json.dumps(await team.call("bob", tool, arguments(job_id)))
     of_none = json.dumps(await team.call("bob", tool, arguments(UNKNOWN)))
     assert of_hers.replace(job_id, UNKNOWN) == of_none and "There is no job" in of_none, of_hers
 
 
-def crossing(tool: str, what: str, arguments: Any) -> None:
+def crossing(tool: str, what: str, arguments: OfJob) -> None:
     """A row for a tool that takes a job's id."""
 
     @attack(TENANTS, what, "The words for an id that there never was")
@@ -141,7 +143,7 @@ async def composed_subject(team: Team, fal: Emulator) -> None:
             assert "There is no job" in json.dumps(await team.call(other, "get_job", {"job_id": job_id}))
 
 
-ASKS = {"elicitation": {"form": {}}}
+ASKS: dict[str, Any] = {"elicitation": {"form": {}}}
 
 
 async def question(team: Team, who: str, arguments: Any) -> Any:
