@@ -24,6 +24,7 @@ from fal_mcp.json_values import JsonObject
 from fal_mcp.machine.output_folder import OutputFolder
 from fal_mcp.machine.readable import Readable
 from fal_mcp.machine.variables import Variables
+from fal_mcp.team.principal import caller
 
 # These take a quarter as long to import as the SDK itself: they come in with the first list or call.
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from fal_mcp.toolsets.own_tools import OwnTools
     from fal_mcp.toolsets.selection import Selection
     from fal_mcp.toolsets.toolbox import Toolbox
+    from fal_mcp.ways_to_fal import Payers
 
 _FIRST_REFRESH_AFTER = 2.0
 _PICK_UP_AFTER = 1.0
@@ -109,15 +111,37 @@ class Engine:
         return self._tools
 
     @cached_property
-    def owner(self) -> str:
-        """Whose work this is: fal's id of the key, never the key."""
+    def payer(self) -> str:
+        """Whose key pays: fal's id of it, never the key."""
         from fal_mcp.jobs.job import owner_of
 
         return owner_of(self.settings.key)
 
-    @cached_property
+    @property
+    def owner(self) -> str:
+        """Whose work this call is: the payer's, or where many share the server, the principal's below it."""
+        principal = caller()
+        return self.payer if principal is None else principal.owner(self.payer)
+
+    @property
     def fal(self) -> "Fal":
-        """The way to fal, closed when the server stops."""
+        """The way to fal with the key that this call pays with, closed when the server stops."""
+        principal = caller()
+        return self._own_fal if principal is None or principal.key is None else self.payers.of(principal.key).fal
+
+    @cached_property
+    def payers(self) -> "Payers":
+        """The callers that pay with keys of their own."""
+        from fal_mcp.ways_to_fal import Payers
+
+        payers = Payers(self.settings, self._transport)
+        self._open.push_async_callback(payers.aclose)
+        return payers
+
+    @cached_property
+    def _own_fal(self) -> "Fal":
+        from fal_mcp.ways_to_fal import fal_of
+
         fal = fal_of(self.settings, self._transport)
         self._open.push_async_exit(fal)
         return fal
@@ -130,7 +154,7 @@ class Engine:
 
         settings = self.settings
         # A server without a key must not take over what an earlier version wrote for whoever has one.
-        first_owner = self.owner if settings.key is not None else None
+        first_owner = self.payer if settings.key is not None else None
         ledger = Ledger(settings.ledger_file, records_arguments=settings.records_arguments, first_owner=first_owner)
         self._open.push_async_callback(ledger.aclose)
         limits = Limits(
@@ -141,7 +165,7 @@ class Engine:
             allow_unpriced=settings.allow_unpriced,
         )
         # By a function: a client is only opened, and a key only missed, where something is sent.
-        jobs = Jobs(lambda: self.fal, ledger, self.background, limits, settings.on_disconnect, self.owner)
+        jobs = Jobs(lambda: self.fal, ledger, self.background, limits, settings.on_disconnect, self.payer, _own_day)
         self._open.push_async_callback(jobs.aclose)
         return jobs
 
@@ -156,11 +180,16 @@ class Engine:
         """The realtime connections that are kept between calls, closed when the server stops."""
         from fal_mcp.jobs.sessions import Sessions
 
-        return Sessions(lambda: self.fal, self.jobs.ledger, self.jobs.limits, self.background)
+        return Sessions(lambda: self.fal, self.jobs.ledger, lambda: self.jobs.limits, self.background)
+
+    @property
+    def prices(self) -> "Prices":
+        """What was asked about prices lately; what one account pays is none of another's business."""
+        principal = caller()
+        return self._own_prices if principal is None or principal.key is None else self.payers.of(principal.key).prices
 
     @cached_property
-    def prices(self) -> "Prices":
-        """What was asked about prices lately."""
+    def _own_prices(self) -> "Prices":
         from fal_mcp.runs.pricing import Prices
 
         return Prices()
@@ -223,6 +252,19 @@ class Engine:
     async def is_first(self, mark: str, seconds: float) -> bool:
         """Whether this mark is shown for the first time in so many seconds, to any server of this ledger."""
         return await self.jobs.ledger.once(mark, seconds)
+
+    def leave_jobs(self) -> None:
+        """This server ends: what runs goes on at fal, whoever is cut off now."""
+        if "jobs" in self.__dict__:
+            self.jobs.is_ending = True
+
+    async def is_ready(self) -> bool:
+        """Whether paid work can be written down, without which no call is of use."""
+        try:
+            await self.jobs.ledger.spent_now(self.payer)
+        except FalError:
+            return False
+        return True
 
     def unheard(self) -> "Call":
         """What a resource or a task may use when it is read: nobody hears its progress, and no picture is made."""
@@ -331,23 +373,13 @@ class Engine:
         return source_of(self.settings)
 
 
+def _own_day() -> float | None:
+    principal = caller()
+    return None if principal is None else principal.daily_budget
+
+
 async def _nobody(_: Any) -> None:
     await anyio.lowlevel.checkpoint()
-
-
-def fal_of(settings: Settings, transport: "httpx.AsyncBaseTransport | None" = None) -> "Fal":
-    """The way to fal that the settings describe."""
-    from fal_mcp.client.fal import Fal
-    from fal_mcp.client.fal_cli import FalCli
-
-    return Fal(
-        settings.key,
-        hosts=settings.hosts,
-        admin_key=settings.admin_key,
-        transport=transport,
-        patience=settings.wait,
-        cli=FalCli(settings.fal_cli, settings.key, settings.variable),
-    )
 
 
 def source_of(settings: Settings) -> "Source":

@@ -26,12 +26,14 @@ class Limits:
     call: float | None = None
     session: float | None = None
     day: float | None = None
+    own_day: float | None = None
+    """Of whoever calls, beside what all together may spend."""
     approve_over: float | None = None
     allow_unpriced: bool = False
 
     @property
     def are_set(self) -> bool:
-        return any(limit is not None for limit in (self.call, self.session, self.day))
+        return any(limit is not None for limit in (self.call, self.session, self.day, self.own_day))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Spent:
 
     session: int = 0
     day: int = 0
+    own_day: int = 0
 
 
 def micro(amount: float | None) -> int | None:
@@ -133,6 +136,7 @@ def _bounds(limits: Limits, spent: Spent) -> list[tuple[str, float | None, int]]
         ("--max-cost", limits.call, 0),
         ("--session-budget", limits.session, spent.session),
         ("--daily-budget", limits.day, spent.day),
+        ("your own daily budget", limits.own_day, spent.own_day),
     ]
 
 

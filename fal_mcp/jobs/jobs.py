@@ -35,7 +35,8 @@ logger = logging.getLogger("fal_mcp")
 
 
 class Jobs:
-    """All paid work of one server, for the owner of its key."""
+    """All paid work of one server, for the owner of its key and whoever is below it. `own_day` is the daily budget of
+    whoever calls."""
 
     def __init__(
         self,
@@ -45,15 +46,24 @@ class Jobs:
         limits: Limits,
         on_disconnect: Policy = "detach",
         owner: str = NOBODY,
+        own_day: Callable[[], float | None] = lambda: None,
     ) -> None:
         self.ledger = ledger
-        self.limits = limits
+        self._limits = limits
+        self._own_day = own_day
         self.owner = owner
         self._fal = fal
         self._tasks = tasks
         self._on_disconnect: Policy = on_disconnect
         self._followers: dict[str, Follower] = {}
         self._outgoing = Outgoing(ledger, tasks)
+        self.is_ending = False
+        """Whether the server ends: who is cut off then has not let go of anything."""
+
+    @property
+    def limits(self) -> Limits:
+        """What this call may spend; whoever calls may have a budget of its own."""
+        return replace(self._limits, own_day=self._own_day())
 
     async def start(self, order: Order) -> Started:
         """Begin a job, or join the same one where it was asked for already.
@@ -121,7 +131,7 @@ class Jobs:
                 await followed.taken()
         except anyio.get_cancelled_exc_class():
             # Only the last who waits lets go of it: another call that joined it wants it still.
-            if is_its_call and followed.waiting == 1 and not followed.is_over:
+            if is_its_call and not self.is_ending and followed.waiting == 1 and not followed.is_over:
                 # In the server's group: this call is being cancelled, and everything awaited in it is too.
                 self._tasks.start_soon(self._abandon, followed)
             raise
@@ -233,7 +243,7 @@ class Jobs:
         # After a night with hundreds of jobs, the user's first call must not stand behind all of their polls.
         limiter = anyio.CapacityLimiter(_MOST_RESUMED_AT_ONCE)
         jobs = {job.job_id: job for job in await self.ledger.orphaned(self.owner)}
-        for job in await self.ledger.listed(self.owner, state="unknown", limit=lost_submits.MOST):
+        for job in await self.ledger.unanswered(self.owner, lost_submits.MOST):
             if job.request is None and job.session == self.ledger.session:
                 jobs.setdefault(job.job_id, job)
         # One reading of fal's records for all: they are rate-limited, and the same for every job of an endpoint.

@@ -160,9 +160,10 @@ class Ledger:
         )
 
     async def by_request(self, request_id: str, owner: str) -> Job | None:
-        """This owner's job of this request of fal's."""
+        """The job of this request of fal's, of this owner or below it."""
+        within, whom = records.of_payer(owner)
         return await self._store.run(
-            lambda database: records.whole(database, "request_id = ? AND owner = ?", request_id, owner)
+            lambda database: records.whole(database, f"request_id = ? AND {within}", request_id, *whom)
         )
 
     async def listed(
@@ -176,26 +177,33 @@ class Ledger:
         values = (owner, since, state, state, endpoint_id, endpoint_id, limit)
         return await self._store.run(lambda database: list(records.jobs(database, where, *values)))
 
+    async def unanswered(self, payer: str, limit: int) -> list[Job]:
+        """The newest jobs of this payer, and below it, that nobody knows what became of."""
+        within, whom = records.of_payer(payer)
+        where = f"{within} AND state = 'unknown' ORDER BY created DESC, rowid DESC LIMIT ?"
+        return await self._store.run(lambda database: list(records.jobs(database, where, *whom, limit)))
+
     async def claimed(self, owner: str, request_ids: Iterable[str]) -> set[str]:
-        """Those of these requests of fal's that are known jobs already."""
+        """Those of these requests of fal's that are known jobs already, of whoever has the same payer."""
         wanted = list(request_ids)
+        within, whom = records.of_payer(records.payer_of(owner))
 
         def look(database: sqlite3.Connection) -> set[str]:
             # One at a time: how many marks one statement may have depends on how SQLite was built.
-            statement = "SELECT 1 FROM job WHERE request_id = ? AND owner = ?"
-            return {request_id for request_id in wanted if database.execute(statement, (request_id, owner)).fetchone()}
+            statement = f"SELECT 1 FROM job WHERE request_id = ? AND {within}"
+            return {request_id for request_id in wanted if database.execute(statement, (request_id, *whom)).fetchone()}
 
         return await self._store.run(look)
 
     async def orphaned(self, owner: str) -> list[Job]:
-        """Take over this owner's jobs that are not over and whose server is gone, the newest first. Where fal's answer
-        to the submit never came, nobody knows whether it runs."""
+        """Take over jobs of this owner, and below it, that are not over and whose server is gone, the newest first.
+        Where fal's answer to the submit never came, nobody knows whether it runs."""
+        within, whom = records.of_payer(owner)
 
         def take(database: sqlite3.Connection) -> list[Job]:
             with records.transaction(database):
-                found = list(
-                    records.jobs(database, f"state IN {UNFINISHED} AND owner = ? ORDER BY created DESC", owner)
-                )
+                where = f"state IN {UNFINISHED} AND {within} ORDER BY created DESC"
+                found = list(records.jobs(database, where, *whom))
                 alive = self._alive(found)
                 return [records.take(database, job, self.session) for job in found if job.session not in alive]
 
@@ -323,9 +331,12 @@ class Ledger:
         cost.check(order.endpoint_id, cost.micro(order.price), order.price_note, limits, spent)
 
     def _spent(self, database: sqlite3.Connection, owner: str) -> Spent:
+        payer, today = records.payer_of(owner), cost.midnight(self._clock())
+        day = records.spent(database, payer, today, None)
         return Spent(
-            session=records.spent(database, owner, 0, self.session),
-            day=records.spent(database, owner, cost.midnight(self._clock()), None),
+            session=records.spent(database, payer, 0, self.session),
+            day=day,
+            own_day=day if owner == payer else records.spent(database, owner, today, None),
         )
 
     def _alive(self, jobs: list[Job]) -> set[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fal_mcp.errors import BudgetExceeded
 from fal_mcp.jobs import cost, rows
-from fal_mcp.jobs.job import UNFINISHED, Job
+from fal_mcp.jobs.job import NOBODY, UNFINISHED, Job
 from fal_mcp.jobs.store import CLOSED
 from fal_mcp.json_values import JsonMapping
 
@@ -37,13 +37,25 @@ def whole(database: sqlite3.Connection, where: str, *values: object) -> Job | No
     return replace(job, output=rows.read_object(row[0])) if row else job
 
 
+def of_payer(payer: str) -> tuple[str, tuple[str, str, str]]:
+    """A condition for the jobs of a payer and of every principal below it, and its values. A range, for the index."""
+    return "(owner = ? OR (owner > ? AND owner < ?))", (payer, f"{payer}/", f"{payer}0")
+
+
+def payer_of(owner: str) -> str:
+    """Who pays for this owner's jobs; where the server has no key, each for itself."""
+    payer = owner.partition("/")[0]
+    return owner if payer == NOBODY else payer
+
+
 def spent(database: sqlite3.Connection, owner: str, since: float, session: str | None) -> int:
-    """Millionths that this owner spent."""
+    """Millionths that this owner spent, with whoever is below it."""
+    within, whom = of_payer(owner)
     if session is not None:
-        statement = f"SELECT {_SUM} FROM job WHERE owner = ? AND session = ? AND created >= ?"
-        values: tuple[Any, ...] = (owner, session, since)
+        statement = f"SELECT {_SUM} FROM job WHERE {within} AND session = ? AND created >= ?"
+        values: tuple[Any, ...] = (*whom, session, since)
     else:
-        statement, values = f"SELECT {_SUM} FROM job WHERE owner = ? AND created >= ?", (owner, since)
+        statement, values = f"SELECT {_SUM} FROM job WHERE {within} AND created >= ?", (*whom, since)
     return int(database.execute(statement, values).fetchone()[0] or 0)
 
 

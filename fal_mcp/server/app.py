@@ -170,11 +170,23 @@ async def _read_resource(ctx: Any, params: types.ReadResourceRequestParams) -> t
 
     shared: Shared = ctx.lifespan_context
     uri = str(params.uri)
+    _check_resource(uri)
     if uri.startswith(jobs.PREFIX):
         return await jobs.read(shared, uri)
     if uri.startswith(account.PREFIXES):
         return await account.read(shared, uri)
     return models.read(shared.tools.models, shared.settings.hosts, uri)
+
+
+def _check_resource(uri: str) -> None:
+    from fal_mcp.errors import NotAuthorised
+    from fal_mcp.server.resources import contents
+    from fal_mcp.server.web import needed_scope
+
+    try:
+        needed_scope.check_resource(uri)
+    except NotAuthorised as error:
+        raise contents.failed(uri, error) from error
 
 
 async def _list_prompts(ctx: object, params: object) -> types.ListPromptsResult:

@@ -23,6 +23,7 @@ from fal_mcp.server import results, tasks
 from fal_mcp.server.elicitation import InputNeeded, asker, secret_asker
 from fal_mcp.server.shared import Shared
 from fal_mcp.server.tasks import Run
+from fal_mcp.server.web import needed_scope
 from fal_mcp.text import one_line
 from fal_mcp.tools.tool import Tool
 
@@ -129,6 +130,7 @@ async def _result(
 
     try:
         _check_allowed(tool, shared.settings)
+        needed_scope.check_tool(tool.name, shared.tools)
         given = params.arguments or {}
         size = _size(given)
         if size > _MOST_VALUES:

@@ -19,10 +19,10 @@ from mcp.client import Client
 
 from fal_mcp.config import Settings
 from fal_mcp.emulator import Emulator
-from fal_mcp.engine import fal_of
 from fal_mcp.errors import FalError, NotReadable
 from fal_mcp.machine.variables import Variables
 from fal_mcp.server import app
+from fal_mcp.ways_to_fal import fal_of
 from tests.conftest import KEY
 from tests.server.http_host import BOUND, TASKS, served
 
