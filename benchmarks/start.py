@@ -117,7 +117,7 @@ def times(command: Sequence[str], questions: Sequence[Sequence[object]], more: M
     """Seconds from one launch to the answer of each question, each asked when the one before is answered."""
     found: list[float] = []
     started = time.perf_counter()
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment(more)) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(more)) as process:
         assert process.stdin and process.stdout
         for messages in questions:
             process.stdin.write(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
@@ -131,7 +131,7 @@ def times(command: Sequence[str], questions: Sequence[Sequence[object]], more: M
 
 def _leave_answers(command: Sequence[str], more: Mapping[str, str], home: Path) -> None:
     """Start it once, until it has written down what hosts ask first."""
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment(more)) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(more)) as process:
         while not list(home.rglob("*.answers")):
             time.sleep(0.05)
         assert process.stdin
@@ -149,7 +149,8 @@ def busy(count: int) -> Generator[None]:
         yield
 
 
-def _environment(more: Mapping[str, str]) -> dict[str, str]:
+def environment(more: Mapping[str, str]) -> dict[str, str]:
+    """The variables of here and some more, as an installed program has them."""
     # Compiled modules are what an installed server has; a variable that forbids them would time the compiler.
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | dict(more)
 
