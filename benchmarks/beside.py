@@ -32,7 +32,7 @@ from fal_mcp.emulator import Emulator, Script, serve
 from tests.proxy import certificates, proxy
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-STARTS, CALLS, AT_ONCE = 5, 10, 10
+STARTS, CALLS, AT_ONCE = 5, 15, 10
 STEPS, SECONDS = 10, 3.0
 MOST_SECONDS_TO_CANCEL = 5.0
 _BOUND = 60
@@ -55,7 +55,7 @@ own, against the same local fal, reached by fal's own host names; medians. `pyth
 holds itself to, each figure with its bound.
 
 * **start**: from the launch to the answer of `initialize`, the program's files being warm.
-* **list**: bytes of `tools/list`, every page, and the time it takes.
+* **list**: bytes of `tools/list`, every page, and how many tools; and the time it takes, right after the start.
 * **memory**: resident, after the list.
 * **a call of no work**: a call of a model that is done at once: all that the server and its client add.
 * **progress**: notifications, and **requests**: HTTP requests to fal, in one job of {SECONDS:g} s with {STEPS} steps.
@@ -70,13 +70,12 @@ Row = dict[str, str]
 async def measured() -> tuple[dict[str, Row], list[str]]:
     """The rows by title, and what is to be known of some of them."""
     peers, notes = everyone()
-    rows: dict[str, Row] = {}
+    rows: dict[str, Row] = await _starts(peers)
     with tempfile.TemporaryDirectory() as scratch:
         for number, peer in enumerate(peers):
             folder = Path(scratch) / str(number)
             folder.mkdir()
             sys.stderr.write(f"{peer.title}\n")
-            rows[peer.title] = {}
             try:
                 with anyio.fail_after(4 * _BOUND):
                     await _measure(peer, folder, rows[peer.title])
@@ -92,7 +91,7 @@ async def measured() -> tuple[dict[str, Row], list[str]]:
 async def _measure(peer: Peer, folder: Path, row: Row) -> None:
     async with _as_fal(folder) as (fal, handed_on):
         variables = {**handed_on, **peer.environment}
-        await anyio.to_thread.run_sync(_start_and_list, peer, variables, row)
+        await anyio.to_thread.run_sync(_list, peer, variables, row)
         parameters = StdioServerParameters(command=peer.command[0], args=peer.command[1:], env=variables, cwd=folder)
         async with Client(parameters, mode="legacy") as client:
             await _calls(peer, client, fal, row)
@@ -157,15 +156,24 @@ async def _cancelled(fal: Emulator, call: Callable[[], Awaitable[Any]]) -> str:
     return "never"
 
 
-def _start_and_list(peer: Peer, variables: Mapping[str, str], row: Row) -> None:
-    hello = [[start._HELLO]]  # pyright: ignore[reportPrivateUsage] - the same greeting as everywhere here
-    times = [start.times(peer.command, hello, variables)[0] for _ in range(STARTS + 1)][1:]
-    row["start"] = f"{statistics.median(times) * 1000:.0f} ms"
+async def _starts(peers: list[Peer]) -> dict[str, Row]:
+    """Every server once in each round, so that what else the machine does befalls them alike; the first is to warm."""
+    times: dict[str, list[float]] = {peer.title: [] for peer in peers}
+    with tempfile.TemporaryDirectory() as scratch:
+        async with _as_fal(Path(scratch)) as (_, variables):
+            for _ in range(STARTS + 1):
+                for peer in peers:
+                    began = start.times, peer.command, [[start.HELLO]], {**variables, **peer.environment}
+                    times[peer.title] += await anyio.to_thread.run_sync(*began)
+    return {title: {"start": f"{statistics.median(each[1:]) * 1000:.0f} ms"} for title, each in times.items()}
+
+
+def _list(peer: Peer, variables: Mapping[str, str], row: Row) -> None:
     with subprocess.Popen(
         peer.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=start.environment(variables)
     ) as process:
         assert process.stdin and process.stdout
-        _ask(process, hello[0][0])
+        _ask(process, start.HELLO)
         _ask(process, {"jsonrpc": "2.0", "method": "notifications/initialized"}, has_answer=False)
         size, count, cursor, began = 0, 0, None, time.perf_counter()
         while count == 0 or cursor:
@@ -174,7 +182,7 @@ def _start_and_list(peer: Peer, variables: Mapping[str, str], row: Row) -> None:
             answer = json.loads(line)["result"]
             size, count, cursor = size + len(line), count + len(answer["tools"]), answer.get("nextCursor")
         row["list answered in"] = f"{(time.perf_counter() - began) * 1000:.0f} ms"
-        row["list"] = f"{size / 1000:.1f} kB, {count} tools"
+        row["list"] = f"{size / 1000:.1f} kB, {count}"
         status = Path(f"/proc/{process.pid}/status").read_text("utf-8")
         row["memory"] = f"{int(status.split('VmRSS:')[1].split()[0]) / 1024:.0f} MB"
         process.kill()
@@ -266,7 +274,7 @@ def page(rows: Mapping[str, Row], notes: list[str]) -> str:
         platform.machine(),
     )
     when = f"{datetime.now(UTC):%Y-%m-%d}, {platform.system()}, {os.cpu_count()} cores of {cpu}, Python "
-    lines = [HEAD, f"Measured on {when}{platform.python_version()}.\n"]
+    lines = [HEAD, f"Measured on {when}{platform.python_version()}, load {os.getloadavg()[0]:.1f}.\n"]
     lines += [f"| | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
     lines += [f"| {title} | {' | '.join(row.get(name, '-') for name in COLUMNS)} |" for title, row in rows.items()]
     return "\n".join([*lines, "", *(f"* {note}" for note in notes)]) + "\n"

@@ -11,8 +11,12 @@ from typing import Any
 
 from fal_mcp import __version__
 
-FOLDER = Path(os.environ.get("FAL_MCP_PEERS") or Path.home() / ".cache" / "fal-mcp-peers")
+FOLDER = Path(os.environ.get("BENCHMARK_PEERS") or Path.home() / ".cache" / "fal-mcp-peers")
 MODEL = "fal-ai/flux/dev"
+_ABOUT = {
+    "fal-mcp-server==1.18.0": "runs pictures without the queue; the local fal answers such a run at once",
+    "fal-ai-mcp-server==0.1.2": "waits for a job in its event loop, so that calls come one after another",
+}
 _BARE = """
 import anyio
 from mcp.server.lowlevel.server import Server
@@ -71,7 +75,8 @@ def everyone() -> tuple[list[Peer], list[str]]:
         except (OSError, subprocess.CalledProcessError) as error:
             missing.append(f"{package} (PyPI) cannot be had: {error}")
             continue
-        peers.append(Peer(f"{package.replace('==', ' ')} (PyPI)", command, tool, arguments))
+        about = _ABOUT.get(package, "")
+        peers.append(Peer(f"{package.replace('==', ' ')} (PyPI)", command, tool, arguments, about=about))
     try:
         node = _node_package("fal-ai-mcp-server@2.1.4")
     except (OSError, subprocess.CalledProcessError) as error:

@@ -20,7 +20,7 @@ MOST_TO_THE_FIRST_ANSWER, MOST_TO_THE_LIST = 0.35, 0.5
 _BUSY = 2
 Figure = tuple[str, float, float, str]
 
-_HELLO: dict[str, object] = {
+HELLO: dict[str, object] = {
     "jsonrpc": "2.0",
     "id": 1,
     "method": "initialize",
@@ -72,7 +72,7 @@ def resident(command: Sequence[str]) -> float:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin and process.stdout
         initialized = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-        for message in (_HELLO, initialized, {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}):
+        for message in (HELLO, initialized, {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}):
             process.stdin.write(json.dumps(message).encode() + b"\n")
         process.stdin.flush()
         while b'"id":2' not in process.stdout.readline().replace(b" ", b""):
@@ -110,7 +110,7 @@ def answers(command: Sequence[str], more: Mapping[str, str]) -> list[float]:
     discover = {"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {"_meta": _ENVELOPE}}
     initialized = {"jsonrpc": "2.0", "method": "notifications/initialized"}
     lists = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
-    return [*times(command, [[discover]], more), *times(command, [[_HELLO], [initialized, lists]], more)]
+    return [*times(command, [[discover]], more), *times(command, [[HELLO], [initialized, lists]], more)]
 
 
 def times(command: Sequence[str], questions: Sequence[Sequence[object]], more: Mapping[str, str]) -> list[float]:
@@ -122,7 +122,8 @@ def times(command: Sequence[str], questions: Sequence[Sequence[object]], more: M
         for messages in questions:
             process.stdin.write(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
             process.stdin.flush()
-            assert b'"result"' in process.stdout.readline()
+            answer = process.stdout.readline()
+            assert b'"result"' in answer, answer
             found.append(time.perf_counter() - started)
         process.stdin.close()
         process.wait(10)
@@ -158,4 +159,4 @@ def environment(more: Mapping[str, str]) -> dict[str, str]:
 def once(command: Sequence[str], more: Mapping[str, str] | None = None) -> float:
     """Seconds from the launch to the answer of `initialize`, where no earlier start left it."""
     with tempfile.TemporaryDirectory() as home:
-        return times(command, [[_HELLO]], {"XDG_CACHE_HOME": home, **(more or {})})[0]
+        return times(command, [[HELLO]], {"XDG_CACHE_HOME": home, **(more or {})})[0]
