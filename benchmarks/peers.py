@@ -17,6 +17,7 @@ _ABOUT = {
     "fal-mcp-server==1.18.0": "runs pictures without the queue; the local fal answers such a run at once",
     "fal-ai-mcp-server==0.1.2": "waits for a job in its event loop, so that calls come one after another",
 }
+_PREVIEWS = "each call also fetches what came out and makes a small picture of it for the model, as no other here does"
 _BARE = """
 import anyio
 from mcp.server.lowlevel.server import Server
@@ -58,12 +59,13 @@ class Peer:
 
 def everyone() -> tuple[list[Peer], list[str]]:
     """Those that can be had, and a sentence about each that cannot."""
-    prompt = {"prompt": "PROMPT"}
+    prompt, own = {"prompt": "PROMPT"}, [sys.executable, "-m", "fal_mcp"]
     peers = [
         Peer(
             "bare SDK server", [sys.executable, "-c", _BARE], "one", has_fal=False, about="one tool that does nothing"
         ),
-        Peer(f"fal-mcp {__version__}", [sys.executable, "-m", "fal_mcp"], "fal-ai_flux_dev", prompt),
+        Peer(f"fal-mcp {__version__}", own, "fal-ai_flux_dev", prompt, about=_PREVIEWS),
+        Peer("the same, --no-previews", own, "fal-ai_flux_dev", prompt, {"FAL_MCP_PREVIEWS": "0"}),
     ]
     missing: list[str] = []
     for package, script, tool, arguments in (
