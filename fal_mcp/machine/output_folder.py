@@ -71,6 +71,12 @@ class OutputFolder:
         parts = target.relative_to(self.folder).parts
         if len(parts) > _DEEPEST or len(str(target)) > _LONGEST_PATH:
             raise NotWritable(f"{shown} is deeper or longer than a folder's name may be here.")
+        if any(part.startswith("~") or part.split(".")[0].casefold().strip() in _RESERVED for part in parts):
+            raise NotWritable(
+                f"{shown} would not be a folder of that name everywhere: a home folder is not looked up here, and "
+                "Windows takes some names for devices.",
+                hint="Name a plain folder below the output folder.",
+            )
         if any(map(program_files.is_folder, parts)):
             raise NotWritable(
                 f"{shown} is a folder in which programs look for instructions, and nothing is saved there.",

@@ -5,8 +5,10 @@ refusal.
 """
 
 import io
+import re
 from collections.abc import Mapping
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from fal_mcp.catalog.endpoint import FileArgument
 from fal_mcp.json_values import number_of, object_of
@@ -19,6 +21,7 @@ from fal_mcp.text import one_line
 HEAD = 8192
 """Bytes that say what a file is."""
 KINDS = {"image": ("image/",), "video": ("video/", "image/gif", "image/webp"), "audio": ("audio/", "video/")}
+_BASE64 = re.compile(r"[A-Za-z0-9+/_%-]*={0,2}")
 _PIXEL_BOUNDS = ("min_width", "max_width", "min_height", "max_height")
 
 
@@ -31,6 +34,31 @@ def head_of(file: LocalFile) -> bytes:
 def fault(file: LocalFile, argument: FileArgument, part: Schema) -> str | None:
     """Why the argument does not take the file; None where nothing is certain to be wrong."""
     return _size_fault(file, part) or _kind(file, argument, argument.accepts) or _pixels(file, part)
+
+
+def address_fault(value: str) -> str | None:
+    """Why an address, or a file inside the argument, cannot be what fal fetches; None where only fal can tell."""
+    text = value.strip()
+    if not text:
+        return "It is empty. Leave it out, or give a file."
+    if text[:5].casefold() == "data:":
+        return _data_fault(text)
+    try:
+        parts = urlsplit(text)
+        is_whole = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_whole = False
+    return None if is_whole else f"{one_line(text, 120)!r} is no whole address."
+
+
+def _data_fault(text: str) -> str | None:
+    head, comma, content = text.partition(",")
+    if not comma or not content:
+        return "It is a data: URI without a file in it."
+    # Ends that were cut off are what goes wrong; what is between them is fal's to read.
+    if head.casefold().endswith(";base64") and not _BASE64.fullmatch(content[-4:].rstrip()):
+        return "Its data: URI is not whole: what is in it is no base64."
+    return None
 
 
 def doubt(file: LocalFile, argument: FileArgument) -> str | None:

@@ -80,7 +80,8 @@ async def check(endpoint: Endpoint, arguments: JsonMapping, call: Call) -> Check
         InvalidInput: files are not what the arguments take; every fault is named.
         NotReadable: one may not be read.
     """
-    files = [item for item in find(endpoint, arguments) if not _is_remote(item.value)]
+    given = find(endpoint, arguments)
+    files = [item for item in given if not _is_remote(item.value)]
     # Asked before anything is opened: a folder that the user forbids is not even looked into.
     try:
         await _allowed(files, call)
@@ -94,7 +95,7 @@ async def check(endpoint: Endpoint, arguments: JsonMapping, call: Call) -> Check
         raise
     looked = [await anyio.to_thread.run_sync(_looked_at, item, call) for item in files]
     # All of them at once: a model corrects what it is told, and each round costs the user's time.
-    if faults := tuple(look.fault for look in looked if look.fault):
+    if faults := (*_wrong_addresses(given), *(look.fault for look in looked if look.fault)):
         raise InvalidInput(
             f"Files of {endpoint.endpoint_id!r} were refused here, before anything was sent or paid:",
             hint="Give other files and call again.",
@@ -102,6 +103,14 @@ async def check(endpoint: Endpoint, arguments: JsonMapping, call: Call) -> Check
         )
     identities = {item.value: look.identity for item, look in zip(files, looked, strict=True) if look.identity}
     return Checked(tuple(files), identities, tuple(look.doubt for look in looked if look.doubt))
+
+
+def _wrong_addresses(items: list[Found]) -> Iterator[Fault]:
+    for item in items:
+        # An empty text that the model itself has for this argument is its word for none.
+        is_meant = not item.value.strip() and item.part.get("default") == item.value
+        if _is_remote(item.value) and not is_meant and (wrong := file_checks.address_fault(item.value)):
+            yield Fault(_shown(item.path), wrong)
 
 
 async def put_up(endpoint: Endpoint, arguments: JsonMapping, call: Call, checked: Checked | None = None) -> JsonObject:
@@ -324,7 +333,7 @@ def _part(root: Schema, path: tuple[str, ...]) -> Schema:
 
 def _values(value: Any, path: tuple[str, ...], here: Path) -> Iterator[tuple[Path, str]]:
     if not path:
-        if isinstance(value, str) and value.strip():
+        if isinstance(value, str):
             yield here, value
         return
     step, rest = path[0], path[1:]

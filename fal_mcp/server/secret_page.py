@@ -160,7 +160,14 @@ class SecretPages:
             raise RequestRejected(f"{_MOST_OPEN} pages already wait for secrets.", hint=hint)
         page = SecretPage(name, purpose, self._lifetime)
         self._open[page.id] = page
-        await self._tasks.start(self._keep, page)
+        try:
+            await self._tasks.start(self._keep, page)
+        except OSError as error:
+            self._open.pop(page.id, None)
+            raise RequestRejected(
+                f"No page can be opened on this machine now ({error.strerror}).",
+                hint="Nothing was set. Call again when the machine has room for another connection.",
+            ) from error
         return page
 
     def find(self, page_id: str | None) -> SecretPage | None:

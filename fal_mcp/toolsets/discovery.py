@@ -97,6 +97,9 @@ async def _run(models: Models, arguments: RunArguments, call: Call) -> Outcome:
     way = "stream" if arguments.mode == "stream" else "run"
     endpoint = await endpoint_of(models, arguments.endpoint_id, call, way)
     prepared = models.prepared(endpoint, arguments.arguments, repr(endpoint.endpoint_id))
+    if arguments.save_to and call.output is not None:
+        # A place that cannot be is told before anything is paid for.
+        call.output.place(arguments.save_to)
     with models.near(endpoint):
         done = await _done(endpoint, prepared.arguments, arguments, call)
     return done.repaired(prepared.notes)

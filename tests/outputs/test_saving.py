@@ -254,8 +254,8 @@ async def test_a_disk_that_will_not_costs_no_result(fal: Emulator, host: Host, t
             ran = await client.call_tool(TOOL, {"prompt": "x", "seed": 7})
             place = {"endpoint_id": ENDPOINT, "arguments": {"prompt": "y", "seed": 7}, "save_to": "a\x00b"}
             odd = await client.call_tool("run_model", place)
-    assert not ran.is_error and not odd.is_error
-    assert "seed: 7" in text(ran) and "could not be saved" in text(odd)
+    assert not ran.is_error and "seed: 7" in text(ran)
+    assert odd.is_error and "is not inside" in text(odd) and len(fal.jobs) == 1, "told before it is paid for"
     assert ("could not be saved" in text(ran)) == (trouble != "removed")
 
 

@@ -372,3 +372,16 @@ def _set(value: Any, path: tuple[str | int, ...], to: Any) -> None:
     for step in path[:-1]:
         value = value[step]
     value[path[-1]] = to
+
+
+ADDRESSES = ("", "  ", "https://", "http:///a.png", "https://[::1/a.png", "https://x:99999/a")
+INLINE = ("data:", "data:image/png;base64,", "data:image/png;base64,iVBO\u2026", "data:image/png;base64,iVBORw0KGg...")
+
+
+@pytest.mark.parametrize("address", [*ADDRESSES, *INLINE])
+async def test_an_address_that_is_none_is_refused_before_anything_is_paid(fal: Emulator, host: Host, address: str):
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            result = await client.call_tool(TOOL, {"prompt": "x", "image_url": address})
+    assert result.is_error and "$.image_url" in text(result) and not fal.jobs
+    assert "image_url" in json.dumps(result.structured_content)

@@ -173,8 +173,22 @@ async def test_files_are_saved_under_safe_names_with_a_note_and_never_over_anoth
     note = json.loads(path.with_name(f"{path.name}.json").read_text("utf-8"))
     assert note["endpoint_id"] == ENDPOINT and note["arguments"] == ARGUMENTS and note["seed"] == 7
     assert Path(below.structured_content["files"][0]["path"]).parent == tmp_path / "out" / "trip" / "day 1"
-    assert not outside.is_error and "could not be saved" in text(outside) and not (tmp_path / "elsewhere").exists()
+    assert outside.is_error and "is not inside" in text(outside) and not (tmp_path / "elsewhere").exists()
     assert list((tmp_path / "out").glob(".*.part")) == []
+
+
+@pytest.mark.parametrize(
+    "place", ["~/pictures", "a/~root", "CON", "trip/nul.txt", "../out2", "/tmp", "a\0b", "x" * 300]
+)
+async def test_a_place_that_cannot_be_is_told_before_anything_is_paid(
+    fal: Emulator, host: Host, tmp_path: Path, place: str
+):
+    given = {"endpoint_id": ENDPOINT, "arguments": {"prompt": "y"}, "save_to": place}
+    with anyio.fail_after(BOUND):
+        async with host(output_dir=tmp_path / "out") as client:
+            result = await client.call_tool("run_model", given)
+    assert result.is_error and not fal.jobs
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
 
 def test_a_twelve_megapixel_picture_is_shown_small():

@@ -1,7 +1,8 @@
 """The page on which a user writes a secret: what it takes, from whom, and how often; also in a browser."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+import os
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playwright.async_api import async_playwright
 
+from fal_mcp.errors import RequestRejected
 from fal_mcp.server import secret_page
 from fal_mcp.server.secret_page import LARGEST, SecretPage, SecretPages
 from tests.server.gallery_host import CHROMIUM
@@ -149,6 +151,30 @@ async def test_a_value_waits_for_who_asked_and_no_longer_than_the_page_may_be_th
             page.close()
             while pages.find(page.id) is not None:
                 await checkpoint()
+
+
+async def test_a_machine_without_room_for_a_page_says_so_and_serves_on():
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as tasks:
+            pages = SecretPages(tasks, 60.0)
+            with no_more_descriptors(), pytest.raises(RequestRejected, match="No page can be opened"):
+                await pages.open(NAME, PURPOSE)
+            page = await pages.open(NAME, PURPOSE)
+            page.close()
+
+
+@contextmanager
+def no_more_descriptors() -> Generator[None]:
+    """As many files are open as may be."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = os.open(os.devnull, os.O_RDONLY)
+    os.close(highest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_a_browser_can_send_the_form():
