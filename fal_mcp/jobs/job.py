@@ -13,7 +13,7 @@ from fal_mcp.jobs import cost
 from fal_mcp.jobs.cost import State
 from fal_mcp.json_values import JsonMapping, JsonObject
 
-UNFINISHED: tuple[State, ...] = ("intent", "queued", "running", "unknown")
+UNFINISHED: tuple[State, ...] = ("waiting", "intent", "queued", "running", "unknown")
 Way = Literal["queue", "sync", "stream", "realtime", "compute"]
 """How it goes to fal. Only what went through the queue can be found at fal again and be joined."""
 NOBODY = "nobody"
@@ -48,6 +48,15 @@ class Order:
     came: float | None = None
     """When its call reached this server, by `time.monotonic`: whether two were made at once is not told by when their
     prices, files or questions were done with. None for now."""
+    account: str = ""
+    """Who pays for it at fal; empty where that is its owner."""
+    own_budget: float | None = None
+    """The most that its owner may spend on one UTC day, in USD, where they were given a budget of their own."""
+
+    @property
+    def payer(self) -> str:
+        """Who pays for it at fal."""
+        return self.account or self.owner
 
     @property
     def digest(self) -> str:
@@ -102,6 +111,8 @@ class Job:
     """The server that follows it."""
     fence: int = 0
     """Grows whenever another server takes it over; what an earlier one still wants to write is not written."""
+    account: str = ""
+    """Who pays for it at fal."""
 
     @property
     def cost(self) -> float | None:
@@ -147,6 +158,7 @@ def begun(order: Order, now: float, came: float, session: str, *, keeps_argument
         connection=order.connection,
         session=session,
         fence=1,
+        account=order.payer,
     )
 
 

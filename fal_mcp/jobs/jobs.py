@@ -222,9 +222,8 @@ class Jobs:
         # After a night with hundreds of jobs, the user's first call must not stand behind all of their polls.
         limiter = anyio.CapacityLimiter(_MOST_RESUMED_AT_ONCE)
         jobs = {job.job_id: job for job in await self.ledger.orphaned(self.owner)}
-        for job in await self.ledger.listed(self.owner, state="unknown", limit=lost_submits.MOST):
-            if job.request is None and job.session == self.ledger.session:
-                jobs.setdefault(job.job_id, job)
+        for job in await self.ledger.unanswered(self.owner, lost_submits.MOST):
+            jobs.setdefault(job.job_id, job)
         # One reading of fal's records for all: they are rate-limited, and the same for every job of an endpoint.
         records = lost_submits.Records(self._fal().requests)
         async with anyio.create_task_group() as tasks:
