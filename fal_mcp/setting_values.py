@@ -3,6 +3,7 @@ itself.
 """
 
 import difflib
+import importlib.util
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -65,6 +66,8 @@ def value_of(setting: Setting, given: Any, source: str) -> Any:
             return tuple(_several(given, ","))
         case "address":
             return _address(given, source)
+        case "store":
+            return _store(given, source)
         case "text":
             return given
 
@@ -134,6 +137,16 @@ def _address(given: Any, source: str) -> str:
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError(f"{source} is {given!r} and should be a URL such as 'http://127.0.0.1:8080'.")
     return str(given).rstrip("/")
+
+
+def _store(given: Any, source: str) -> str:
+    parts = parts_of(str(given))
+    # What was given is not repeated: it may have a password in it.
+    if parts is None or parts.scheme not in ("postgresql", "postgres") or not parts.path.strip("/"):
+        raise ValueError(f"{source} should be an address such as 'postgresql://user@host:5432/database'.")
+    if importlib.util.find_spec("psycopg") is None:
+        raise ValueError(f"{source} needs a driver that is not installed: install fal-mcp[team] in place of fal-mcp.")
+    return str(given)
 
 
 def _several(given: Any, separator: str) -> list[Any]:

@@ -45,14 +45,14 @@ class Cluster:
         # What is lost with the machine's power is no matter here, and each commit is ten times as fast.
         self.fsync = "off"
         user = _user()
-        self._as: dict[str, int] = {"user": user.pw_uid, "group": user.pw_gid} if user else {}
+        self._user = user.pw_uid if user else None
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
 
     def create(self) -> None:
-        if self._as:
-            os.chown(self.folder, self._as["user"], self._as["group"])
+        if self._user is not None:
+            os.chown(self.folder, self._user, -1)
         self._run("initdb", "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
 
     def start(self) -> None:
@@ -86,7 +86,7 @@ class Cluster:
                 env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"},
                 timeout=_BOUND,
                 check=False,
-                **self._as,  # pyright: ignore[reportArgumentType]
+                user=self._user,
             )
         assert done.returncode == 0, f"{program} {arguments}: {Path(out.name).read_text()[-2000:]}"
 

@@ -4,7 +4,7 @@ Sums are whole millionths of a dollar: they add up exactly in any database, and 
 nothing that costs is free.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Literal
 
@@ -22,23 +22,19 @@ _MOST = 10**15
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What may be spent, in USD; None is no limit. `own`: by each of an account's people on one day. `approve_over`:
-    what a person is asked about first."""
+    """What may be spent, in USD; None is no limit. `approve_over`: what a person is asked about first."""
 
     call: float | None = None
     session: float | None = None
     day: float | None = None
+    own_day: float | None = None
+    """Of whoever calls, beside what all together may spend."""
     approve_over: float | None = None
     allow_unpriced: bool = False
-    own: float | None = None
 
     @property
     def are_set(self) -> bool:
-        return any(limit is not None for limit in (self.call, self.session, self.day, self.own))
-
-    def with_own(self, own: float | None) -> "Limits":
-        """The same, with a budget that one of the people was given; None leaves that of all of them."""
-        return self if own is None else replace(self, own=own)
+        return any(limit is not None for limit in (self.call, self.session, self.day, self.own_day))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +43,7 @@ class Spent:
 
     session: int = 0
     day: int = 0
-    own: int = 0
-    """Of the day's: by the one who asks."""
+    own_day: int = 0
 
 
 def micro(amount: float | None) -> int | None:
@@ -142,7 +137,7 @@ def _bounds(limits: Limits, spent: Spent) -> list[tuple[str, float | None, int]]
         ("--max-cost", limits.call, 0),
         ("--session-budget", limits.session, spent.session),
         ("--daily-budget", limits.day, spent.day),
-        ("--daily-budget-each", limits.own, spent.own),
+        ("your own daily budget", limits.own_day, spent.own_day),
     ]
 
 

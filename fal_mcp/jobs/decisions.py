@@ -8,7 +8,7 @@ from fal_mcp.errors import BudgetExceeded, RateLimited
 from fal_mcp.jobs import cost, joining, records, turns
 from fal_mcp.jobs.cost import Limits, Spent
 from fal_mcp.jobs.database import Database, Store
-from fal_mcp.jobs.job import Job, Order, Started, begun
+from fal_mcp.jobs.job import Job, Order, Started, begun, payer_of
 from fal_mcp.jobs.turns import Candidate, Room
 
 _MOST_COMPARED = 200
@@ -59,10 +59,9 @@ class Decisions:
         Raises:
             BudgetExceeded: it would.
         """
-        limits = limits.with_own(order.own_budget)
         if limits.are_set:
             records.check_open(database)
-            spent = self.spent(database, order.owner, order.payer)
+            spent = self.spent(database, order.owner)
             cost.check(order.endpoint_id, cost.micro(order.price), order.price_note, limits, spent)
 
     def check_together(self, database: Database, orders: list[Order], limits: Limits, room: Room) -> None:
@@ -75,22 +74,26 @@ class Decisions:
         first = orders[0]
         if room.is_limited:
             check_waiting(database, first.payer, room)
-        limits = limits.with_own(first.own_budget)
         if not limits.are_set:
             return
         for order in orders:
             self.check(database, order, limits)
-        spent = self.spent(database, first.owner, first.payer)
+        spent = self.spent(database, first.owner)
         cost.check_together([cost.micro(order.price) for order in orders], limits, spent)
 
-    def spent(self, database: Database, owner: str, account: str) -> Spent:
+    def spent(self, database: Database, owner: str) -> Spent:
         """What is spent in this session and on this day: by all of the account, and by this owner."""
+        account = payer_of(owner)
         day = cost.midnight(database.now())
-        everybody = records.spent(database, "account = ? AND created >= ?", account, day)
+        everybody = own = records.spent(database, "account = ? AND created >= ?", account, day)
+        if owner != account:
+            own = records.spent(database, "owner = ? AND created >= ?", owner, day)
         return Spent(
             session=records.spent(database, "account = ? AND session = ?", account, self._session),
             day=everybody,
-            own=everybody if owner == account else records.spent(database, "owner = ? AND created >= ?", owner, day),
+            own_day=everybody
+            if owner == account
+            else records.spent(database, "owner = ? AND created >= ?", owner, day),
         )
 
     def alive(self, database: Database, jobs: list[Job]) -> set[str]:

@@ -8,6 +8,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -27,6 +28,7 @@ from fal_mcp.jobs.cost import is_on_fals_side
 from fal_mcp.jobs.job import Job, Order
 from fal_mcp.jobs.kept_errors import said
 from fal_mcp.jobs.ledger import Ledger
+from fal_mcp.jobs.turns import Waiting
 from fal_mcp.json_values import JsonObject
 
 _KEPT_STATUSES = 400
@@ -41,18 +43,21 @@ _LONGEST_FETCH = 900.0
 
 logger = logging.getLogger("fal_mcp")
 LookFor = Callable[[Job, str | None], Awaitable[Job]]
+Turn = Callable[[Job, Callable[[int], None]], Awaitable[None]]
 
 
 class Follower:
     """One job while this server follows it. `outcome` is its output, or what went wrong, once `is_over`."""
 
-    def __init__(self, job: Job, queue: Queue, ledger: Ledger, look_for: LookFor, *, writes: bool = True) -> None:
+    def __init__(
+        self, job: Job, queue: Queue, ledger: Ledger, look_for: LookFor, turn: Turn, *, writes: bool = True
+    ) -> None:
         self.job = job
         self.request: Request | None = job.request
         self.waiting = 0
         self.is_over = False
         self.outcome: JsonObject | FalError | None = None
-        self.last: Status | None = None
+        self.last: Status | Waiting | None = None
         self.trouble: FalError | None = None
         """Why the result of a completed job could not be fetched yet."""
         self.unwritten: JsonObject = {}
@@ -60,9 +65,10 @@ class Follower:
         self._queue = queue
         self._ledger = ledger
         self._look_for = look_for
+        self._turn_of = turn
         self._writes = writes
         # Bounded: a job of hours says thousands of things, and who waits only needs the last of them.
-        self._statuses: deque[Status] = deque(maxlen=_KEPT_STATUSES)
+        self._statuses: deque[Status | Waiting] = deque(maxlen=_KEPT_STATUSES)
         self._seen = 0
         self._changed = anyio.Event()
         self._over = anyio.Event()
@@ -98,7 +104,7 @@ class Follower:
         """Whether there were more statuses than these."""
         return self._seen > seen
 
-    async def news(self, seen: int) -> tuple[list[Status], int]:
+    async def news(self, seen: int) -> tuple[list[Status | Waiting], int]:
         """The statuses after the first `seen`, as soon as there is one or it is over, and how many there were."""
         changed = self._changed
         if self._seen == seen and not self.is_over:
@@ -122,7 +128,8 @@ class Follower:
         if not columns or not self._writes:
             return True
         try:
-            await self._ledger.record(self.job.job_id, self.job.fence, **columns)
+            # Another server took it over, and its word counts; whoever waits here still wants the result.
+            self._writes = await self._ledger.record(self.job.job_id, self.job.fence, **columns)
         except NotRecorded as error:
             # What is paid for is followed and handed out, whatever the disk says; it is written when that is mended.
             # What came meanwhile is newer, and wins.
@@ -152,6 +159,9 @@ class Follower:
             self._tell()
 
     async def _submit(self, order: Order) -> None:
+        if self.job.state == "waiting":
+            await self._turn_of(self.job, self._see_place)
+            self.job = replace(self.job, state="intent")
         try:
             request = await self._queue.submit(
                 order.endpoint_id, order.arguments, headers=order.headers, query=order.query
@@ -263,6 +273,13 @@ class Follower:
             await self._record(state="running", position=None, queue_seconds=round(self._began - self._started, 3))
         elif isinstance(status, Queued) and status != self.last:
             await self._record(position=status.position)
+        self._show(status)
+
+    def _see_place(self, place: int) -> None:
+        if self.last != Waiting(place):
+            self._show(Waiting(place))
+
+    def _show(self, status: Status | Waiting) -> None:
         self.last = status
         self._statuses.append(status)
         self._seen += 1

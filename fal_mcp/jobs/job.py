@@ -48,15 +48,11 @@ class Order:
     came: float | None = None
     """When its call reached this server, by `time.monotonic`: whether two were made at once is not told by when their
     prices, files or questions were done with. None for now."""
-    account: str = ""
-    """Who pays for it at fal; empty where that is its owner."""
-    own_budget: float | None = None
-    """The most that its owner may spend on one UTC day, in USD, where they were given a budget of their own."""
 
     @property
     def payer(self) -> str:
         """Who pays for it at fal."""
-        return self.account or self.owner
+        return payer_of(self.owner)
 
     @property
     def digest(self) -> str:
@@ -171,6 +167,12 @@ def owner_of(key: str | None) -> str:
     return (
         key_id if colon and key_id else f"key-{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}"
     )
+
+
+def payer_of(owner: str) -> str:
+    """Who pays for this owner's jobs: what stands before the slash; where the server has no key, each for itself."""
+    payer = owner.partition("/")[0]
+    return owner if payer == NOBODY else payer
 
 
 def costs_nothing(error: FalError) -> bool:

@@ -4,6 +4,7 @@ A call only waits here. What it waits for lives in the server's task group and i
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Literal
@@ -15,10 +16,13 @@ from fal_mcp.client.fal import Fal
 from fal_mcp.client.webhooks import Delivery
 from fal_mcp.errors import FalError, GenerationFailed, NotFound, NotRecorded
 from fal_mcp.jobs import callbacks, cost, kept_errors, lost_submits
+from fal_mcp.jobs.admission import Admission
 from fal_mcp.jobs.follower import Follower
+from fal_mcp.jobs.hearing import Hearing
 from fal_mcp.jobs.job import NOBODY, Job, Order, Started
 from fal_mcp.jobs.ledger import Ledger, Limits
 from fal_mcp.jobs.outgoing import Outgoing
+from fal_mcp.jobs.turns import Room
 from fal_mcp.jobs.watching import Tell, watch
 from fal_mcp.json_values import JsonObject
 
@@ -26,6 +30,10 @@ _MOST_RESUMED_AT_ONCE = 32
 _LONGEST_GOODBYE = 10.0
 _LONGEST_SUBMIT = 5.0
 _WRITE_AGAIN_AFTER = 5.0
+_SAID_AGAIN_AFTER = 3.0
+_LOOK_AGAIN_AFTER = 1.0
+_LOOKED_AGAIN_AFTER = (15.0, 45.0, 120.0)
+_ABOUT_TO_GO = ("waiting", "intent")
 
 Policy = Literal["detach", "cancel"]
 
@@ -33,7 +41,8 @@ logger = logging.getLogger("fal_mcp")
 
 
 class Jobs:
-    """All paid work of one server, for the owner of its key."""
+    """All paid work of one server, for the owner of its key and whoever is below it. `own_day` is the daily budget of
+    whoever calls."""
 
     def __init__(
         self,
@@ -43,15 +52,27 @@ class Jobs:
         limits: Limits,
         on_disconnect: Policy = "detach",
         owner: str = NOBODY,
+        own_day: Callable[[], float | None] = lambda: None,
+        room: Room | None = None,
     ) -> None:
         self.ledger = ledger
-        self.limits = limits
+        self._limits = limits
+        self._own_day = own_day
         self.owner = owner
         self._fal = fal
         self._tasks = tasks
         self._on_disconnect: Policy = on_disconnect
         self._followers: dict[str, Follower] = {}
         self._outgoing = Outgoing(ledger, tasks)
+        self.admission = Admission(ledger, tasks, room or Room())
+        self.hearing = Hearing()
+        self.hearing.on("job:", lambda topic: self.admission.ring())
+
+    @property
+    def limits(self) -> Limits:
+        """What this call may spend; whoever calls may have a budget of its own."""
+        own = self._own_day()
+        return self._limits if own is None else replace(self._limits, own_day=own)
 
     async def start(self, order: Order) -> Started:
         """Begin a job, or join the same one where it was asked for already.
@@ -59,7 +80,7 @@ class Jobs:
         Raises:
             BudgetExceeded, NotRecorded: nothing was submitted.
         """
-        started = await self.ledger.join_or_begin(order, self.limits, self._outgoing.jobs)
+        started = await self._decided(order)
         # Nothing is awaited from the row to the task that submits it: whoever hangs up now loses nothing.
         if started.is_joined:
             self._outgoing.take_back(started.job.job_id)
@@ -73,7 +94,10 @@ class Jobs:
         Raises:
             BudgetExceeded, NotRecorded: it must not be run.
         """
-        return await self.ledger.join_or_begin(order, self.limits, self._outgoing.jobs)
+        started = await self._decided(order)
+        if started.job.state == "waiting":
+            await self._own_turn(started.job)
+        return started
 
     async def check(self, orders: list[Order]) -> None:
         """Refuse what would go over a limit, before anything leaves this machine for it. What is begun is checked
@@ -82,7 +106,7 @@ class Jobs:
         Raises:
             BudgetExceeded, NotRecorded: nothing was sent.
         """
-        await self.ledger.check(orders, self.limits)
+        await self.ledger.check(orders, self.limits, self.admission.room)
 
     async def repeated(self, order: Order) -> Job | None:
         """The job that this order would join: then there is nothing to pay, and nothing to ask about."""
@@ -97,7 +121,12 @@ class Jobs:
         Raises:
             FalError: fal says that it failed or was cancelled, or nobody knows what became of it.
         """
+        began = time.monotonic()
         followed = self._followers.get(job.job_id) or await self._resumed(job)
+        if followed is None:
+            job = await self._seen_elsewhere(job, seconds)
+            seconds = max(seconds - (time.monotonic() - began), 0.0)
+            followed = self._followers.get(job.job_id) or await self._resumed(job)
         if followed is None:
             return await self.get(job.job_id, job.owner)
         # Counted before anything is awaited: a job is only forgotten here when nobody waits.
@@ -172,6 +201,8 @@ class Jobs:
             await self.ledger.record(job.job_id, **columns)
         except NotRecorded as error:
             logger.error("%s", error.message)
+        if "state" in columns:
+            self.admission.ring()
 
     async def note_at_the_end(self, job: Job, **columns: Any) -> None:
         """The same for a call that is being broken off."""
@@ -179,7 +210,10 @@ class Jobs:
             await self.note(job, **columns)
 
     async def cancel(self, job: Job) -> str:
-        """Ask fal to cancel the job, whatever it is doing, and say what fal answered."""
+        """Ask fal to cancel the job, whatever it is doing, and say what fal answered; `withdrawn` is one that was not
+        sent yet, and is not going to be."""
+        if job.request is None and await self.admission.withdraw(job.job_id):
+            return "withdrawn"
         followed = self._followers.get(job.job_id) or await self._resumed(job)
         if followed is not None:
             return await followed.cancel()
@@ -216,6 +250,21 @@ class Jobs:
     async def called_back(self, delivery: Delivery) -> bool:
         """Take a verified callback: the job is over, without a poll. False where no such job is known here."""
         return await callbacks.taken(delivery, self.ledger, self.owner)
+
+    async def keep(self) -> None:
+        """Say again and again that this server lives, and hear what others tell, where several machines share the
+        ledger. Never raises, and ends where there is nothing to keep."""
+        async with anyio.create_task_group() as tasks:
+            if self.ledger.store.is_shared:
+                tasks.start_soon(self._keep_alive)
+                tasks.start_soon(self.ledger.store.listen, self.hearing.hear)
+
+    async def take_over(self) -> None:
+        """Pick up this account's work whose server is gone."""
+        records = lost_submits.Records(self._fal().requests)
+        limiter = anyio.CapacityLimiter(_MOST_RESUMED_AT_ONCE)
+        for job in await self.ledger.orphaned(self.owner):
+            self._tasks.start_soon(self._taken_over, job, limiter, records)
 
     async def resume(self) -> None:
         """Pick up this owner's work whose server is gone, and look again for submits without an answer."""
@@ -257,7 +306,8 @@ class Jobs:
         return self._followers.get(job.job_id)
 
     def _follower(self, job: Job, *, writes: bool = True) -> Follower:
-        return Follower(job, self._fal().queue, self.ledger, self.look_for, writes=writes)
+        queue, turn = self._fal().queue, self.admission.turn
+        return Follower(job, queue, self.ledger, self.look_for, turn, writes=writes)
 
     def _follow(self, followed: Follower, order: Order | None) -> None:
         self._followers[followed.job.job_id] = followed
@@ -277,6 +327,7 @@ class Jobs:
             followed.unwritten.clear()
         finally:
             self._forget(followed)
+            self.admission.ring()
 
     def _forget(self, followed: Follower) -> None:
         is_current = self._followers.get(followed.job.job_id) is followed
@@ -287,6 +338,8 @@ class Jobs:
         """Who follows the job from here on; None where there is nothing to follow."""
         if job.state in ("completed", "failed", "cancelled") or job.way != "queue":
             return None
+        if job.state == "waiting":
+            return await self._waiting_resumed(job)
         # Its server may be about to submit it: only one that is gone may have its job taken over.
         if job.request is None and job.session not in ("", self.ledger.session):
             job = await self.ledger.claim(job) or job
@@ -302,6 +355,64 @@ class Jobs:
         followed = self._follower(replace(mine, request=job.request) if mine else job, writes=mine is not None)
         self._follow(followed, None)
         return followed
+
+    async def _waiting_resumed(self, job: Job) -> Follower | None:
+        """Who follows a job of which nothing was sent yet; its server is gone, so that this one sends it."""
+        mine = job if job.session == self.ledger.session else await self.ledger.claim(job)
+        if mine is None or mine.state != "waiting":
+            return None
+        order = await self.ledger.order_of(mine)
+        if order is None:
+            # What it was to be sent with is not known: nobody kept it.
+            await self.admission.withdraw(mine.job_id)
+            return None
+        if (followed := self._followers.get(job.job_id)) is not None:
+            return followed
+        followed = self._follower(mine)
+        self._follow(followed, order)
+        return followed
+
+    async def _seen_elsewhere(self, job: Job, seconds: float) -> Job:
+        """The job once fal has it, or it is over, where another server is at it."""
+        with anyio.move_on_after(seconds):
+            while job.request is None and job.state in _ABOUT_TO_GO and job.way == "queue":
+                await self.hearing.heard(f"job:{job.job_id}", _LOOK_AGAIN_AFTER)
+                job = await self.get(job.job_id, job.owner)
+        return job
+
+    async def _decided(self, order: Order) -> Started:
+        return await self.ledger.join_or_begin(order, self.limits, self._outgoing.jobs, self.admission.room)
+
+    async def _own_turn(self, job: Job) -> None:
+        try:
+            await self.admission.turn(job, lambda place: None)
+        except anyio.get_cancelled_exc_class():
+            with anyio.move_on_after(_LONGEST_GOODBYE, shield=True):
+                await self.admission.withdraw(job.job_id)
+            raise
+
+    async def _keep_alive(self) -> None:
+        while True:
+            try:
+                await self.ledger.store.renew()
+            except NotRecorded as error:
+                logger.warning("%s", error.message)
+            except Exception:
+                logger.exception("That this server lives could not be said.")
+            await anyio.sleep(_SAID_AGAIN_AFTER)
+
+    async def _taken_over(self, job: Job, limiter: anyio.CapacityLimiter, records: "lost_submits.Records") -> None:
+        await self._resume(job, limiter, records)
+        # Its server may have been about to submit it, and slow to: fal may have it only now.
+        for pause in _LOOKED_AGAIN_AFTER:
+            if job.request is not None or job.way != "queue" or job.state not in ("unknown", "intent"):
+                return
+            await anyio.sleep(pause)
+            try:
+                job = await self.get(job.job_id, job.owner)
+            except FalError:
+                continue
+            await self._resume(job, limiter, lost_submits.Records(self._fal().requests))
 
     async def _resume(self, job: Job, limiter: anyio.CapacityLimiter, records: "lost_submits.Records") -> None:
         async with limiter:
@@ -345,6 +456,6 @@ class Jobs:
                 # What runs is paid for either way, as many models heed no cancel: left alone, its result is there for
                 # the call again.
                 if not followed.is_running or self._on_disconnect == "cancel":
-                    await followed.cancel()
+                    await self.cancel(followed.job)
             except Exception as error:
                 logger.info("%s could not be cancelled: %s", followed.job.job_id, error)

@@ -15,7 +15,7 @@ from typing import Any
 from fal_mcp.client.queue import Request
 from fal_mcp.errors import NotRecorded
 from fal_mcp.jobs import cost, records, rows, schema
-from fal_mcp.jobs.cost import Limits, Spent
+from fal_mcp.jobs.cost import Limits, Spent, State
 from fal_mcp.jobs.database import Database, Store, tell
 from fal_mcp.jobs.decisions import Decisions
 from fal_mcp.jobs.job import FIRST_OWNER, UNFINISHED, Job, Order, Started
@@ -221,9 +221,9 @@ class Ledger:
         amount = await self.store.run(lambda database: records.spent(database, where, owner, since))
         return amount / 1_000_000
 
-    async def spent_now(self, owner: str, account: str = "") -> Spent:
+    async def spent_now(self, owner: str) -> Spent:
         """What was spent in this session and on this day, in millionths."""
-        return await self.store.run(lambda database: self._decisions.spent(database, owner, account or owner))
+        return await self.store.run(lambda database: self._decisions.spent(database, owner))
 
     async def check(self, orders: list[Order], limits: Limits, room: Room = _ANY) -> None:
         """Refuse orders that would go over a limit, each or together, or for which nothing is left to wait in.
@@ -233,7 +233,7 @@ class Ledger:
             RateLimited: as many wait as may.
         """
         # Without limits the file is not even opened: a disk that cannot be used then stops no estimate.
-        if orders and (limits.with_own(orders[0].own_budget).are_set or room.is_limited):
+        if orders and (limits.are_set or room.is_limited):
             await self.store.run(lambda database: self._decisions.check_together(database, orders, limits, room))
 
     async def admit(self, account: str, room: Room) -> dict[str, int]:
@@ -254,13 +254,19 @@ class Ledger:
 
         return await self.store.run(end)
 
+    async def is_at(self, job_id: str, state: State) -> bool:
+        """Whether a job of this server is in this state."""
+        statement = "SELECT 1 FROM job WHERE job_id = ? AND session = ? AND state = ?"
+        values = (job_id, self.session, state)
+        return await self.store.run(lambda database: database.execute(statement, values).fetchone()) is not None
+
     async def order_of(self, job: Job) -> Order | None:
         """What a job that waited for its turn is to be sent with; None where that was not kept."""
         if job.arguments is None or job.way != "queue":
             return None
         more = await self.store.run(lambda database: records.sending(database, job.job_id))
-        about = {name: object_of(more.get(name)) or None for name in ("headers", "query")}
-        return Order(job.endpoint_id, job.arguments, job.owner, account=job.account, **about)
+        headers, query = (object_of(more.get(name)) or None for name in ("headers", "query"))
+        return Order(job.endpoint_id, job.arguments, job.owner, headers=headers, query=query)
 
     async def tell(self, topic: str) -> None:
         """Tell all servers of several machines that something changed."""

@@ -94,7 +94,8 @@ class PostgresDatabase:
             self._began = None
 
     def _looked(self, cursor: "psycopg.Cursor[Any]") -> float:
-        moment = float(cursor.fetchone()[0])
+        row: Any = cursor.fetchone()
+        moment = float(row[0])
         self.moment = (moment, time.monotonic())
         return moment
 
@@ -181,7 +182,7 @@ class PostgresStore:
                     )
             await self._in_thread(self._close)
 
-    async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
+    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await anyio.to_thread.run_sync(function, *arguments, limiter=self._limiter)
 
     def _close(self) -> None:
