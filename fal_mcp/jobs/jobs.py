@@ -84,6 +84,11 @@ class Jobs:
         """
         await self.ledger.check(orders, self.limits)
 
+    @property
+    def asks_about_money(self) -> bool:
+        """Whether there is a limit, or somebody is asked; otherwise nothing depends on whether an order would join."""
+        return self.limits.are_set or self.limits.approve_over is not None
+
     async def repeated(self, order: Order) -> Job | None:
         """The job that this order would join: then there is nothing to pay, and nothing to ask about."""
         return await self.ledger.repeated(order, self._outgoing.jobs)
@@ -117,7 +122,7 @@ class Jobs:
         finally:
             followed.waiting -= 1
             self._forget(followed)
-        return await self._standing(followed)
+        return self._standing(followed, job)
 
     async def get(self, job_id: str, owner: str) -> Job:
         """This owner's job as it stands.
@@ -325,19 +330,11 @@ class Jobs:
         await self.note(job, output=output)
         return output
 
-    async def _standing(self, followed: Follower) -> Job:
+    def _standing(self, followed: Follower, job: Job) -> Job:
         if followed.is_over and isinstance(followed.outcome, FalError):
             raise followed.outcome
-        try:
-            job = await self.ledger.get(followed.job.job_id, followed.job.owner) or followed.job
-        except NotRecorded as error:
-            logger.error("%s", error.message)
-            job = followed.job
-        if followed.is_over and isinstance(followed.outcome, dict):
-            # A row that could not be written must not hide a result that is paid for.
-            columns = {key: followed.unwritten[key] for key in ("run_seconds",) if key in followed.unwritten}
-            job = replace(job, state="completed", output=followed.outcome, request=followed.request, **columns)
-        return job
+        # Not read again: whoever follows it has written what the row says.
+        return followed.standing(job)
 
     async def _abandon(self, followed: Follower) -> None:
         """The call that began it is gone. A host's time-out looks just like a person's cancel. Never raises."""
