@@ -232,10 +232,12 @@ class Engine:
         """Go on with what servers that ended left unfinished, once the handshake is through, and now and then."""
         await anyio.sleep(_PICK_UP_AFTER)
         try:
-            self.background.start_soon(self.jobs.keep)
+            jobs = self.jobs
         except FalError as error:
             logger.error("%s", error.message)
             return
+        self.background.start_soon(jobs.picks_up.keep_alive)
+        self.background.start_soon(jobs.ledger.store.listen, jobs.hearing.hear)
         next_round = 0.0
         while True:
             try:
@@ -243,14 +245,14 @@ class Engine:
                     next_round = time.monotonic() + _AND_AGAIN_AFTER
                     # Of several servers one tidies up.
                     if await self.is_first("prune", _AND_AGAIN_AFTER / 2):
-                        await self.jobs.ledger.prune()
-                    await self.jobs.resume()
-                await self.jobs.take_over()
+                        await jobs.ledger.prune()
+                    await jobs.picks_up.look_again()
+                await jobs.picks_up.take_over()
             except FalError as error:
                 logger.warning("What was left unfinished could not be picked up: %s", error.message)
             except Exception:
                 logger.exception("What was left unfinished could not be picked up.")
-            await anyio.sleep(self.jobs.ledger.store.look_after)
+            await anyio.sleep(jobs.ledger.store.look_after)
 
     async def _keep_fresh(self) -> None:
         # The handshake and the first list come first.

@@ -91,9 +91,7 @@ class Decisions:
         return Spent(
             session=records.spent(database, "account = ? AND session = ?", account, self._session),
             day=everybody,
-            own_day=everybody
-            if owner == account
-            else records.spent(database, "owner = ? AND created >= ?", owner, day),
+            own_day=own,
         )
 
     def alive(self, database: Database, jobs: list[Job]) -> set[str]:
@@ -108,7 +106,7 @@ class Decisions:
         """Give those of this server's jobs their turn that have it; the place of each that waits on."""
         waiting = records.waiting(database, account)
         seen = {row[2]: row[3] for row in waiting}
-        alive = self._store.alive(database, seen) if seen else set()
+        alive = self._store.alive(database, seen) if seen else set[str]()
         # A server that is gone submits nothing: its jobs wait for whoever takes them over, and hold up nobody.
         mine = {row[0] for row in waiting if row[2] == self._session}
         candidates = [Candidate(row[0], row[1]) for row in waiting if row[2] in alive]

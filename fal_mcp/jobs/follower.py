@@ -14,16 +14,8 @@ from typing import Any
 import anyio
 
 from fal_mcp.client.queue import Completed, InProgress, Queue, Queued, Request, Status
-from fal_mcp.errors import (
-    FalError,
-    GenerationFailed,
-    MaybeReceived,
-    NotFound,
-    NotRecorded,
-    RequestRejected,
-    ResultNotReady,
-    Unreachable,
-)
+from fal_mcp.errors import FalError, GenerationFailed, NotFound, NotRecorded
+from fal_mcp.jobs import doubts
 from fal_mcp.jobs.cost import is_on_fals_side
 from fal_mcp.jobs.job import Job, Order
 from fal_mcp.jobs.kept_errors import said
@@ -32,10 +24,13 @@ from fal_mcp.jobs.turns import Waiting
 from fal_mcp.json_values import JsonObject
 
 _KEPT_STATUSES = 400
+_REQUEST = ("request_id", "status_url", "response_url", "cancel_url")
 _CANCELLED = frozenset({"client_cancelled", "client_disconnected"})
 _LONGEST_CANCEL = 10.0
 _LOOKS = (0.0, 1.0, 3.0)
 """Seconds to wait before each look for a submit whose answer was lost. Later ones are the server's."""
+_A_MOMENT = 0.03
+"""Seconds for which what is nobody's to wait for is gathered before it is written."""
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
 _LONGEST_FETCH = 900.0
@@ -62,6 +57,9 @@ class Follower:
         """Why the result of a completed job could not be fetched yet."""
         self.unwritten: JsonObject = {}
         """What could not be written down yet."""
+        self._known: JsonObject = {}
+        self._turn = anyio.Lock()
+        self._to_write = anyio.Event()
         self._queue = queue
         self._ledger = ledger
         self._look_for = look_for
@@ -93,9 +91,7 @@ class Follower:
     async def cancel(self) -> str:
         """Ask fal to cancel it, and say what fal answered: requested, already completed, not found."""
         if self.request is None:
-            # Cancelled as soon as there is something to cancel.
-            # fal has no id for it yet, or the answer with the id is on its way; a cancel that is forgotten here would
-            # be paid for.
+            # Cancelled as soon as there is something to cancel: a cancel that is forgotten here would be paid for.
             self._is_dropped = True
             return "requested"
         return await self._queue.cancel(self.request)
@@ -123,22 +119,46 @@ class Follower:
 
     async def write(self) -> bool:
         """Write down what could not be written before; whether nothing is left."""
-        # Taken at once: what comes while the disk is slow is added anew and not lost in between.
-        columns, self.unwritten = self.unwritten, {}
-        if not columns or not self._writes:
-            return True
-        try:
-            # Another server took it over, and its word counts; whoever waits here still wants the result.
-            self._writes = await self._ledger.record(self.job.job_id, self.job.fence, **columns)
-        except NotRecorded as error:
-            # What is paid for is followed and handed out, whatever the disk says; it is written when that is mended.
-            # What came meanwhile is newer, and wins.
-            self.unwritten = {**columns, **self.unwritten}
-            logger.error("%s (%s, job %s)", error.message, ", ".join(columns), self.job.job_id)
-            return False
-        return True
+        # One after the other: what is older, and had to be put back, must not be written over what is newer.
+        async with self._turn:
+            # Taken at once: what comes while the disk is slow is added anew and not lost in between.
+            columns, self.unwritten = self.unwritten, {}
+            if not columns or not self._writes:
+                return True
+            is_written = False
+            try:
+                # Where another server took it over, its word counts; whoever waits here still wants the result.
+                self._writes = await self._ledger.record(self.job.job_id, self.job.fence, **columns)
+                is_written = True
+            except NotRecorded as error:
+                # What is paid for is followed and handed out, whatever the disk says; it is written when that is
+                # mended.
+                logger.error("%s (%s, job %s)", error.message, ", ".join(columns), self.job.job_id)
+            finally:
+                # Also where it was broken off. What came meanwhile is newer, and wins.
+                if not is_written:
+                    self.unwritten = {**columns, **self.unwritten}
+            return is_written
+
+    def standing(self, job: Job) -> Job:
+        """This job, whose row was read before, as it stands now."""
+        output = self.outcome if self.is_over and isinstance(self.outcome, dict) else job.output
+        known = {name: value for name, value in self._known.items() if name not in _REQUEST}
+        return replace(job, **{**known, "output": output, "request": self.request or job.request})
 
     async def _guarded(self, work: Awaitable[None]) -> None:
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._write_soon)
+                await self._tried(work)
+                tasks.cancel_scope.cancel()
+        finally:
+            self.is_over = True
+            self._over.set()
+            self._taken.set()
+            self._tell()
+
+    async def _tried(self, work: Awaitable[None]) -> None:
         try:
             await work
         except FalError as error:
@@ -146,22 +166,13 @@ class Follower:
         except Exception:
             # A fault of this program: the job goes on at fal, and the next who asks follows it anew.
             logger.exception("Following %s failed.", self.job.job_id)
-            self._failed(
-                ResultNotReady(
-                    "This server lost sight of the job, and its log has the details. The job is not lost.",
-                    hint=f"Call wait_for_job with job_id {self.job.job_id!r}; do not run it again.",
-                )
-            )
-        finally:
-            self.is_over = True
-            self._over.set()
-            self._taken.set()
-            self._tell()
+            self._failed(doubts.out_of_sight(self.job.job_id))
 
     async def _submit(self, order: Order) -> None:
         if self.job.state == "waiting":
             await self._turn_of(self.job, self._see_place)
             self.job = replace(self.job, state="intent")
+            self._known |= {"state": "intent", "position": None}
         try:
             request = await self._queue.submit(
                 order.endpoint_id, order.arguments, headers=order.headers, query=order.query
@@ -169,7 +180,7 @@ class Follower:
         except Exception as error:
             # Only what is proven not to run is written down as failed, because what failed counts as nothing and may be
             # sent again.
-            if isinstance(error, FalError) and _is_refusal(error):
+            if isinstance(error, FalError) and doubts.is_refusal(error):
                 await self._record(state="failed", error=said(error))
                 raise
             request = await self._found(error)
@@ -195,7 +206,7 @@ class Follower:
         """
         if not isinstance(error, FalError):
             logger.error("Submitting %s failed.", self.job.job_id, exc_info=error)
-        lost = _lost(error, self.job.job_id)
+        lost = doubts.lost(error, self.job.job_id)
         await self._record(state="unknown", error=said(lost))
         # fal's records may show a request a little later than it was taken.
         for pause in _LOOKS:
@@ -229,8 +240,8 @@ class Follower:
             try:
                 return await self._queue.follow(request, self._see)
             except NotFound as error:
-                await self._record(state="lost", position=None, error=said(_not_known(error, self.job.job_id)))
-                raise _not_known(error, self.job.job_id) from error
+                await self._record(state="lost", position=None, error=said(doubts.not_known(error, self.job.job_id)))
+                raise doubts.not_known(error, self.job.job_id) from error
             except Exception as error:
                 # Whatever it was: the job runs on at fal, and is paid for whether it is looked at or not.
                 logger.info("The status of %s cannot be had: %s", self.job.job_id, error)
@@ -259,7 +270,7 @@ class Follower:
                 # Once: from here on it is known to be completed, and another server need not look for its end.
                 if self.trouble is None:
                     await self._end(last, state="completed")
-                self.trouble = _not_fetched(error, self.job.job_id)
+                self.trouble = doubts.not_fetched(error, self.job.job_id)
                 self._tell()
                 if time.monotonic() > deadline:
                     raise self.trouble from error
@@ -267,16 +278,17 @@ class Follower:
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _see(self, status: Status) -> None:
-        # Written at once: from here on a cancel may be billed, and a server that takes over must know.
+        # Whether anybody waits or not: from here on a cancel may be billed, and a server that takes over must know.
         if isinstance(status, InProgress) and self._began is None:
             self._began = time.monotonic()
-            await self._record(state="running", position=None, queue_seconds=round(self._began - self._started, 3))
+            self._note(state="running", position=None, queue_seconds=round(self._began - self._started, 3))
         elif isinstance(status, Queued) and status != self.last:
-            await self._record(position=status.position)
+            self._note(position=status.position)
         self._show(status)
 
     def _see_place(self, place: int) -> None:
         if self.last != Waiting(place):
+            self._known |= {"position": place}
             self._show(Waiting(place))
 
     def _show(self, status: Status | Waiting) -> None:
@@ -311,8 +323,22 @@ class Follower:
         self.outcome = error
 
     async def _record(self, **columns: Any) -> None:
-        self.unwritten |= columns
+        self._note(**columns)
         await self.write()
+
+    def _note(self, **columns: Any) -> None:
+        """Have this written down in a moment, with whatever comes until then."""
+        self.unwritten |= columns
+        self._known |= columns
+        self._to_write.set()
+
+    async def _write_soon(self) -> None:
+        while True:
+            await self._to_write.wait()
+            # What is over in a moment is written once.
+            await anyio.sleep(_A_MOMENT)
+            self._to_write = anyio.Event()
+            await self.write()
 
     def _tell(self) -> None:
         # A new event each time: everybody who waits has the old one, and none can miss it.
@@ -321,41 +347,4 @@ class Follower:
 
 
 def _columns(request: Request) -> JsonObject:
-    return {name: getattr(request, name) for name in ("request_id", "status_url", "response_url", "cancel_url")}
-
-
-def _is_refusal(error: FalError) -> bool:
-    """Whether it is proven that fal runs nothing: it refused, or nothing reached it. `MaybeReceived` is `Unreachable`
-    too, and proves nothing."""
-    return isinstance(error, RequestRejected) or type(error) is Unreachable
-
-
-def _lost(error: Exception, job_id: str) -> MaybeReceived:
-    what = error.message if isinstance(error, FalError) else "This server could not read fal's answer."
-    return MaybeReceived(
-        f"{what} The job may be running and paid for; it was not sent again.",
-        request_id=error.request_id if isinstance(error, FalError) else None,
-        status=error.status if isinstance(error, FalError) else None,
-        retryable=False,
-        hint=f"It is looked for in fal's records: call wait_for_job with job_id {job_id!r}. The same call again does "
-        "not pay twice; run_model with fresh: true does.",
-    )
-
-
-def _not_known(error: FalError, job_id: str) -> NotFound:
-    return NotFound(
-        f"fal does not know the request of job {job_id!r} any more: {error.message}",
-        status=error.status,
-        request_id=error.request_id,
-        hint="Whether it was billed is not known here; it counts as estimated. wait_for_job asks fal once more; to run "
-        "it again is to pay again: run_model with fresh: true does.",
-    )
-
-
-def _not_fetched(error: Exception, job_id: str) -> ResultNotReady:
-    what = error.message if isinstance(error, FalError) else "This server could not read it."
-    return ResultNotReady(
-        f"The job is completed at fal, and its result could not be fetched yet: {what}",
-        status=error.status if isinstance(error, FalError) else None,
-        hint=f"Nothing is lost: call wait_for_job with job_id {job_id!r} in a moment. It is not to be run again.",
-    )
+    return {name: getattr(request, name) for name in _REQUEST}

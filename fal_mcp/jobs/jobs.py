@@ -18,21 +18,19 @@ from fal_mcp.errors import FalError, GenerationFailed, NotFound, NotRecorded
 from fal_mcp.jobs import callbacks, cost, kept_errors, lost_submits
 from fal_mcp.jobs.admission import Admission
 from fal_mcp.jobs.follower import Follower
+from fal_mcp.jobs.followers import Followers
 from fal_mcp.jobs.hearing import Hearing
 from fal_mcp.jobs.job import NOBODY, Job, Order, Started
 from fal_mcp.jobs.ledger import Ledger, Limits
 from fal_mcp.jobs.outgoing import Outgoing
+from fal_mcp.jobs.pick_up import PickUp
 from fal_mcp.jobs.turns import Room
 from fal_mcp.jobs.watching import Tell, watch
 from fal_mcp.json_values import JsonObject
 
-_MOST_RESUMED_AT_ONCE = 32
 _LONGEST_GOODBYE = 10.0
 _LONGEST_SUBMIT = 5.0
-_WRITE_AGAIN_AFTER = 5.0
-_SAID_AGAIN_AFTER = 3.0
 _LOOK_AGAIN_AFTER = 1.0
-_LOOKED_AGAIN_AFTER = (15.0, 45.0, 120.0)
 _ABOUT_TO_GO = ("waiting", "intent")
 
 Policy = Literal["detach", "cancel"]
@@ -62,9 +60,10 @@ class Jobs:
         self._fal = fal
         self._tasks = tasks
         self._on_disconnect: Policy = on_disconnect
-        self._followers: dict[str, Follower] = {}
         self._outgoing = Outgoing(ledger, tasks)
         self.admission = Admission(ledger, tasks, room or Room())
+        self.followers = Followers(fal, ledger, tasks, self.admission)
+        self.picks_up = PickUp(fal, ledger, self.followers, owner, tasks)
         self.hearing = Hearing()
         self.hearing.on("job:", lambda topic: self.admission.ring())
 
@@ -85,7 +84,7 @@ class Jobs:
         if started.is_joined:
             self._outgoing.take_back(started.job.job_id)
         else:
-            self._follow(self._follower(started.job), order)
+            self.followers.begin(started.job, order)
         return started
 
     async def started(self, order: Order) -> Started:
@@ -108,6 +107,11 @@ class Jobs:
         """
         await self.ledger.check(orders, self.limits, self.admission.room)
 
+    @property
+    def asks_about_money(self) -> bool:
+        """Whether there is a limit, or somebody is asked; otherwise nothing depends on whether an order would join."""
+        return self.limits.are_set or self.limits.approve_over is not None or self.admission.room.is_limited
+
     async def repeated(self, order: Order) -> Job | None:
         """The job that this order would join: then there is nothing to pay, and nothing to ask about."""
         return await self.ledger.repeated(order, self._outgoing.jobs)
@@ -122,11 +126,11 @@ class Jobs:
             FalError: fal says that it failed or was cancelled, or nobody knows what became of it.
         """
         began = time.monotonic()
-        followed = self._followers.get(job.job_id) or await self._resumed(job)
+        followed = await self.followers.resumed(job)
         if followed is None:
             job = await self._seen_elsewhere(job, seconds)
             seconds = max(seconds - (time.monotonic() - began), 0.0)
-            followed = self._followers.get(job.job_id) or await self._resumed(job)
+            followed = await self.followers.resumed(job)
         if followed is None:
             return await self.get(job.job_id, job.owner)
         # Counted before anything is awaited: a job is only forgotten here when nobody waits.
@@ -145,8 +149,8 @@ class Jobs:
             raise
         finally:
             followed.waiting -= 1
-            self._forget(followed)
-        return await self._standing(followed)
+            self.followers.forget(followed)
+        return self._standing(followed, job)
 
     async def get(self, job_id: str, owner: str) -> Job:
         """This owner's job as it stands.
@@ -169,7 +173,7 @@ class Jobs:
             raise kept_errors.read(job.error, job.request.request_id if job.request else None)
         if job.output is not None:
             return job.output
-        followed = self._followers.get(job.job_id)
+        followed = self.followers.get(job.job_id)
         if followed is not None and isinstance(followed.outcome, dict):
             return followed.outcome
         if job.request is None:
@@ -214,21 +218,12 @@ class Jobs:
         sent yet, and is not going to be."""
         if job.request is None and await self.admission.withdraw(job.job_id):
             return "withdrawn"
-        followed = self._followers.get(job.job_id) or await self._resumed(job)
+        followed = await self.followers.resumed(job)
         if followed is not None:
             return await followed.cancel()
         if job.request is None:
             return "not found"
         return await self._fal().queue.cancel(job.request)
-
-    async def look_for(self, job: Job, request_id: str | None = None) -> Job:
-        """Look through fal's own records for a job whose submit was never answered; the job with its request where it
-        is there.
-
-        Raises:
-            FalError: fal's records could not be read.
-        """
-        return await lost_submits.look_for(job, self._fal().requests, self.ledger, request_id)
 
     async def looked_up(self, job: Job, error: FalError) -> FalError:
         """The error of a run without the queue that may be paid for, with fal's id of it where fal's records have it.
@@ -238,7 +233,7 @@ class Jobs:
             f"{error.hint} It counts as estimated (job {job.job_id!r}); fal keeps no result of a run without its queue."
         )
         try:
-            known = await self.look_for(job)
+            known = await self.followers.look_for(job)
         except FalError as trouble:
             logger.info("fal's records could not be read: %s", trouble.message)
             return error
@@ -250,35 +245,6 @@ class Jobs:
     async def called_back(self, delivery: Delivery) -> bool:
         """Take a verified callback: the job is over, without a poll. False where no such job is known here."""
         return await callbacks.taken(delivery, self.ledger, self.owner)
-
-    async def keep(self) -> None:
-        """Say again and again that this server lives, and hear what others tell, where several machines share the
-        ledger. Never raises, and ends where there is nothing to keep."""
-        async with anyio.create_task_group() as tasks:
-            if self.ledger.store.is_shared:
-                tasks.start_soon(self._keep_alive)
-                tasks.start_soon(self.ledger.store.listen, self.hearing.hear)
-
-    async def take_over(self) -> None:
-        """Pick up this account's work whose server is gone."""
-        records = lost_submits.Records(self._fal().requests)
-        limiter = anyio.CapacityLimiter(_MOST_RESUMED_AT_ONCE)
-        for job in await self.ledger.orphaned(self.owner):
-            self._tasks.start_soon(self._taken_over, job, limiter, records)
-
-    async def resume(self) -> None:
-        """Pick up this owner's work whose server is gone, and look again for submits without an answer."""
-        # After a night with hundreds of jobs, the user's first call must not stand behind all of their polls.
-        limiter = anyio.CapacityLimiter(_MOST_RESUMED_AT_ONCE)
-        jobs = {job.job_id: job for job in await self.ledger.orphaned(self.owner)}
-        for job in await self.ledger.unanswered(self.owner, lost_submits.MOST):
-            jobs.setdefault(job.job_id, job)
-        # One reading of fal's records for all: they are rate-limited, and the same for every job of an endpoint.
-        records = lost_submits.Records(self._fal().requests)
-        async with anyio.create_task_group() as tasks:
-            for job in jobs.values():
-                if job.job_id not in self._followers:
-                    tasks.start_soon(self._resume, job, limiter, records)
 
     def answering(self, job_ids: Iterable[str], call_id: str = "", *, is_open: bool = False) -> None:
         """The answer to the call that asked for these jobs is on its way to its client; an open one says only that
@@ -298,79 +264,11 @@ class Jobs:
         """Write down what is left to write."""
         with anyio.move_on_after(_LONGEST_GOODBYE, shield=True):
             await self._outgoing.arrived()
-            for followed in list(self._followers.values()):
-                await followed.write()
+            await self.followers.write()
 
     def standing(self, job: Job) -> Follower | None:
         """Who follows the job, if anyone does."""
-        return self._followers.get(job.job_id)
-
-    def _follower(self, job: Job, *, writes: bool = True) -> Follower:
-        queue, turn = self._fal().queue, self.admission.turn
-        return Follower(job, queue, self.ledger, self.look_for, turn, writes=writes)
-
-    def _follow(self, followed: Follower, order: Order | None) -> None:
-        self._followers[followed.job.job_id] = followed
-        self._tasks.start_soon(self._live, followed, order)
-
-    async def _live(self, followed: Follower, order: Order | None) -> None:
-        """Never raises: it hangs in the server's own group."""
-        try:
-            await (followed.follow() if order is None else followed.submit(order))
-            while True:
-                if await followed.write():
-                    break
-                await anyio.sleep(_WRITE_AGAIN_AFTER)
-        except Exception:
-            logger.exception("%s could not be written down.", followed.job.job_id)
-            # What will never be written must not hold the follower, and its output, in memory for ever.
-            followed.unwritten.clear()
-        finally:
-            self._forget(followed)
-            self.admission.ring()
-
-    def _forget(self, followed: Follower) -> None:
-        is_current = self._followers.get(followed.job.job_id) is followed
-        if is_current and followed.is_over and not followed.waiting and not followed.unwritten:
-            del self._followers[followed.job.job_id]
-
-    async def _resumed(self, job: Job, records: "lost_submits.Records | None" = None) -> Follower | None:
-        """Who follows the job from here on; None where there is nothing to follow."""
-        if job.state in ("completed", "failed", "cancelled") or job.way != "queue":
-            return None
-        if job.state == "waiting":
-            return await self._waiting_resumed(job)
-        # Its server may be about to submit it: only one that is gone may have its job taken over.
-        if job.request is None and job.session not in ("", self.ledger.session):
-            job = await self.ledger.claim(job) or job
-        if job.request is None and job.state == "unknown":
-            job = await (records.look_for(job, self.ledger) if records else self.look_for(job))
-        if job.request is None:
-            return None
-        # Claimed before it is followed: two servers that both write would undo each other's rows.
-        mine = await self.ledger.claim(job)
-        if (followed := self._followers.get(job.job_id)) is not None:
-            return followed
-        # Followed even where another server has it: this call wants the result, and only writes nothing.
-        followed = self._follower(replace(mine, request=job.request) if mine else job, writes=mine is not None)
-        self._follow(followed, None)
-        return followed
-
-    async def _waiting_resumed(self, job: Job) -> Follower | None:
-        """Who follows a job of which nothing was sent yet; its server is gone, so that this one sends it."""
-        mine = job if job.session == self.ledger.session else await self.ledger.claim(job)
-        if mine is None or mine.state != "waiting":
-            return None
-        order = await self.ledger.order_of(mine)
-        if order is None:
-            # What it was to be sent with is not known: nobody kept it.
-            await self.admission.withdraw(mine.job_id)
-            return None
-        if (followed := self._followers.get(job.job_id)) is not None:
-            return followed
-        followed = self._follower(mine)
-        self._follow(followed, order)
-        return followed
+        return self.followers.get(job.job_id)
 
     async def _seen_elsewhere(self, job: Job, seconds: float) -> Job:
         """The job once fal has it, or it is over, where another server is at it."""
@@ -391,39 +289,6 @@ class Jobs:
                 await self.admission.withdraw(job.job_id)
             raise
 
-    async def _keep_alive(self) -> None:
-        while True:
-            try:
-                await self.ledger.store.renew()
-            except NotRecorded as error:
-                logger.warning("%s", error.message)
-            except Exception:
-                logger.exception("That this server lives could not be said.")
-            await anyio.sleep(_SAID_AGAIN_AFTER)
-
-    async def _taken_over(self, job: Job, limiter: anyio.CapacityLimiter, records: "lost_submits.Records") -> None:
-        await self._resume(job, limiter, records)
-        # Its server may have been about to submit it, and slow to: fal may have it only now.
-        for pause in _LOOKED_AGAIN_AFTER:
-            if job.request is not None or job.way != "queue" or job.state not in ("unknown", "intent"):
-                return
-            await anyio.sleep(pause)
-            try:
-                job = await self.get(job.job_id, job.owner)
-            except FalError:
-                continue
-            await self._resume(job, limiter, lost_submits.Records(self._fal().requests))
-
-    async def _resume(self, job: Job, limiter: anyio.CapacityLimiter, records: "lost_submits.Records") -> None:
-        async with limiter:
-            try:
-                followed = self._followers.get(job.job_id) or await self._resumed(job, records)
-                if followed is not None:
-                    await followed.ended()
-            except Exception as error:
-                # One job that cannot be picked up is no reason to leave the others.
-                logger.info("%s could not be picked up: %s", job.job_id, error)
-
     async def _fetched(self, job: Job) -> JsonObject:
         assert job.request is not None
         try:
@@ -435,19 +300,11 @@ class Jobs:
         await self.note(job, output=output)
         return output
 
-    async def _standing(self, followed: Follower) -> Job:
+    def _standing(self, followed: Follower, job: Job) -> Job:
         if followed.is_over and isinstance(followed.outcome, FalError):
             raise followed.outcome
-        try:
-            job = await self.ledger.get(followed.job.job_id, followed.job.owner) or followed.job
-        except NotRecorded as error:
-            logger.error("%s", error.message)
-            job = followed.job
-        if followed.is_over and isinstance(followed.outcome, dict):
-            # A row that could not be written must not hide a result that is paid for.
-            columns = {key: followed.unwritten[key] for key in ("run_seconds",) if key in followed.unwritten}
-            job = replace(job, state="completed", output=followed.outcome, request=followed.request, **columns)
-        return job
+        # Not read again: whoever follows it has written what the row says.
+        return followed.standing(job)
 
     async def _abandon(self, followed: Follower) -> None:
         """The call that began it is gone. A host's time-out looks just like a person's cancel. Never raises."""

@@ -136,11 +136,15 @@ class Ledger:
     async def answered(self, job_ids: Iterable[str], call_id: str = "", at: float | None = None) -> None:
         """A client has the answer to the call that asked for these jobs; without a call, whoever asked last. `at` is
         when that was given, 0 for one that says only that they go on: what became of them since is unseen."""
-        await self._mark(job_ids, call_id, "answered = ?, detached = NULL", at)
+        await self.arrived([(job_id, call_id, at) for job_id in job_ids])
+
+    async def arrived(self, answers: Iterable[tuple[str, str, float | None]]) -> None:
+        """The same for many: each a job, the call, and when."""
+        await self._mark(answers, "answered = ?, detached = NULL")
 
     async def left(self, job_ids: Iterable[str], call_id: str = "") -> None:
         """The call that asked for these jobs ended, and nobody got its answer."""
-        await self._mark(job_ids, call_id, "detached = ?, answered = NULL")
+        await self._mark([(job_id, call_id, None) for job_id in job_ids], "detached = ?, answered = NULL")
 
     async def get(self, job_id: str, owner: str) -> Job | None:
         """This owner's job with its output; None for an unknown one and for anybody else's."""
@@ -327,17 +331,17 @@ class Ledger:
             if database.execute("SELECT 1 FROM job WHERE owner = ? LIMIT 1", (FIRST_OWNER,)).fetchone():
                 database.execute(statement, (self._first_owner, self._first_owner, FIRST_OWNER))
 
-    async def _mark(self, job_ids: Iterable[str], call_id: str, what: str, at: float | None = None) -> None:
-        ids = list(job_ids)
-        if not ids:
+    async def _mark(self, calls: Iterable[tuple[str, str, float | None]], what: str) -> None:
+        known = list(calls)
+        if not known:
             return
 
         def mark(database: Database) -> None:
             with database.transaction():
-                moment = database.now() if at is None else at
+                now = database.now()
                 # A call that joined since has taken it over.
                 where = "job_id = ? AND (? = '' OR call_id = ?)"
-                values = [(moment, job_id, call_id, call_id) for job_id in ids]
+                values = [(now if at is None else at, job_id, call_id, call_id) for job_id, call_id, at in known]
                 database.executemany(f"UPDATE job SET {what} WHERE {where}", values)
 
         await self.store.run(mark)

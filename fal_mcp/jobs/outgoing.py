@@ -27,6 +27,7 @@ class Outgoing:
         self._tasks = tasks
         self._calls: dict[str, str] = {}
         self._moments: dict[str, float] = {}
+        self._is_waiting = False
 
     @property
     def jobs(self) -> frozenset[str]:
@@ -40,7 +41,9 @@ class Outgoing:
             self._calls |= calls
             # 0 is before anything that became of the job: whatever is written of it later is unseen.
             self._moments |= dict.fromkeys(calls, 0.0 if is_open else self._ledger.now())
-            self._tasks.start_soon(self._arrive, calls)
+            if not self._is_waiting:
+                self._is_waiting = True
+                self._tasks.start_soon(self._arrive)
 
     def take_back(self, job_id: str) -> None:
         """Another call joined the job, and is owed an answer of its own."""
@@ -50,24 +53,32 @@ class Outgoing:
         """Count all of them as arrived: the server ends, and what was handed over is out."""
         await self._arrived(dict(self._calls))
 
-    async def _arrive(self, calls: dict[str, str]) -> None:
+    async def _arrive(self) -> None:
         """Never raises: it hangs in the server's own group."""
-        # The SDK does not say when an answer was written; a moment is all that a pipe to a client that lives takes.
-        await anyio.sleep(_ON_ITS_WAY)
         try:
-            await self._arrived(calls)
+            while self._calls:
+                # What is handed over meanwhile waits for the next round: nothing counts sooner than it should, and many
+                # answers are written down together.
+                calls = dict(self._calls)
+                # The SDK does not say when an answer was written; a moment is all that a pipe to a client that lives
+                # takes.
+                await anyio.sleep(_ON_ITS_WAY)
+                if not await self._arrived(calls):
+                    return
         except Exception:
             logger.exception("That answers arrived could not be written down.")
+        finally:
+            self._is_waiting = False
 
-    async def _arrived(self, calls: dict[str, str]) -> None:
+    async def _arrived(self, calls: dict[str, str]) -> bool:
         # A call that joined since is owed an answer of its own.
         current = {job_id: call_id for job_id, call_id in calls.items() if self._calls.get(job_id) == call_id}
         try:
-            for job_id, call_id in current.items():
-                await self._ledger.answered([job_id], call_id, self._moments.get(job_id))
+            await self._ledger.arrived([(*each, self._moments.get(each[0])) for each in current.items()])
         except NotRecorded as error:
             logger.error("%s", error.message)
-            return
+            return False
         for job_id in current:
             self._calls.pop(job_id, None)
             self._moments.pop(job_id, None)
+        return True

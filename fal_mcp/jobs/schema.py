@@ -35,7 +35,7 @@ COMMON: tuple[tuple[str, ...], ...] = (
         # When it got its turn, and with what besides its arguments it is to be sent then.
         "ALTER TABLE job ADD COLUMN admitted DOUBLE PRECISION",
         "ALTER TABLE job ADD COLUMN sending TEXT",
-        "DROP INDEX job_unfinished",
+        "DROP INDEX IF EXISTS job_unfinished",
         "CREATE INDEX job_open ON job (account, state) "
         "WHERE state IN ('waiting', 'intent', 'queued', 'running', 'unknown')",
         "CREATE INDEX job_account ON job (account, created, booked)",

@@ -59,7 +59,8 @@ def memory_of(content: bytes) -> int:
 
 
 def shrunk(content: bytes, budget: int) -> bytes:
-    """A JPEG of at most `budget` bytes and 1,024 pixels a side, or a WebP where the picture is transparent.
+    """A JPEG of at most `budget` bytes and 1,024 pixels a side, or a WebP where the picture is transparent; a JPEG that
+    is so small already, as it is.
 
     Raises:
         TooLarge: it takes more memory than one picture may.
@@ -69,6 +70,11 @@ def shrunk(content: bytes, budget: int) -> bytes:
         # By the header, before a pixel is unpacked.
         if _memory(picture) > MOST:
             raise TooLarge
+        if _is_small_enough(picture, len(content), budget):
+            # Read to its end at an eighth of its size, for an eighth of the time: what breaks off is found out.
+            picture.draft(picture.mode, (picture.width // 8, picture.height // 8))
+            picture.load()
+            return content
         # A JPEG can be read at an eighth of its size, for a sixteenth of the time and memory.
         picture.draft("RGB", _near(picture))
         picture.load()
@@ -80,6 +86,13 @@ def shrunk(content: bytes, budget: int) -> bytes:
         # In place, and from an eighth where that is enough: nothing of the picture's size is copied.
         plain.thumbnail((_SIDES[0], _SIDES[0]), reducing_gap=2.0)
         return _fitted(_of_eight_bits(plain).convert("RGBA" if _has_holes(plain) else "RGB"), budget)
+
+
+def _is_small_enough(picture: "Image.Image", size: int, budget: int) -> bool:
+    """Whether it is what would be made of it already. How a camera was held is left to nobody's reader: with a note of
+    that it is made anew."""
+    is_plain = picture.format == "JPEG" and picture.mode in ("RGB", "L") and "exif" not in picture.info
+    return is_plain and size <= budget and max(picture.size) <= _SIDES[0]
 
 
 def _of_eight_bits(picture: "Image.Image") -> "Image.Image":

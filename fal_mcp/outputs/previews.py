@@ -111,12 +111,16 @@ def _of_all_calls() -> _Slots:
 
 async def _shrunk(content: bytes, budget: int) -> Preview:
     slots = _of_all_calls()
-    memory = await anyio.to_thread.run_sync(pictures.memory_of, content, limiter=slots.small)
-    # A large one alone and small ones beside: two large ones at once would double what the process takes at its
-    # highest.
-    slot = slots.small if memory <= pictures.SMALL else slots.large
-    small = await anyio.to_thread.run_sync(pictures.shrunk, content, budget, limiter=slot)
+    small = await anyio.to_thread.run_sync(_shrunk_if_small, content, budget, limiter=slots.small)
+    if small is None:
+        # A large one alone and small ones beside: two large ones at once would double what the process takes at its
+        # highest.
+        small = await anyio.to_thread.run_sync(pictures.shrunk, content, budget, limiter=slots.large)
     return Preview(small, "image/jpeg" if small[:2] == b"\xff\xd8" else "image/webp")
+
+
+def _shrunk_if_small(content: bytes, budget: int) -> bytes | None:
+    return pictures.shrunk(content, budget) if pictures.memory_of(content) <= pictures.SMALL else None
 
 
 async def _content(item: Media, fal: Fal) -> bytes | None:

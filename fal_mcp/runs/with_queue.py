@@ -56,7 +56,7 @@ async def ready(endpoint: Endpoint, order: Order, call: Call) -> Order:
         FalError: a file cannot be used or uploaded.
     """
     # Looked up before the user is asked: whoever gets a job that is paid for is not asked to pay for it.
-    is_joined = await call.jobs.repeated(order) is not None
+    is_joined = call.jobs.asks_about_money and await call.jobs.repeated(order) is not None
     if not is_joined:
         await call.jobs.check([order])
         await approved(order, call)
