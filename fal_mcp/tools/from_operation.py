@@ -1,12 +1,11 @@
 """An operation of fal's Platform API as a tool: its text, its arguments, and its answer in words."""
 
-import json
 import re
 from types import MappingProxyType
 from typing import Any, cast
 
 from fal_mcp.errors import InvalidInput
-from fal_mcp.json_values import JsonMapping, JsonObject, list_of, object_of
+from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.openapi.listed_schema import brief, lean
 from fal_mcp.openapi.operation import Operation
 from fal_mcp.openapi.schema import Schema
@@ -14,15 +13,22 @@ from fal_mcp.outputs import shortening
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs.call import Call
 from fal_mcp.text import clean, cut, one_line
-from fal_mcp.tools import pages, rules
+from fal_mcp.tools import pages, rules, table
 from fal_mcp.tools.tool import Effect, Tool
 
 _LONGEST_TEXT = 12_000
 _LARGEST_ANSWER = 240_000
 """Characters of JSON: a thousand rows of common length."""
 _LONGEST_CELL = 2000
-_TABLES = frozenset({"billing_events"})
-"""Lists of many rows with the same few members, whose names would be most of what is told."""
+_PAGING = frozenset({"next_cursor", "has_more"})
+_TABLES = {
+    "getBillingEvents": "billing_events",
+    "getOrganizationBillingEvents": "billing_events",
+    "serverlessLogsHistory": "items",
+    "serverlessGetRunnerHistory": "history",
+}
+"""Operations that answer with many rows of the same few members, whose names would be most of what is told; and where
+the rows are."""
 _KNOWN = frozenset({"cursor", "limit", "offset"})
 _UNSAID = re.compile(
     r" Not together with [^.]+\.| Left out: (?:all|everyone's|all keys|now|neither|not there|none|the first page)\.$"
@@ -108,44 +114,30 @@ def said(operation: Operation, answer: Any) -> Outcome:
     if answer is None:
         return Outcome(data={"done": True}, note=f"Done: {operation.summary}.", is_plain=True)
     whole: JsonObject = cast(JsonObject, answer) if isinstance(answer, dict) else {"answer": answer}
-    columns, table = _table(operation, whole)
-    told = {**whole, "columns": columns, str(operation.rows): table} if columns else whole
-    data, is_cut = shortening.shortened(told, _LARGEST_ANSWER, pages.MOST_ROWS)
+    member = _TABLES.get(operation.operation_id, "")
+    told = table.of(whole.get(member))
+    rest = {name: value for name, value in whole.items() if name != member}
+    data, is_cut = shortening.shortened(
+        {**rest, **told.data(member)} if told else whole, _LARGEST_ANSWER, pages.MOST_ROWS
+    )
     # From the whole and not from `data`: the head counts what came, even where not all of it is told.
-    rows: Any = whole.get(operation.rows) if operation.rows else whole.get("answer")
+    rows: Any = whole.get(member or operation.rows or "answer")
     cuts = " Not all of it is told." if is_cut else ""
     if not isinstance(rows, list):
-        return Outcome(data=data, note=cut(clean(_compact(data), _LONGEST_TEXT), _LONGEST_TEXT) + cuts, is_plain=True)
+        text = cut(clean(table.compact(data), _LONGEST_TEXT), _LONGEST_TEXT) + cuts
+        return Outcome(data=data, note=text, is_plain=True)
     cursor: Any = whole.get("next_cursor")
     more = f"; there are more, with cursor {one_line(str(cursor), 200)!r}" if cursor else ""
     listed_rows = cast(list[Any], rows)
-    head = f"{len(listed_rows)} {(operation.rows or 'entries').replace('_', ' ')}{more}.{cuts}"
-    if columns:
-        lines = [" | ".join(map(_cell, row)) for row in [columns, *table]]
-        return Outcome(data=data, note=_listed(head, lines), is_plain=True)
-    return Outcome(data=data, note=_listed(head, [_compact(row) for row in listed_rows]), is_plain=True)
+    head = f"{len(listed_rows)} {(member or operation.rows or 'entries').replace('_', ' ')}{more}.{cuts}"
+    lines = told.lines() if told else [table.compact(row) for row in listed_rows]
+    return Outcome(data=data, note=_listed(_with_the_rest(head, rest if told else {}), lines), is_plain=True)
 
 
-def _table(operation: Operation, whole: JsonMapping) -> tuple[list[str], list[list[Any]]]:
-    """Rows of which there are many and alike, as columns, each named once; none where the rows are not objects."""
-    if operation.rows not in _TABLES:
-        return [], []
-    rows = list_of(whole.get(operation.rows))
-    if not rows or not all(isinstance(row, dict) for row in rows):
-        return [], []
-    members = [object_of(row) for row in rows]
-    named = dict.fromkeys(name for row in members for name, value in row.items() if value is not None)
-    return list(named), [[row.get(name) for name in named] for row in members]
-
-
-def _cell(value: Any) -> str:
-    """A value between bars; one that bars or its neighbours could be taken for is told as JSON."""
-    if value is None:
-        return "-"
-    is_plain = isinstance(value, str) and value == value.strip() and value.isprintable()
-    if is_plain and value not in ("", "-") and "|" not in value:
-        return cast(str, value)
-    return _compact(value).replace("|", r"\u007c")
+def _with_the_rest(head: str, rest: JsonMapping) -> str:
+    """The head, and behind it what stands beside a table and is not in the head already."""
+    besides = {name: value for name, value in rest.items() if name not in _PAGING}
+    return f"{head} {one_line(table.compact(besides), _LONGEST_CELL)}" if besides else head
 
 
 def _listed(head: str, rows: list[str]) -> str:
@@ -158,17 +150,6 @@ def _listed(head: str, rows: list[str]) -> str:
             return "\n".join([*lines, f"… and {len(rows) - number} more, in the structured content."])
         lines.append(line)
     return "\n".join(lines)
-
-
-def _compact(value: Any) -> str:
-    return json.dumps(_without_nothing(value), ensure_ascii=False, separators=(",", ":"))
-
-
-def _without_nothing(value: Any) -> Any:
-    if isinstance(value, dict):
-        members = cast(JsonObject, value)
-        return {key: _without_nothing(item) for key, item in members.items() if item is not None}
-    return [_without_nothing(item) for item in cast(list[Any], value)] if isinstance(value, list) else value
 
 
 def _target(operation: Operation, arguments: JsonMapping) -> str:

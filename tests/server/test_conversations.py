@@ -107,6 +107,11 @@ def whole(said: dict[str, Any]) -> dict[str, Any]:
     return {**said["output"], "images": pictures}
 
 
+def records(data: dict[str, Any], rows: str) -> list[dict[str, Any]]:
+    """The objects that a table in an answer stands for."""
+    return [{**data.get("every_row", {}), **dict(zip(data["columns"], row, strict=True))} for row in data[rows]]
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     made = tmp_path / "pictures"
@@ -319,7 +324,7 @@ async def test_serverless_app_discovery(fal: Emulator, host: Host):
             _, gauges = await it.call("get_app_metrics", app_id=one["endpoint_id"])
             runners = sum(row["count"] for row in gauges["apps"][0]["runners"])
             _, logs = await it.call("search_app_logs", app_id=[one["endpoint_id"]], level="error", limit=1)
-            table[one["endpoint_id"]] = queue["queue_size"], runners, logs["items"][0]["message"]
+            table[one["endpoint_id"]] = queue["queue_size"], runners, records(logs, "items")[0]["message"]
     first = found["apps"][0]
     assert {name: first[name] for name in ("machine_type", "min_concurrency", "max_concurrency", "keep_alive")} == {
         **{"machine_type": "GPU-H100", "min_concurrency": 0, "max_concurrency": 2, "keep_alive": 300}
@@ -413,9 +418,10 @@ async def test_why_is_my_app_slow(settings: Settings, host: Host):
     slowest = max(seconds, key=lambda part: seconds[part])
     assert slowest == "running" and f"Most time goes to {slowest}" in said
     assert f"running p50 {row['p50_duration']:.3g} s" in said and row["request_count"] > 0
-    assert runners["history"] and all(one["running"] <= own["max_concurrency"] for one in runners["history"])
-    assert {one["level"] for one in logs["items"]} == {"warning", "error"}
-    assert {one["app"] for one in logs["items"]} == {own["endpoint_id"]} and "CUDA error: out of memory" in logged
+    history, lines = records(runners, "history"), records(logs, "items")
+    assert history and all(moment["running"] <= own["max_concurrency"] for moment in history)
+    assert {line["level"] for line in lines} == {"warning", "error"}
+    assert {line["app"] for line in lines} == {own["endpoint_id"]} and "CUDA error: out of memory" in logged
 
 
 async def test_every_tool_that_a_prompt_names_is_there(host: Host):

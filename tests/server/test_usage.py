@@ -303,7 +303,7 @@ async def test_why_it_is_slow_is_told_in_figures(
     assert f"{now['cold_boot_count']} cold starts" in line and f"p99_duration {now['p99_duration']:.4g}" in line
     assert "Most time goes to running: " in text(result)
     assert result.structured_content["seconds"]["waiting"] == pytest.approx(now["p50_prepare_duration"])
-    assert len(result.structured_content["series"]) == 7
+    assert len(result.structured_content["series"]["rows"]) == 7
 
 
 async def test_a_cost_report_is_saved_whole_and_summed_by_service(host: Host, tmp_path: Path):

@@ -1,7 +1,7 @@
 """The period that a report is of, and the equally long one before it. Pure. Fact F6.1."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from fal_mcp.json_values import JsonMapping
@@ -79,3 +79,13 @@ def _ceiling(at: datetime, timeframe: str) -> datetime:
     if floor == at:
         return at
     return _floor(floor + 32 * _DAY, "month") if timeframe == "month" else floor + _STEPS[timeframe]
+
+
+def minute(moment: str) -> str:
+    """A moment as fal writes it, to the minute and in UTC; as it is where it is none."""
+    try:
+        time = datetime.fromisoformat(moment)
+        return f"{time.astimezone(UTC):%Y-%m-%dT%H:%MZ}" if time.tzinfo else moment
+    # The calendar ends before what can be written of it does.
+    except (ValueError, OverflowError):
+        return moment
