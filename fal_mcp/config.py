@@ -152,6 +152,8 @@ class Settings:
     max_waiting: float = 500
     approve_over: float | None = None
     allow_unpriced: bool = False
+    state_keys: tuple[str, ...] = field(default=(), repr=False)
+    """What the state of questions is sealed with: the first seals, all open."""
     store: str | None = field(default=None, repr=False)
     """The address of the PostgreSQL database that the ledger is kept in; it may have a password in it."""
 

@@ -14,6 +14,7 @@ from fal_mcp.addresses import parts_of
 from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.settings_table import PREFIX, TABLE, Setting
 
+_SHORTEST_SECRET = 32
 _ON, _OFF = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
@@ -66,6 +67,8 @@ def value_of(setting: Setting, given: Any, source: str) -> Any:
             return tuple(_several(given, ","))
         case "address":
             return _address(given, source)
+        case "secrets":
+            return _secrets(given, source)
         case "store":
             return _store(given, source)
         case "text":
@@ -137,6 +140,13 @@ def _address(given: Any, source: str) -> str:
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError(f"{source} is {given!r} and should be a URL such as 'http://127.0.0.1:8080'.")
     return str(given).rstrip("/")
+
+
+def _secrets(given: Any, source: str) -> tuple[str, ...]:
+    secrets = tuple(_several(given, ","))
+    if short := [number for number, secret in enumerate(secrets, 1) if len(secret) < _SHORTEST_SECRET]:
+        raise ValueError(f"{source}: number {short[0]} has fewer than {_SHORTEST_SECRET} characters.")
+    return secrets
 
 
 def _store(given: Any, source: str) -> str:

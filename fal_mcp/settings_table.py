@@ -9,7 +9,9 @@ from typing import Literal
 
 from fal_mcp.toolset_table import MORE_TOOLSETS, TOOLSETS
 
-Kind = Literal["text", "words", "switch", "number", "money", "choice", "folder", "folders", "names", "address", "store"]
+Kind = Literal[
+    "text", "words", "switch", "number", "money", "choice", "folder", "folders", "names", "address", "store", "secrets"
+]
 PREFIX = "FAL_MCP_"
 _MOST_HOURS = 24 * 30
 _LONGEST_WAIT = 3600.0
@@ -217,6 +219,14 @@ TABLE: tuple[Setting, ...] = (
         "The PostgreSQL database that the ledger is kept in, for servers of several machines; needs fal-mcp[team].",
         default="a file in the data folder",
         commands=("serve", "run", "jobs", "look"),
+    ),
+    Setting(
+        "state_keys",
+        "secrets",
+        "Secrets of 32 characters or more, the same at every server, that seal the state of questions: the first "
+        "seals, all open. To change one, add the new one last everywhere, then put it first, then drop the old one.",
+        default="with a store what follows from fal's key, else one for each start",
+        commands=(),
     ),
     Setting(
         "record_arguments",

@@ -121,6 +121,7 @@ DOORS: dict[str, set[str]] = {
     "tomlkit": {"install"},
     "ruamel": {"install"},
     "sqlite3": {"jobs", "catalog"},
+    "psycopg": {"jobs"},
     "rich": {"demo", "terminal"},
     "typer": {"cli"},
 }
