@@ -39,11 +39,11 @@ def _user() -> "pwd.struct_passwd | None":
 class Cluster:
     """One running server, with a database for whoever asks for one."""
 
-    def __init__(self, folder: Path, bin_folder: Path) -> None:
+    def __init__(self, folder: Path, bin_folder: Path, fsync: str) -> None:
         self.folder = folder
         self._bin = bin_folder
         # What is lost with the machine's power is no matter here, and each commit is ten times as fast.
-        self.fsync = "off"
+        self._fsync = fsync
         user = _user()
         self._user = user.pw_uid if user else None
         with socket.socket() as free:
@@ -57,7 +57,7 @@ class Cluster:
 
     def start(self) -> None:
         options = f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories={self.folder}"
-        options += f" -c fsync={self.fsync} -c max_connections=200"
+        options += f" -c fsync={self._fsync} -c max_connections=200"
         log = str(self.folder / "log")
         self._run("pg_ctl", "-D", str(self._data), "-w", "-t", str(_BOUND), "-l", log, "-o", options, "start")
 
@@ -92,7 +92,7 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Generator[Cluster]:
+def cluster(fsync: str = "off") -> Generator[Cluster]:
     """One for as long as this lasts."""
     bin_folder = programs()
     if bin_folder is None:
@@ -101,7 +101,7 @@ def cluster() -> Generator[Cluster]:
     outer.chmod(0o755)
     folder = outer / "c"
     folder.mkdir()
-    made = Cluster(folder, bin_folder)
+    made = Cluster(folder, bin_folder, fsync)
     try:
         made.create()
         made.start()

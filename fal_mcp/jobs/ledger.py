@@ -26,7 +26,6 @@ from fal_mcp.json_values import object_of
 
 __all__ = ["Ledger", "Limits"]
 _ANY = Room()
-
 Clock = Callable[[], float]
 
 
@@ -172,9 +171,13 @@ class Ledger:
         values = (owner, since, *2 * (state or "",), *2 * (endpoint_id or "",), limit)
         return await self.store.run(lambda database: list(records.jobs(database, where, *values)))
 
+    async def followed(self, account: str) -> list[tuple[str, str]]:
+        """The jobs that fal has and that this server is to follow, with whose they are."""
+        where = "account = ? AND session = ? AND state IN ('queued', 'running') AND way = 'queue'"
+        return await self.store.run(lambda database: records.ids(database, where, account, self.session))
+
     async def claimed(self, account: str, request_ids: Iterable[str]) -> set[str]:
         """Those of these requests of fal's that are known jobs already."""
-        wanted = list(request_ids)
 
         def look(database: Database) -> set[str]:
             # One at a time: how many marks one statement may have depends on how SQLite was built.

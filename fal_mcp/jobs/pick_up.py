@@ -41,6 +41,10 @@ class PickUp:
         records = self._records()
         for job in await self._ledger.orphaned(self._payer):
             self._tasks.start_soon(self._taken_over, job, records)
+        # What was taken, and could not be followed because the ledger went away in the middle.
+        for job_id, owner in await self._ledger.followed(self._payer):
+            if self._followers.get(job_id) is None and (job := await self._ledger.get(job_id, owner)) is not None:
+                self._tasks.start_soon(self._resume, job, records)
 
     async def look_again(self) -> None:
         """Look again, in the background, for submits without an answer."""

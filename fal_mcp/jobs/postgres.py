@@ -154,7 +154,9 @@ class PostgresStore:
         if time.monotonic() < self._patient_until:
             return set(sessions)
         rows = database.execute(f"SELECT session FROM server WHERE until > {_NOW}").fetchall()
-        return {row[0] for row in rows} & sessions.keys() | {self._session} & sessions.keys()
+        living = {row[0] for row in rows}
+        # Whoever is not heard of itself has no ground to call others gone.
+        return living & sessions.keys() if self._session in living else set(sessions)
 
     def settle(self, database: Database) -> None:
         """No earlier version wrote here."""

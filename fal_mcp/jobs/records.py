@@ -29,6 +29,11 @@ def jobs(database: Database, where: str, *values: Any) -> Iterator[Job]:
     yield from [rows.read(row) for row in found]
 
 
+def ids(database: Database, where: str, *values: Any) -> list[tuple[str, str]]:
+    """The ids of some jobs, with whose they are."""
+    return database.execute(f"SELECT job_id, owner FROM job WHERE {where}", values).fetchall()
+
+
 def whole(database: Database, where: str, *values: Any) -> Job | None:
     """The first such job, with its output."""
     job = next(jobs(database, where, *values), None)
