@@ -2,7 +2,6 @@
 
 In SQLite for the servers of one machine, in PostgreSQL for those of several. What is written stays through `kill -9` at
 any moment. What decides is one transaction: join what was asked for already, or refuse by the limits, or write the row.
-Nothing here touches the event loop, and nothing is asked of the order in which work arrives.
 """
 
 import secrets
@@ -151,9 +150,8 @@ class Ledger:
 
     async def by_request(self, request_id: str, account: str) -> Job | None:
         """This account's job of this request of fal's."""
-        return await self.store.run(
-            lambda database: records.whole(database, "request_id = ? AND account = ?", request_id, account)
-        )
+        where = "request_id = ? AND account = ?"
+        return await self.store.run(lambda database: records.whole(database, where, request_id, account))
 
     async def unanswered(self, account: str, most: int) -> list[Job]:
         """This account's jobs whose submit was never answered, and that this server looks for."""
@@ -183,7 +181,9 @@ class Ledger:
             # One at a time: how many marks one statement may have depends on how SQLite was built.
             statement = "SELECT 1 FROM job WHERE request_id = ? AND account = ?"
             return {
-                request_id for request_id in wanted if database.execute(statement, (request_id, account)).fetchone()
+                request_id
+                for request_id in request_ids
+                if database.execute(statement, (request_id, account)).fetchone()
             }
 
         return await self.store.run(look)
@@ -212,9 +212,10 @@ class Ledger:
         def take(database: Database) -> Job | None:
             with database.transaction():
                 found = records.whole(database, "job_id = ?", job.job_id)
-                if found is None:
-                    return None
-                if found.session != self.session and found.session in self._decisions.alive(database, [found]):
+                # A fence that grew without another server would shut out whoever follows it here already.
+                if found is None or found.session == self.session:
+                    return found
+                if found.session in self._decisions.alive(database, [found]):
                     return None
                 taken = records.take(database, found, self.session)
                 # The output is no part of the row: a caller that claims a completed job wants it still.

@@ -39,11 +39,14 @@ class PickUp:
         """Pick up work whose server is gone; what becomes of it is seen to in the background."""
         # One reading of fal's records for all: they are rate-limited, and the same for every job of an endpoint.
         records = self._records()
-        for job in await self._ledger.orphaned(self._payer):
+        taken = {job.job_id: job for job in await self._ledger.orphaned(self._payer)}
+        for job in taken.values():
             self._tasks.start_soon(self._taken_over, job, records)
-        # What was taken, and could not be followed because the ledger went away in the middle.
+        # What was taken earlier, and could not be followed because the ledger went away in the middle.
         for job_id, owner in await self._ledger.followed(self._payer):
-            if self._followers.get(job_id) is None and (job := await self._ledger.get(job_id, owner)) is not None:
+            if job_id in taken or self._followers.get(job_id) is not None:
+                continue
+            if (job := await self._ledger.get(job_id, owner)) is not None:
                 self._tasks.start_soon(self._resume, job, records)
 
     async def look_again(self) -> None:

@@ -166,6 +166,15 @@ async def test_what_another_server_took_over_is_not_written_by_the_one_before(wh
     assert found is not None and found.state == "running"
 
 
+async def test_claimed_again_by_who_has_it_a_job_keeps_its_fence(where: Where):
+    """Two calls at one server ask about a job at once: whoever follows it goes on writing."""
+    ledger = Ledger(where)
+    job = await ledger.begin(order(), NONE)
+    first, second = await ledger.claim(job), await ledger.claim(job)
+    assert first is not None and second is not None and first.fence == second.fence == job.fence
+    assert await ledger.record(job.job_id, first.fence, state="running")
+
+
 async def test_an_intent_of_a_server_that_is_gone_is_looked_for_though_its_process_id_lives(where: Where):
     """In containers every server is process 1; both of these are one process."""
     first, second = Ledger(where), Ledger(where)
