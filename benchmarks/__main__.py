@@ -7,7 +7,7 @@ from pathlib import Path
 
 import anyio
 
-from benchmarks import call, catalog, download, jobs, moments, previews, search, start, upload
+from benchmarks import call, catalog, cpu, download, jobs, moments, previews, search, start, upload
 from fal_mcp import bundled
 
 
@@ -22,6 +22,7 @@ def main(models: Path, is_long: bool) -> int:
             (*anyio.run(call.requests, 5), call.MOST_REQUESTS, "requests"),
         ]
     )
+    failed += _say(anyio.run(cpu.of_a_call))
     failed += _say(anyio.run(jobs.at_once))
     failed += _say(jobs.full_ledger())
     failed += _say(anyio.run(moments.measured))

@@ -57,7 +57,7 @@ async def long(seconds: float) -> list[Figure]:
 def full_ledger() -> list[Figure]:
     """What a thousand unfinished jobs add to the time until `initialize` is answered."""
     with tempfile.TemporaryDirectory() as empty, tempfile.TemporaryDirectory() as full:
-        _fill(Path(full))
+        anyio.run(_fill, Path(full))
         pairs = [(_start(empty), _start(full)) for _ in range(start.ROUNDS)]
     without, with_jobs = (statistics.median(column) for column in zip(*pairs, strict=True))
     added = max(with_jobs - without, 0) * 1000
@@ -70,10 +70,12 @@ def _start(folder: str) -> float:
     )
 
 
-def _fill(folder: Path) -> None:
+async def _fill(folder: Path) -> None:
     ledger = Ledger(folder / "ledger.sqlite3")
     for number in range(UNFINISHED):
-        job = ledger.begin(Order("fal-ai/flux/dev", {"prompt": str(number)}), Limits())
+        job = await ledger.begin(Order("fal-ai/flux/dev", {"prompt": str(number)}), Limits())
         here = f"http://127.0.0.1:9/queue/{number}"
-        ledger.accepted(job.job_id, Request("fal-ai/flux/dev", str(number), f"{here}/status", here, f"{here}/cancel"))
-    ledger.close()
+        await ledger.accepted(
+            job.job_id, Request("fal-ai/flux/dev", str(number), f"{here}/status", here, f"{here}/cancel")
+        )
+    await ledger.aclose()

@@ -17,7 +17,7 @@ import anyio, sys, time, resource
 from pathlib import Path
 from fal_mcp.client.fal import Fal
 from fal_mcp.client.file_stream import Upload
-from fal_mcp.engine import fal_of
+from fal_mcp.ways_to_fal import fal_of
 from fal_mcp.config import Hosts, Settings
 
 async def nobody(*_): pass

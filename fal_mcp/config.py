@@ -98,7 +98,8 @@ class Settings:
     """A key of scope ADMIN, for what a plain key may not ask: what a request was billed."""
     hosts: Hosts = field(default_factory=Hosts)
     listed: tuple[str, ...] = ("pinned",)
-    """Which model tools are listed: `search` (none), `pinned`, `all`, or categories and globs over endpoint ids."""
+    """Which model tools are listed: `search` (none), `pinned`, `all`, `mine` (the account's own apps), or categories
+    and globs over endpoint ids."""
     toolsets: tuple[str, ...] = TOOLSETS
     """Which other tools there are besides."""
     read_only: bool = False
@@ -140,6 +141,20 @@ class Settings:
     never so over HTTP, where the environment is somebody else's."""
     previews: bool = False
     """Whether small pictures of what came out are shown to the model."""
+    allow_hosts: tuple[str, ...] = ()
+    """Names that HTTP requests may be for, besides those of this machine."""
+    allow_origins: tuple[str, ...] = ()
+    """Origins whose pages may call over HTTP."""
+    trust_proxy: float = 0
+    """How many proxies stand before this server over HTTP."""
+    tokens: Path | None = None
+    """The file of tokens of those who may call over HTTP."""
+    issuer: str | None = None
+    """The OAuth 2.1 issuer whose tokens are taken over HTTP, exactly as it names itself."""
+    public_url: str | None = None
+    """The address of MCP here as its users have it, for which an issuer's tokens have to be."""
+    own_keys: bool = False
+    """Whether over HTTP each caller pays with a key of its own."""
     output_dir: Path | None = None
     """A folder that what comes out is saved in."""
     records_arguments: bool = True
@@ -156,6 +171,11 @@ class Settings:
     """What the state of questions is sealed with: the first seals, all open."""
     store: str | None = field(default=None, repr=False)
     """The address of the PostgreSQL database that the ledger is kept in; it may have a password in it."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether many share this server, each behind a token or a key."""
+        return self.tokens is not None or self.issuer is not None or self.own_keys
 
     @property
     def catalog_folder(self) -> Path:

@@ -18,12 +18,13 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from fal_mcp import bundled
-from fal_mcp.config import Settings
+from fal_mcp.config import DEFAULT_PINS, Settings
 from fal_mcp.errors import FalError
 from fal_mcp.json_values import JsonObject
 from fal_mcp.machine.output_folder import OutputFolder
 from fal_mcp.machine.readable import Readable
 from fal_mcp.machine.variables import Variables
+from fal_mcp.team.principal import caller
 
 # These take a quarter as long to import as the SDK itself: they come in with the first list or call.
 if TYPE_CHECKING:
@@ -37,9 +38,12 @@ if TYPE_CHECKING:
     from fal_mcp.jobs.turns import Room
     from fal_mcp.runs.call import Call
     from fal_mcp.runs.pricing import Prices
+    from fal_mcp.runs.resolution import Resolution
     from fal_mcp.tools.tool import Tool
+    from fal_mcp.toolsets.own_tools import OwnTools
     from fal_mcp.toolsets.selection import Selection
     from fal_mcp.toolsets.toolbox import Toolbox
+    from fal_mcp.ways_to_fal import Payers
 
 _FIRST_REFRESH_AFTER = 2.0
 _PICK_UP_AFTER = 1.0
@@ -80,6 +84,8 @@ class Engine:
         if self.settings.models is None and self.settings.refresh_hours:
             self._tasks.start_soon(self._keep_fresh)
         # Without a key nothing of it could be asked of fal; the jobs wait for a server that has one.
+        if not {*self.settings.listed, *self.settings.pins} <= {*DEFAULT_PINS, "pinned", "search", "all"}:
+            self._tasks.start_soon(self._keep_own)
         if self.settings.is_recorded and self.settings.key is not None:
             self._tasks.start_soon(self._pick_up)
         return self
@@ -106,15 +112,37 @@ class Engine:
         return self._tools
 
     @cached_property
-    def owner(self) -> str:
-        """Whose work this is: fal's id of the key, never the key."""
+    def payer(self) -> str:
+        """Whose key pays: fal's id of it, never the key."""
         from fal_mcp.jobs.job import owner_of
 
         return owner_of(self.settings.key)
 
-    @cached_property
+    @property
+    def owner(self) -> str:
+        """Whose work this call is: the payer's, or where many share the server, the principal's below it."""
+        principal = caller()
+        return self.payer if principal is None else principal.owner(self.payer)
+
+    @property
     def fal(self) -> "Fal":
-        """The way to fal, closed when the server stops."""
+        """The way to fal with the key that this call pays with, closed when the server stops."""
+        principal = caller()
+        return self._own_fal if principal is None or principal.key is None else self.payers.of(principal.key).fal
+
+    @cached_property
+    def payers(self) -> "Payers":
+        """The callers that pay with keys of their own."""
+        from fal_mcp.ways_to_fal import Payers
+
+        payers = Payers(self.settings, self._transport)
+        self._open.push_async_callback(payers.aclose)
+        return payers
+
+    @cached_property
+    def _own_fal(self) -> "Fal":
+        from fal_mcp.ways_to_fal import fal_of
+
         fal = fal_of(self.settings, self._transport)
         self._open.push_async_exit(fal)
         return fal
@@ -127,7 +155,7 @@ class Engine:
 
         settings = self.settings
         # A server without a key must not take over what an earlier version wrote for whoever has one.
-        first_owner = self.owner if settings.key is not None else None
+        first_owner = self.payer if settings.key is not None else None
         ledger = Ledger(
             settings.store or settings.ledger_file,
             records_arguments=settings.records_arguments,
@@ -143,25 +171,64 @@ class Engine:
             allow_unpriced=settings.allow_unpriced,
         )
         # By a function: a client is only opened, and a key only missed, where something is sent.
-        jobs = Jobs(
-            lambda: self.fal, ledger, self.background, limits, settings.on_disconnect, self.owner, room=_room(settings)
-        )
+        about: JsonObject = {"owner": self.payer, "own_day": _own_day, "room": _room(settings)}
+        jobs = Jobs(lambda: self.fal, ledger, self.background, limits, settings.on_disconnect, **about)
         self._open.push_async_callback(jobs.aclose)
         return jobs
+
+    @property
+    def followed(self) -> int:
+        """How many jobs this process follows now."""
+        # Asked before the first job, it opens nothing.
+        return self.jobs.followed if "jobs" in vars(self) else 0
 
     @cached_property
     def sessions(self) -> "Sessions":
         """The realtime connections that are kept between calls, closed when the server stops."""
         from fal_mcp.jobs.sessions import Sessions
 
-        return Sessions(lambda: self.fal, self.jobs.ledger, self.jobs.limits, self.background)
+        return Sessions(lambda: self.fal, self.jobs.ledger, lambda: self.jobs.limits, self.background)
+
+    @property
+    def prices(self) -> "Prices":
+        """What was asked about prices lately; what one account pays is none of another's business."""
+        principal = caller()
+        return self._own_prices if principal is None or principal.key is None else self.payers.of(principal.key).prices
 
     @cached_property
-    def prices(self) -> "Prices":
-        """What was asked about prices lately."""
+    def _own_prices(self) -> "Prices":
         from fal_mcp.runs.pricing import Prices
 
         return Prices()
+
+    @cached_property
+    def own_tools(self) -> "OwnTools":
+        """When the account's apps are read for the list, and whether the list is another then."""
+        from fal_mcp.toolsets.own_tools import OwnTools
+
+        return OwnTools(self.settings, lambda: self.tools, lambda: self.fal, self._tools_changed)
+
+    def deployed(self) -> None:
+        """An app was deployed: what is known of the account's apps is asked for anew, and told where it is listed."""
+        self.resolution.forget()
+        if self.own_tools.may_be_listed:
+            self.background.start_soon(self.own_tools.look)
+
+    @cached_property
+    def resolution(self) -> "Resolution":
+        """What can be run beside the catalog; the same for every catalog that this server comes to have."""
+        from fal_mcp.runs.endpoint_documents import EndpointDocuments
+        from fal_mcp.runs.own_apps import OwnApps
+        from fal_mcp.runs.own_workflows import OwnWorkflows
+        from fal_mcp.runs.resolution import Resolution
+
+        def is_listed(owner: str) -> bool:
+            return any(one.startswith(f"{owner}/") for one in self.tools.catalog.ids)
+
+        documents = EndpointDocuments(is_listed, max(self.settings.refresh_hours, 1.0) * 3600)
+        # In the order in which they are asked; what has no other document is the last one's.
+        workflows = OwnWorkflows(lambda endpoint_id: self.tools.catalog.get(endpoint_id))
+        return Resolution([workflows, OwnApps(documents), documents])
 
     @cached_property
     def selection(self) -> "Selection":
@@ -185,12 +252,26 @@ class Engine:
             "kept": self.kept,
             "secrets": self.settings.secrets_folder,
             "sessions": lambda: self.sessions,
+            "deployed": self.deployed,
         }
         return Call(lambda: self.fal, self.tools.catalog, self.jobs, tell, **{**known, **more})
 
     async def is_first(self, mark: str, seconds: float) -> bool:
         """Whether this mark is shown for the first time in so many seconds, to any server of this ledger."""
         return await self.jobs.ledger.once(mark, seconds)
+
+    def leave_jobs(self) -> None:
+        """This server ends: what runs goes on at fal, whoever is cut off now."""
+        if "jobs" in self.__dict__:
+            self.jobs.is_ending = True
+
+    async def is_ready(self) -> bool:
+        """Whether paid work can be written down, without which no call is of use."""
+        try:
+            await self.jobs.ledger.spent_now(self.payer)
+        except FalError:
+            return False
+        return True
 
     def unheard(self) -> "Call":
         """What a resource or a task may use when it is read: nobody hears its progress, and no picture is made."""
@@ -254,6 +335,10 @@ class Engine:
                 logger.exception("What was left unfinished could not be picked up.")
             await anyio.sleep(jobs.ledger.store.look_after)
 
+    async def _keep_own(self) -> None:
+        await anyio.sleep(_FIRST_REFRESH_AFTER)
+        await self.own_tools.keep()
+
     async def _keep_fresh(self) -> None:
         # The handshake and the first list come first.
         await anyio.sleep(_FIRST_REFRESH_AFTER)
@@ -295,6 +380,7 @@ class Engine:
             self._more_tools,
             is_read_only=settings.read_only,
             has_admin_key=settings.admin_key is not None,
+            resolution=self.resolution,
         )
 
     def _prepared(self) -> "Toolbox":
@@ -314,23 +400,13 @@ def _room(settings: Settings) -> "Room":
     return Room(int(whole) if whole else None, int(each) if each else None, int(settings.max_waiting))
 
 
+def _own_day() -> float | None:
+    principal = caller()
+    return None if principal is None else principal.daily_budget
+
+
 async def _nobody(_: Any) -> None:
     await anyio.lowlevel.checkpoint()
-
-
-def fal_of(settings: Settings, transport: "httpx.AsyncBaseTransport | None" = None) -> "Fal":
-    """The way to fal that the settings describe."""
-    from fal_mcp.client.fal import Fal
-    from fal_mcp.client.fal_cli import FalCli
-
-    return Fal(
-        settings.key,
-        hosts=settings.hosts,
-        admin_key=settings.admin_key,
-        transport=transport,
-        patience=settings.wait,
-        cli=FalCli(settings.fal_cli, settings.key, settings.variable),
-    )
 
 
 def source_of(settings: Settings) -> "Source":

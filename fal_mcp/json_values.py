@@ -6,7 +6,7 @@ The one door of `json`: what it raises becomes `NotJson` here, and no number tha
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 JsonObject = dict[str, Any]
 """An object of JSON, as it is read and as it is made."""
@@ -81,24 +81,29 @@ def mapped(value: Any, leaf: Callable[[Any], Any], key: Callable[[str], str] = s
     return top[0]
 
 
-def object_of(value: object) -> dict[str, Any]:
+def object_of(value: object) -> JsonObject:
     """The object that a value is; an empty one where it is none."""
-    return cast(dict[str, Any], value) if isinstance(value, dict) else {}
+    return value if is_object(value) else {}
 
 
-def is_object(value: object) -> bool:
-    """Whether a value is an object; says nothing of what is in it, to people or to a type checker."""
+def is_object(value: object) -> TypeGuard[JsonObject]:
+    """Whether a value is an object; of what is in it a type checker knows no more than people do."""
     return isinstance(value, dict)
 
 
-def is_list(value: object) -> bool:
+def is_list(value: object) -> TypeGuard[list[Any]]:
     """Whether a value is a list."""
     return isinstance(value, list)
 
 
 def list_of(value: object) -> list[Any]:
     """The list that a value is; an empty one where it is none."""
-    return cast(list[Any], value) if isinstance(value, list) else []
+    return value if is_list(value) else []
+
+
+def values_in(value: object) -> list[Any]:
+    """What stands directly in a list or an object, in order; nothing where it is neither."""
+    return list(value.values()) if is_object(value) else list_of(value)
 
 
 def text_of(value: object) -> str | None:

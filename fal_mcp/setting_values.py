@@ -71,6 +71,8 @@ def value_of(setting: Setting, given: Any, source: str) -> Any:
             return _secrets(given, source)
         case "store":
             return _store(given, source)
+        case "file":
+            return _file(given, source)
         case "text":
             return given
 
@@ -133,6 +135,17 @@ def _folder(setting: Setting, given: Any, source: str) -> Path:
     if is_something and not is_there:
         raise ValueError(f"{source} names {str(folder)!r}, which is a file and no folder.")
     return folder
+
+
+def _file(given: Any, source: str) -> Path:
+    try:
+        file = Path(given).expanduser()
+        is_folder = file.is_dir()
+    except (OSError, RuntimeError, ValueError):
+        raise ValueError(f"{source} names the file {str(given)!r}, which cannot be looked at.") from None
+    if is_folder:
+        raise ValueError(f"{source} names {str(file)!r}, which is a folder and no file.")
+    return file
 
 
 def _address(given: Any, source: str) -> str:

@@ -9,11 +9,13 @@ from typing import Literal
 
 from fal_mcp.toolset_table import MORE_TOOLSETS, TOOLSETS
 
-Kind = Literal[
-    "text", "words", "switch", "number", "money", "choice", "folder", "folders", "names", "address", "store", "secrets"
-]
+Kind = (
+    Literal["text", "words", "switch", "number", "money", "choice", "folder", "folders", "names", "address"]
+    | Literal["file", "store", "secrets"]
+)
 PREFIX = "FAL_MCP_"
 _MOST_HOURS = 24 * 30
+_MOST_PROXIES = 10
 _LONGEST_WAIT = 3600.0
 _LARGEST_PAGE = 100_000
 _MOST_MONEY = 1_000_000.0
@@ -49,7 +51,7 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "list",
         "words",
-        "Model tools to list: search (none), pinned, all, or categories and globs over ids.",
+        "Model tools to list: search (none), pinned, all, mine (own apps), or categories and globs over ids.",
         default="pinned",
         field="listed",
     ),
@@ -250,6 +252,52 @@ TABLE: tuple[Setting, ...] = (
         default="none",
         commands=("serve", "run", "models", "emulate", "look"),
         must_exist=True,
+    ),
+    Setting(
+        "tokens",
+        "file",
+        "The file of those who may call over HTTP; fal-mcp token makes it.",
+        default="none: one person's server",
+        commands=("serve", "token"),
+    ),
+    Setting(
+        "issuer",
+        "address",
+        "The OAuth 2.1 issuer whose tokens are taken over HTTP, as it names itself.",
+        default="none",
+    ),
+    Setting(
+        "public_url",
+        "address",
+        "The address of MCP here as users have it, for which an issuer's tokens have to be.",
+        default="none",
+    ),
+    Setting(
+        "own_keys",
+        "switch",
+        "Over HTTP each caller pays with a fal key of its own, sent as X-Fal-Key.",
+        default="off",
+    ),
+    Setting(
+        "allow_host",
+        "names",
+        "A name that HTTP requests may be for, besides this machine's; repeatable.",
+        default="none",
+        field="allow_hosts",
+    ),
+    Setting(
+        "allow_origin",
+        "names",
+        "An origin whose pages may call over HTTP, such as https://app.example.com; repeatable.",
+        default="none",
+        field="allow_origins",
+    ),
+    Setting(
+        "trust_proxy",
+        "number",
+        "How many proxies stand before this server and write X-Forwarded-For.",
+        default="0",
+        most=_MOST_PROXIES,
     ),
     Setting(
         "fal_url",

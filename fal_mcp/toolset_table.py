@@ -20,9 +20,10 @@ class Toolset:
 
 TABLE: Mapping[str, Toolset] = {
     "models": Toolset(True, ("discovery:models",)),
-    "jobs": Toolset(True, ("jobs:models", "batch_and_chain:models")),
+    "jobs": Toolset(True, ("jobs:models", "batch_and_chain:models", "run_again:models")),
     "storage": Toolset(True, ("storage",)),
     "usage": Toolset(True, ("reports.usage:name", "reports.analytics:name", "platform:name")),
+    "compare": Toolset(False, ("compare_models:models",)),
     "realtime": Toolset(False, ("realtime:models",)),
     "requests": Toolset(False, ("platform:name",)),
     "serverless": Toolset(

@@ -11,9 +11,9 @@ import pytest
 from fal_mcp.catalog import cache
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.config import Settings
-from fal_mcp.engine import fal_of
 from fal_mcp.errors import FalError
 from fal_mcp.refresh import refresh
+from fal_mcp.ways_to_fal import fal_of
 from tests.documents import document
 
 BOUND = 30

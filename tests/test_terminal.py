@@ -67,7 +67,7 @@ async def test_a_batch_reads_a_line_a_run(fal: Emulator, settings: Settings, tmp
     [
         (["run", FLUX, "prompt=x", "num_images=99"], 2, "$.num_images"),
         (["run", FLUX, "prompt"], 2, "key=value"),
-        (["run", "fal-ai/no-such", "prompt=x"], 1, "no model"),
+        (["run", "fal-ai/no-such", "prompt=x"], 1, "not found"),
         (["run", FLUX, "prompt=x", "--max-cost", "0.001"], 1, "--max-cost"),
     ],
 )

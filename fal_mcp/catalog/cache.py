@@ -158,7 +158,7 @@ def newest(folder: Path) -> Cache | None:
     return None
 
 
-def _fetched_at(value: Any) -> float:
+def _fetched_at(value: object) -> float:
     """Seconds since 1970; 0, and so long ago, where it is no time or one to come."""
     known = number_of(value)
     return known if known is not None and 0 <= known <= time.time() + _CLOCKS_APART else 0.0

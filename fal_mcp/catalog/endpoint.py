@@ -10,6 +10,8 @@ from fal_mcp.openapi.schema import Schema
 from fal_mcp.text import money
 
 MOST_NAME_CHARACTERS = 54
+WORKFLOWS = "workflows/"
+"""The namespace of fal's workflows: `workflows/{owner}/{name}`. Fact F2.1."""
 _KEPT_OF_A_LONG_NAME = 45
 
 
@@ -42,6 +44,18 @@ class FileArgument:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """One model that a workflow runs. Its arguments may say `$input.prompt` or `$draw.images.0.url` in place of a
+    value: what the workflow was given, or what another step made."""
+
+    node_id: str
+    endpoint_id: str
+    arguments: JsonObject
+    endpoint: "Endpoint | None" = None
+    """The model, where the catalog has it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """One model, or one task of a model, by fal's `endpoint_id`."""
 
@@ -58,6 +72,16 @@ class Endpoint:
     """fal's catalog item, as it came."""
     oddities: tuple[str, ...] = ()
     """What in its document could not be taken as it is, a sentence each."""
+    unchecked: str = ""
+    """Why its arguments are not checked here; empty where they are."""
+    way: str = "run"
+    """How it is spoken to, where its app says so: `run`, `stream` or `realtime`."""
+    steps: tuple[Step, ...] = ()
+    """What a workflow runs, in an order in which it can be run; a model has none."""
+
+    @property
+    def is_workflow(self) -> bool:
+        return self.endpoint_id.startswith(WORKFLOWS)
 
     @property
     def is_training(self) -> bool:

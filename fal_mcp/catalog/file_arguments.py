@@ -8,11 +8,10 @@ import mimetypes
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 from fal_mcp.addresses import parts_of
 from fal_mcp.catalog.endpoint import FileArgument
-from fal_mcp.json_values import list_of, object_of
+from fal_mcp.json_values import JsonMapping, list_of, object_of
 from fal_mcp.openapi.schema import Schema, branches
 
 _KINDS = {
@@ -49,6 +48,21 @@ def find(
     known = shown or {}
     arguments = dict.fromkeys(_in_object(schema, schema, markers, (), 0))
     return tuple(_with_evidence(argument, markers, known.get(argument.path, ())) for argument in arguments)
+
+
+def by_name(arguments: JsonMapping) -> tuple[FileArgument, ...]:
+    """The file positions of arguments of which no document tells: texts under names that files have."""
+    schema: Schema = {"type": "object", "properties": {name: _form(value) for name, value in arguments.items()}}
+    return find(schema, {})
+
+
+def _form(value: object) -> Schema:
+    """What schema a value would fit, as far as files in it are concerned."""
+    if isinstance(value, str):
+        return {"type": "string"}
+    if items := list_of(value):
+        return {"type": "array", "items": _form(items[0])}
+    return {"type": "object", "properties": {name: _form(part) for name, part in object_of(value).items()}}
 
 
 def _with_evidence(argument: FileArgument, markers: Schema, shown: tuple[str, ...]) -> FileArgument:
@@ -128,9 +142,9 @@ def _kind(name: str) -> str:
     return "file"
 
 
-def _marker(part: Any, depth: int = 0) -> str | None:
+def _marker(part: object, depth: int = 0) -> str | None:
     about = object_of(part)
-    field: Any = about.get("_fal_ui_field") or object_of(about.get("ui")).get("field")
+    field: object = about.get("_fal_ui_field") or object_of(about.get("ui")).get("field")
     if isinstance(field, str):
         return _MARKERS.get(field, field if field in {"archive", "file"} else None)
     nested = [about.get("items"), *list_of(about.get("anyOf"))] if depth < _DEEPEST else []

@@ -66,7 +66,7 @@ class _Units:
     words: str
 
 
-def read(item: Any) -> Price | None:
+def read(item: object) -> Price | None:
     """The price in an answer of fal's or in its catalog; None where that is no price.
 
     A price of 0 says nothing: fal records it for many a model that is billed by another rule.
@@ -242,7 +242,7 @@ def _lengths(endpoint: Endpoint, given: JsonMapping) -> Iterator[float | None]:
                 yield sum(known) if len(known) == len(shots) else None
 
 
-def _length(value: Any) -> float | None:
+def _length(value: object) -> float | None:
     if isinstance(value, str):
         match = _NUMBER.fullmatch(value.strip().casefold())
         return float(match[1]) if match else None
@@ -274,7 +274,7 @@ def _texts(value: Any, depth: int) -> Iterator[str]:
 def _megapixels(given: JsonMapping) -> float | None:
     # A name such as `landscape_4_3`, or an object with both sides; models without either take the sides as arguments
     # of their own.
-    size: Any = given.get("image_size", given.get("video_size"))
+    size: object = given.get("image_size", given.get("video_size"))
     if isinstance(size, str):
         size = dict(zip(("width", "height"), _SIZES.get(size, ()), strict=False))
     sides: Schema = object_of(size) if size is not None else dict(given)

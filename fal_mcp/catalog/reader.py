@@ -1,7 +1,6 @@
 """A model document and its catalog item, read into an `Endpoint`."""
 
 import re
-from typing import Any
 
 from fal_mcp.catalog import file_arguments, price
 from fal_mcp.catalog.endpoint import Endpoint
@@ -17,7 +16,7 @@ _ENDPOINT_ID = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)+")
 _PROPERTY_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
-def endpoint(source: Any, item: JsonMapping | None = None) -> Endpoint:
+def endpoint(source: object, item: JsonMapping | None = None) -> Endpoint:
     """The endpoint that the model document `source` describes; `item` is its line of `GET /v1/models`.
 
     Raises:

@@ -13,8 +13,10 @@ from fal_mcp.cli.install import install
 from fal_mcp.cli.jobs import jobs_app, ledger_app, usage
 from fal_mcp.cli.models import models_app, webhook_app
 from fal_mcp.cli.options import AsJson, takes
+from fal_mcp.cli.over_http import check_http
 from fal_mcp.cli.run import RunCommand, run_model
 from fal_mcp.cli.start import check_folders, check_selection, ran, settings_of, source_of_key, with_stored_key, wrong
+from fal_mcp.cli.tokens import token_app
 from fal_mcp.config import Settings
 from fal_mcp.json_values import JsonObject
 from fal_mcp.machine.broad_folders import default_folders
@@ -30,6 +32,7 @@ app.add_typer(jobs_app, name="jobs")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(models_app, name="models")
 app.add_typer(webhook_app, name="webhook")
+app.add_typer(token_app, name="token")
 app.command()(usage)
 app.command()(install)
 
@@ -53,15 +56,17 @@ def main_command(
 def serve(
     chosen: JsonObject,
     http: Annotated[
-        int | None,
-        typer.Option(metavar="PORT", min=0, max=65535, help="Serve HTTP on 127.0.0.1 instead; 0 takes any port."),
+        str | None,
+        typer.Option(
+            metavar="[HOST:]PORT", help="Serve HTTP instead, on 127.0.0.1 unless told otherwise; 0 takes any port."
+        ),
     ] = None,
 ) -> None:
-    """Serve MCP: on standard input and output, or over HTTP on this machine with --http PORT."""
+    """Serve MCP: on standard input and output, or over HTTP with --http."""
     _serve(http, chosen)
 
 
-def _serve(http: int | None, chosen: JsonObject) -> None:
+def _serve(http: str | None, chosen: JsonObject) -> None:
     settings = settings_of(chosen)
     if http is None:
         # Only on standard input and output, where whoever talks to the server is who started it; over HTTP the disk
@@ -80,7 +85,8 @@ def _serve(http: int | None, chosen: JsonObject) -> None:
     else:
         from fal_mcp.server import http as over_http
 
-        ran(over_http.serve, settings, http, _say_where)
+        settings, host, port = check_http(settings, http)
+        ran(over_http.serve, settings, port, _say_where, host)
 
 
 def _say_where(url: str) -> None:

@@ -14,7 +14,13 @@ from fal_mcp.settings_table import Setting, taken_by
 AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Say yes to every question beforehand.")]
 _TYPES: JsonObject = {
-    **{"switch": bool | None, "number": float | None, "money": float | None, "folder": Path | None},
+    **{
+        "switch": bool | None,
+        "number": float | None,
+        "money": float | None,
+        "folder": Path | None,
+        "file": Path | None,
+    },
     **{"folders": list[Path] | None, "names": list[str] | None},
 }
 

@@ -78,7 +78,7 @@ def check_selection(settings: Settings) -> None:
     from fal_mcp.config import DEFAULT_PINS
 
     # A look means reading every category of the catalog, and most starts need none.
-    is_plain = set(settings.listed) <= {"search", "pinned", "all"} and settings.only == ("*",)
+    is_plain = set(settings.listed) <= {"search", "pinned", "all", "mine"} and settings.only == ("*",)
     if is_plain and set(settings.pins) <= set(DEFAULT_PINS):
         return
     from fal_mcp.catalog.catalog import Catalog

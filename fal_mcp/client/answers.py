@@ -8,7 +8,6 @@ say so; `rejection` is for everything else.
 import time
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any, cast
 
 from fal_mcp.client import hints
 from fal_mcp.client.retry import TRANSIENT
@@ -28,7 +27,18 @@ from fal_mcp.errors import (
     ServiceFailed,
     Unreachable,
 )
-from fal_mcp.json_values import JsonMapping, JsonObject, NotJson, dumped, list_of, object_of, parsed, text_of
+from fal_mcp.json_values import (
+    JsonMapping,
+    JsonObject,
+    NotJson,
+    dumped,
+    is_list,
+    is_object,
+    list_of,
+    object_of,
+    parsed,
+    text_of,
+)
 from fal_mcp.text import clean, one_line
 
 _LONGEST_MESSAGE = 600
@@ -78,12 +88,7 @@ def rejection(status: int, headers: Mapping[str, str], body: bytes) -> FalError:
     return error
 
 
-def is_object(value: object) -> bool:
-    """Whether a value is a JSON object."""
-    return isinstance(value, dict)
-
-
-def said(value: Any) -> str:
+def said(value: object) -> str:
     """What somebody else's value says, however it is made: nothing where it cannot be said."""
     if isinstance(value, str):
         return value
@@ -95,7 +100,7 @@ def said(value: Any) -> str:
 
 def id_in(answer: JsonMapping) -> str | None:
     """The id in an answer, where it can be one: something that stands in an address."""
-    request_id: Any = answer.get("request_id")
+    request_id: object = answer.get("request_id")
     # An id that came as a number is taken as well: without it a paid job could be looked for by its arguments alone.
     if isinstance(request_id, int) and not isinstance(request_id, bool):
         return str(request_id)
@@ -184,7 +189,7 @@ def unproven(status: int, headers: Mapping[str, str], body: bytes) -> MaybeRecei
 def _failure_of(status: int, headers: Mapping[str, str], body: bytes) -> GenerationFailed | None:
     """fal's word that the model ran and failed: an error that it names, or one about each argument."""
     value = json_object(body) or {}
-    has_faults = any(isinstance(entry, dict) for entry in list_of(value.get("detail")))
+    has_faults = any(is_object(entry) for entry in list_of(value.get("detail")))
     is_named = bool(headers.get("x-fal-error-type")) or bool(_error_type(value, headers) and is_fals_own(body))
     # 422 is not here: to a run it is a refusal before anything was done, and to a result `of_result` has it.
     is_its_own = status >= 500 or status == _CANCELLED
@@ -294,7 +299,7 @@ def _message(value: JsonMapping, body: bytes, status: int) -> str:
     return f"fal answered {status}" + (f": {text}" if text and not text.startswith("<") else ".")
 
 
-def _faults(detail: Any) -> Iterator[Fault]:
+def _faults(detail: object) -> Iterator[Fault]:
     for entry in list_of(detail):
         if is_object(entry):
             item = object_of(entry)
@@ -310,13 +315,11 @@ def _fault_message(item: JsonMapping) -> str:
     return f"{message} ({one_line(', '.join(facts), 200)})" if facts else message
 
 
-def _is_plain(value: Any) -> bool:
-    return all(
-        isinstance(item, (str, int, float)) for item in (cast(list[Any], value) if isinstance(value, list) else [value])
-    )
+def _is_plain(value: object) -> bool:
+    return all(isinstance(item, (str, int, float)) for item in (value if is_list(value) else [value]))
 
 
-def _path(location: Any) -> str:
+def _path(location: object) -> str:
     steps = list_of(location)
     # fal's documents are FastAPI's: where a value stands begins with the part of the request, which callers do not
     # know.

@@ -13,6 +13,7 @@ import httpx
 from fal_mcp.client.access import Access
 from fal_mcp.client.app_files import AppFiles
 from fal_mcp.client.docs import Docs
+from fal_mcp.client.endpoint_documents import EndpointDocuments
 from fal_mcp.client.endpoint_id import Request, request_of
 from fal_mcp.client.fal_cli import FalCli
 from fal_mcp.client.files import downloaded, uploaded
@@ -68,6 +69,7 @@ class Fal:
         self.synchronous = Run(http, hosts)
         self.streaming = Stream(http, hosts)
         self.models = Models(http, hosts)
+        self.endpoint_documents = EndpointDocuments(http, hosts)
         self.platform = Platform(http, hosts)
         self.requests = Requests(http, hosts)
         self.secrets = ServerlessSecrets(http, hosts)
@@ -234,7 +236,7 @@ class Fal:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *exc: Any) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         await self._http.__aexit__(*exc)
 
 

@@ -1,8 +1,9 @@
-"""fal's own command line, run as a program for what no API of fal's can do: deploy and scale.
+"""fal's own command line, run as a program for what no API of fal's can do: deploy, scale, and set secrets.
 
 The key goes to it in its environment, which holds little else: what it runs sees none of this server's other secrets.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -32,11 +33,19 @@ _PASSED_ON = (
     *("SYSTEMROOT", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "TEMP", "TMP"),
 )
 """What a program needs to find its files, its language and the network."""
-_PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "120", "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
+_PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "400", "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
+
+
+_SECRET_SECONDS = 60.0
+_READS_ITS_ARGUMENTS = "import json, sys; from fal.cli import main; sys.exit(main(json.load(sys.stdin)))"
 
 
 def _none(name: str) -> None:
     return None
+
+
+async def _unheard(line: str) -> None:
+    return
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +82,42 @@ class FalCli:
         if self._key is None:
             raise NotAuthorised(NO_KEY)
 
+    @property
+    def is_there(self) -> bool:
+        """Whether it can be run at all."""
+        return self._command is not None and self._key is not None
+
+    async def set_secret(self, name: str, value: str) -> None:
+        """Give a secret of the account's apps a value. It is among nobody's arguments, and in nothing that is told.
+
+        Raises:
+            RequestRejected: it failed; what it said is not told, as it may hold the value.
+            Unreachable: it took too long.
+        """
+        # `fal secrets set` takes the value among its arguments, which every user of the machine may read: so Python is
+        # started in its place, and has fal's command line read the same words from its standard input.
+        command = tuple(self._command or ())
+        if command[-2:] != ("-m", "fal"):
+            raise RequestRejected("This command line of fal's takes a value only where others can read it.")
+        words = json.dumps(["secrets", "set", f"{name}={value}"]).encode()
+        same = FalCli((*command[:-2], "-c", _READS_ITS_ARGUMENTS), self._key, self._variable)
+        try:
+            await same.run((), _unheard, seconds=_SECRET_SECONDS, folder=None, standard_input=words)
+        except (RequestRejected, Unreachable) as error:
+            raise type(error)(
+                f"The secret {name!r} was not set: fal's command line failed.",
+                hint="The user can see why with `fal secrets list` in a terminal, which needs the same key.",
+                retryable=error.retryable,
+            ) from None
+
     async def run(
-        self, arguments: Sequence[str], say: Callable[[str], Awaitable[None]], *, seconds: float, folder: Path | None
+        self,
+        arguments: Sequence[str],
+        say: Callable[[str], Awaitable[None]],
+        *,
+        seconds: float,
+        folder: Path | None,
+        standard_input: bytes | None = None,
     ) -> Said:
         """Run it with these arguments in `folder`, each line it says told to `say`. It, and all that it began, is
         killed when the time is up or the call is cancelled.
@@ -85,9 +128,11 @@ class FalCli:
         """
         self.need()
         lines, count, code = deque[str](maxlen=_KEPT), 0, None
-        process = await self._started(arguments, folder)
+        process = await self._started(arguments, folder, has_input=standard_input is not None)
         try:
             with anyio.move_on_after(seconds):
+                if standard_input is not None:
+                    await _handed(process, standard_input)
                 async with aclosing(_lines(process)) as output:
                     async for whole in output:
                         # Cleaned first: a key with something invisible in it is a key all the same.
@@ -111,12 +156,14 @@ class FalCli:
             raise RequestRejected(f"fal's command line failed with exit code {code}. {_last(lines)}")
         return Said(tuple(lines), count)
 
-    async def _started(self, arguments: Sequence[str], folder: Path | None) -> anyio.abc.Process:
+    async def _started(
+        self, arguments: Sequence[str], folder: Path | None, *, has_input: bool = False
+    ) -> anyio.abc.Process:
         try:
             return await anyio.open_process(
                 [*(self._command or ()), *arguments],
                 # It asks before it changes things; with nobody there it fails at once, and does not wait.
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
                 env=self._environment(),
@@ -137,6 +184,14 @@ class FalCli:
         for part in filter(None, (whole, whole.partition(":")[2])):
             text = text.replace(part, "<key>")
         return text
+
+
+async def _handed(process: anyio.abc.Process, content: bytes) -> None:
+    assert process.stdin is not None
+    # One that ends before it reads says in its own words why.
+    with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+        await process.stdin.send(content)
+        await process.stdin.aclose()
 
 
 async def _lines(process: anyio.abc.Process) -> AsyncGenerator[str]:

@@ -10,7 +10,7 @@ import msgpack  # pyright: ignore[reportMissingTypeStubs]
 
 from fal_mcp.client.inputs import as_json
 from fal_mcp.errors import FalError, GenerationFailed, InvalidInput, NotAuthorised, ServiceFailed
-from fal_mcp.json_values import JsonMapping, JsonObject, parsed
+from fal_mcp.json_values import JsonMapping, JsonObject, is_list, is_object, parsed
 from fal_mcp.text import clean, one_line
 
 LARGEST = 64 * 1024 * 1024
@@ -50,10 +50,10 @@ def read(frame: bytes | str) -> JsonObject | None:
         ServiceFailed: the frame cannot be read, or holds too much.
     """
     value = _plain(_unpacked(frame), 0)
-    if not isinstance(value, dict):
+    if not is_object(value):
         # As everywhere: an output is an object, and what is none stands under this name.
         return {"output": value}
-    answer = cast(JsonObject, value)
+    answer = value
     if answer.get("type") == "x-fal-message":
         return None
     if answer.get("type") == "x-fal-error":
@@ -104,27 +104,27 @@ def _extension(code: int, content: bytes) -> bytes:
     return content
 
 
-def masked(value: Any, mask: Callable[[str], str]) -> Any:
+def masked(value: object, mask: Callable[[str], str]) -> Any:
     """An answer with every text in it as `mask` has it."""
     if isinstance(value, str):
         return mask(value)
-    if isinstance(value, dict):
-        return {mask(str(key)): masked(item, mask) for key, item in cast(dict[Any, Any], value).items()}
-    return [masked(item, mask) for item in cast(list[Any], value)] if isinstance(value, list) else value
+    if is_object(value):
+        return {mask(str(key)): masked(item, mask) for key, item in value.items()}
+    return [masked(item, mask) for item in value] if is_list(value) else value
 
 
-def _plain(value: Any, depth: int) -> Any:
+def _plain(value: object, depth: int) -> Any:
     """`value` as JSON would have it, but for bytes."""
     # Checked here because msgpack's own reader has no bound on it.
     if depth > _MOST_DEPTH:
         raise ServiceFailed(f"A frame of fal's is nested more than {_MOST_DEPTH} deep.", retryable=False)
-    if isinstance(value, dict):
-        items = cast(dict[Any, Any], value).items()
+    if is_object(value):
+        items = value.items()
         return {_name(key): _plain(item, depth + 1) for key, item in items}
-    if isinstance(value, list):
-        return [_plain(item, depth + 1) for item in cast(list[Any], value)]
+    if is_list(value):
+        return [_plain(item, depth + 1) for item in value]
     return value
 
 
-def _name(key: Any) -> str:
+def _name(key: object) -> str:
     return key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import anyio
 import httpx
 
-from fal_mcp import __version__
+from fal_mcp import __version__, traces
 from fal_mcp.addresses import host_of, parts_of
 from fal_mcp.client import answers, body
 from fal_mcp.client.door import door, made_client, made_tls
@@ -69,7 +69,7 @@ class Http:
     async def __aenter__(self) -> "Http":
         return self
 
-    async def __aexit__(self, *exc: Any) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         # Taken away first: whoever still asks while the old pool closes gets a new one and not a closed one.
         client, self._client = self._client, None
         if client is not None:
@@ -128,14 +128,14 @@ class Http:
     async def ask(
         self,
         url: str,
-        content: Any,
+        content: object,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """A POST that changes nothing and costs nothing, repeated like `get`."""
         return await self.request("POST", url, retry=ALWAYS, params=params, headers=headers, json=content)
 
-    async def put(self, url: str, params: Mapping[str, str] | None = None, content: Any = None) -> httpx.Response:
+    async def put(self, url: str, params: Mapping[str, str] | None = None, content: object = None) -> httpx.Response:
         """An idempotent PUT, repeated like `get`."""
         return await self.request("PUT", url, retry=ALWAYS, params=params, json=content)
 
@@ -145,7 +145,7 @@ class Http:
         url: str,
         *,
         query: Sequence[tuple[str, str]] = (),
-        body: Any = None,
+        body: object = None,
         headers: Mapping[str, str] | None = None,
         as_admin: bool = False,
         is_repeatable: bool = True,
@@ -180,9 +180,9 @@ class Http:
         *,
         retry: Retry,
         key: Key = "own",
-        params: Any = None,
+        params: object = None,
         headers: Mapping[str, str] | None = None,
-        json: Any = None,
+        json: object = None,
         content: Callable[[], bytes | AsyncIterable[bytes]] | None = None,
         silence: httpx.Timeout = _TIMEOUT,
         most: int = body.LARGEST,
@@ -243,9 +243,9 @@ class Http:
         url: str,
         *,
         key: Key = "own",
-        params: Any = None,
+        params: object = None,
         headers: Mapping[str, str] | None = None,
-        json: Any = None,
+        json: object = None,
         changes: bool = False,
         judge: Judge = answers.rejection,
     ) -> AsyncGenerator[Incoming]:
@@ -333,7 +333,7 @@ class Http:
         headers.update(more or {})
         secret = {"none": None, "own": self._key, "admin": self.admin_key}[key]
         if secret is not None and self.is_fals(url):
-            headers["authorization"] = f"Key {secret}"
+            headers |= {"authorization": f"Key {secret}", **traces.headers()}
         return headers
 
     def _judged(self, response: httpx.Response, judge: Judge) -> FalError:

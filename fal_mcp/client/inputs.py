@@ -8,7 +8,7 @@ from fal_mcp.errors import InvalidInput
 from fal_mcp.json_values import dumped
 
 
-def as_json(value: Any) -> bytes | None:
+def as_json(value: object) -> bytes | None:
     """A value as JSON; None for None, which is no body at all.
 
     Raises:
@@ -31,7 +31,7 @@ def _refusal() -> InvalidInput:
     )
 
 
-def _is_sound(value: Any) -> bool:
+def _is_sound(value: object) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, str):

@@ -106,7 +106,7 @@ def _page(body: bytes, etag: str) -> Page:
     return Page(models, cursor or None, etag)
 
 
-def _listed(entry: Any) -> Listed | None:
+def _listed(entry: object) -> Listed | None:
     model = object_of(entry)
     endpoint_id = model.get("endpoint_id")
     if not isinstance(endpoint_id, str) or not endpoint_id:
@@ -126,6 +126,6 @@ def _prices(entries: Iterable[Any]) -> Iterator[tuple[str, JsonMapping]]:
                 continue
 
 
-def canonical(value: Any) -> bytes:
+def canonical(value: object) -> bytes:
     """JSON with sorted keys: fal's key order changes from day to day."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()

@@ -11,9 +11,8 @@ from typing import Any
 
 import anyio.to_thread
 
-from fal_mcp.client.answers import is_object
 from fal_mcp.errors import ServiceFailed
-from fal_mcp.json_values import JsonObject, NotJson, list_of, object_of, parsed
+from fal_mcp.json_values import JsonObject, NotJson, is_object, list_of, object_of, parsed
 from fal_mcp.text import one_line, readable_size
 
 RAW = "_raw"
@@ -75,7 +74,7 @@ def too_large_output(url: str, most: int) -> JsonObject:
     return {RAW: {"response_url": url, "how": how}, REASON: reason}
 
 
-def _is_too_deep(body: bytes, value: Any) -> bool:
+def _is_too_deep(body: bytes, value: object) -> bool:
     if body.count(b"[") + body.count(b"{") <= _DEEPEST:
         return False
     level: list[Any] = [value]
@@ -86,5 +85,5 @@ def _is_too_deep(body: bytes, value: Any) -> bool:
     return True
 
 
-def _inside(value: Any) -> Iterable[Any]:
+def _inside(value: object) -> Iterable[Any]:
     return object_of(value).values() if is_object(value) else list_of(value)

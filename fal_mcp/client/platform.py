@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import Any
 
 import httpx
 
@@ -27,7 +26,7 @@ class Platform:
         method: str,
         path: str,
         query: Sequence[tuple[str, str]] = (),
-        body: Any = None,
+        body: object = None,
         *,
         as_admin: bool = False,
         is_idempotent: bool = False,
@@ -60,7 +59,7 @@ class Platform:
         method: str,
         path: str,
         query: Mapping[str, str] | None = None,
-        body: Any = None,
+        body: object = None,
         *,
         as_admin: bool = False,
     ) -> JsonObject:

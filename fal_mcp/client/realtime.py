@@ -21,7 +21,7 @@ from fal_mcp.client.frames import IDLE, LARGEST, masked, packed, read
 from fal_mcp.client.http import Http
 from fal_mcp.config import Hosts
 from fal_mcp.errors import FalError, MaybeReceived, NotAuthorised, NotFound, ServiceFailed, Unreachable
-from fal_mcp.json_values import JsonMapping, JsonObject, NotJson, object_of, parsed
+from fal_mcp.json_values import JsonMapping, JsonObject, NotJson, is_object, parsed
 
 TOKEN_SECONDS = 120
 LONGEST_OPEN = 90.0
@@ -255,7 +255,7 @@ def _token_in(answer: bytes) -> str:
         value = parsed(answer)
     except NotJson:
         value = None
-    fields = object_of(value) if answers.is_object(value) else {"token": value}
+    fields = value if is_object(value) else {"token": value}
     token = fields.get("token") or fields.get("detail")
     if not isinstance(token, str):
         raise ServiceFailed("fal gave no token for a realtime connection.")

@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from fal_mcp.client import answers
 from fal_mcp.client.endpoint_id import Request, request_of
@@ -11,7 +10,7 @@ from fal_mcp.client.http import Http
 from fal_mcp.client.retry import ALWAYS
 from fal_mcp.config import Hosts
 from fal_mcp.errors import NotFound
-from fal_mcp.json_values import JsonObject, list_of, number_of, object_of, text_of
+from fal_mcp.json_values import JsonObject, is_object, list_of, number_of, object_of, text_of
 
 _MOST = 100
 _MOST_PAGES = 20
@@ -86,14 +85,14 @@ class Requests:
         # A run can be billed in several events, such as its time and its files; none yet is not nothing.
         return sum(known) if known else None
 
-    def _past(self, item: Any) -> Past | None:
+    def _past(self, item: object) -> Past | None:
         entry = object_of(item)
         endpoint_id, request_id = entry.get("endpoint_id"), text_of(entry.get("request_id")) or ""
         if not isinstance(endpoint_id, str) or not _ID.fullmatch(request_id):
             return None
         given = entry.get("json_input")
         request = request_of(endpoint_id, request_id, self._hosts)
-        arguments = object_of(given) if answers.is_object(given) else None
+        arguments = given if is_object(given) else None
         return Past(request, text_of(entry.get("started_at")) or "", arguments)
 
 

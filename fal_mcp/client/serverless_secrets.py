@@ -7,14 +7,13 @@ under `secrets` and PUT by name, or a bare list and POST. Both are understood.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
-from fal_mcp.client import answers
 from fal_mcp.client.http import Http
 from fal_mcp.config import Hosts
 from fal_mcp.errors import FalError, NotFound, ServiceFailed
-from fal_mcp.json_values import NotJson, object_of, parsed
+from fal_mcp.json_values import NotJson, is_list, is_object, object_of, parsed
 from fal_mcp.text import one_line
 
 _NO_SUCH_ADDRESS = (404, 405)
@@ -87,14 +86,14 @@ def _entries(content: bytes) -> "Sequence[Any]":
         value = parsed(content)
     except NotJson as error:
         raise ServiceFailed("fal's answer is no list of secrets.") from error
-    secrets: object = object_of(value).get("secrets") if answers.is_object(value) else value
+    secrets: object = value.get("secrets") if is_object(value) else value
     # An object of another form must not read as "no secrets".
-    if not isinstance(secrets, list):
+    if not is_list(secrets):
         raise ServiceFailed("fal's answer is no list of secrets.")
-    return cast(list[Any], secrets)
+    return secrets
 
 
-def _secret(entry: Any) -> Secret | None:
+def _secret(entry: object) -> Secret | None:
     about = object_of(entry)
     name, created_at = about.get("name"), about.get("created_at")
     if not isinstance(name, str):

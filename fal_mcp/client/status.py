@@ -1,7 +1,6 @@
 """Where a request stands, as fal tells it: waiting, in progress, over. Pure, and taken with whatever is missing."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from fal_mcp.client import answers
 from fal_mcp.errors import GenerationFailed, ServiceFailed
@@ -107,7 +106,7 @@ def _seconds(status: JsonMapping) -> float | None:
     return seconds if seconds is not None and seconds >= 0 else None
 
 
-def _logs(entries: Any) -> list[Log]:
+def _logs(entries: object) -> list[Log]:
     # From the end: the newest lines say how far it is.
     lines = [object_of(entry) for entry in list_of(entries)[-_MOST_LINES:]]
     return [Log(_text(line, "message"), _text(line, "timestamp")) for line in lines if line]

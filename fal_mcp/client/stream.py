@@ -15,7 +15,7 @@ from fal_mcp.client.incoming import Incoming
 from fal_mcp.client.outputs import read_output
 from fal_mcp.config import Hosts
 from fal_mcp.errors import FalError, MaybeReceived, ServiceFailed, Unreachable
-from fal_mcp.json_values import JsonMapping, JsonObject, NotJson, list_of, object_of, parsed
+from fal_mcp.json_values import JsonMapping, JsonObject, NotJson, is_object, list_of, object_of, parsed
 from fal_mcp.json_values import text_of as text_in
 
 _MOST_EVENTS = 100_000
@@ -119,9 +119,9 @@ class Collected:
     """What has come of a stream. `last` is the newest event, `count` how many there were."""
 
     def __init__(self) -> None:
-        self.last: Any = None
+        self.last: object = None
         self.count = 0
-        self._result: Any = None
+        self._result: object = None
         self._is_json = False
         self._about: JsonObject = {}
         self._pieces: list[str] = []
@@ -149,7 +149,7 @@ class Collected:
         """The last that came, with the whole text where it came in pieces; None where nothing did."""
         if self._result is None:
             return dict(self._about) or None
-        result = object_of(self._result) if answers.is_object(self._result) else {"output": self._result}
+        result = self._result if is_object(self._result) else {"output": self._result}
         text = "".join(self._pieces)
         return {**result, **({"output": text} if text else {}), **self._about}
 
@@ -167,14 +167,14 @@ def _value(data: str) -> tuple[Any, bool]:
         return data, False
 
 
-def _is_only_about_it(value: Any) -> bool:
+def _is_only_about_it(value: object) -> bool:
     """Whether an event says what the run used up, and nothing that it made."""
     event = object_of(value)
     rest = {key for key, item in event.items() if not (key == "choices" and item in ([], None))}
     return "usage" in rest and rest <= _ABOUT_IT
 
 
-def _delta(value: Any) -> str:
+def _delta(value: object) -> str:
     """The piece of text in an event of the kind that language models stream."""
     choices = list_of(object_of(value).get("choices"))
     return text_in(object_of(object_of(choices[0] if choices else None).get("delta")).get("content")) or ""
@@ -190,7 +190,7 @@ def _broken(collected: Collected, cause: FalError) -> MaybeReceived:
     return error
 
 
-def text_of(event: Any) -> str:
+def text_of(event: object) -> str:
     """The text an event carries, under the names that language models use for it."""
     if isinstance(event, str):
         return event
@@ -199,6 +199,6 @@ def text_of(event: Any) -> str:
     return next((text for name in names if (text := text_in(fields.get(name))) is not None), "") or _delta(event)
 
 
-def pictures_in(event: Any) -> int:
+def pictures_in(event: object) -> int:
     """How many pictures an event carries."""
     return len(list_of(object_of(event).get("images")))

@@ -19,7 +19,7 @@ from fal_mcp.client.body import SMALL
 from fal_mcp.client.http import Http
 from fal_mcp.config import Hosts
 from fal_mcp.errors import NotAuthentic, ServiceFailed
-from fal_mcp.json_values import JsonObject, list_of, object_of
+from fal_mcp.json_values import JsonObject, is_object, list_of
 
 LARGEST = 10 * 1024 * 1024
 _MOST_SKEW = 300
@@ -107,7 +107,7 @@ def verify(headers: Mapping[str, str], body: bytes, keys: Iterable[bytes], now: 
         request_id=request_id,
         timestamp=int(stamp),
         is_ok=content.get("status") == "OK",
-        payload=object_of(payload) if answers.is_object(payload) else None,
+        payload=payload if is_object(payload) else None,
         error=answers.said(error) if error else None,
     )
 

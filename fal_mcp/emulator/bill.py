@@ -4,13 +4,13 @@ It shares nothing with the client on purpose: what a client writes down is held 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Literal
 
 from fal_mcp.emulator.documents import Document
 from fal_mcp.emulator.job import CANCELLED, Job
-from fal_mcp.json_values import JsonMapping, JsonObject
+from fal_mcp.json_values import JsonMapping, JsonObject, is_list, is_object
 
 Reason = Literal[
     "completed", "refused", "failed on fal's side", "cancelled in the queue", "cancelled while it ran", "broken off"
@@ -99,23 +99,23 @@ def _seconds(given: JsonMapping) -> float | None:
 
 
 def _asked(given: JsonMapping) -> tuple[int, int]:
-    size: Any = given.get("image_size")
+    size: object = given.get("image_size")
     if isinstance(size, str):
         return _SIDES.get(size, _USUAL_SIDES)
-    sides: JsonMapping = cast(JsonMapping, size) if isinstance(size, Mapping) else given
+    sides: JsonMapping = size if is_object(size) else given
     width, height = sides.get("width"), sides.get("height")
     return (width, height) if isinstance(width, int) and isinstance(height, int) else _USUAL_SIDES
 
 
-def _sides(value: Any) -> Iterator[tuple[int, int]]:
+def _sides(value: object) -> Iterator[tuple[int, int]]:
     """The sides of every picture in an output."""
-    if isinstance(value, Mapping):
-        about = cast(JsonMapping, value)
+    if is_object(value):
+        about = value
         width, height = about.get("width"), about.get("height")
         if str(about.get("content_type")).startswith("image/") and isinstance(width, int) and isinstance(height, int):
             yield width, height
             return
         value = list(about.values())
-    if isinstance(value, list):
-        for part in cast(list[Any], value):
+    if is_list(value):
+        for part in value:
             yield from _sides(part)

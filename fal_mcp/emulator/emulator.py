@@ -13,6 +13,7 @@ import anyio.abc
 
 from fal_mcp import bundled
 from fal_mcp.emulator import bill
+from fal_mcp.emulator.apps import Apps
 from fal_mcp.emulator.bill import Charge, Reason
 from fal_mcp.emulator.documents import Document, Documents
 from fal_mcp.emulator.job import Job, now
@@ -112,6 +113,8 @@ class Emulator:
         """Whose certificates count where a webhook is called, in place of the usual authorities'."""
         self.access: dict[str, JsonObject] = {}
         self.storage_settings: JsonObject = {"expiration_duration_seconds": None, "initial_acl": None}
+        self.unlisted: set[str] = set()
+        """Models that run and have a document, and are in no list."""
         self.tasks: anyio.abc.TaskGroup | None = None
         self._scripts: dict[str | None, Script] = {}
         self._changed = anyio.Event()
@@ -143,7 +146,7 @@ class Emulator:
 
     def _open_apps(self) -> None:
         """The account's serverless apps, and what they log."""
-        self.apps, self.app_files = seeds.apps(), seeds.app_files()
+        self.own_apps, self.app_files = Apps(), seeds.app_files()
         self.queues = dict.fromkeys(self.apps, 3)
         """How many requests wait for each app."""
         self.logs = seeds.logs(self.born)
@@ -153,6 +156,17 @@ class Emulator:
         self.are_logs_over = False
         self.log_watchers = 0
         """How many log streams are open."""
+
+    @property
+    def apps(self) -> dict[str, JsonObject]:
+        """The account's serverless apps as they are listed, by endpoint id."""
+        return self.own_apps.listed
+
+    def deploy(self, app: str, document: JsonObject, machine_type: str = "GPU-H100") -> None:
+        """Deploy an app `owner/name` that publishes this document, or a new revision of it."""
+        self.own_apps.deploy(app, document, machine_type)
+        self.queues.setdefault(app, 0)
+        self.changed()
 
     def release(self) -> None:
         """Let every held submit, and every job's result, go on."""
@@ -225,11 +239,11 @@ class Emulator:
         return job
 
     def document(self, endpoint_id: str) -> Document | None:
-        """What runs at this endpoint: a model, or one of the account's workflows."""
+        """What runs at this endpoint: a model, one of the account's workflows, or a route of one of its apps."""
         name = endpoint_id.removeprefix(WORKFLOWS)
         if name != endpoint_id and name in self.workflows:
             return workflow_document.document(endpoint_id, self.workflows[name]["contents"])
-        return self.documents.get(endpoint_id)
+        return self.documents.get(endpoint_id) or self.own_apps.document(endpoint_id)
 
     def output(self, document: Document, arguments: JsonObject, cdn: str) -> JsonObject:
         """What the model would answer; its files appear on the CDN."""

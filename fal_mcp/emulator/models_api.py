@@ -32,7 +32,7 @@ async def website(fal: Emulator, visit: Visit) -> Response:
 
 def _models(fal: Emulator, request: Request) -> Response:
     wanted = request.listed("endpoint_id")
-    ids = [one for one in fal.documents.ids if not wanted or one in wanted]
+    ids = [one for one in fal.documents.ids if (not wanted or one in wanted) and one not in fal.unlisted]
     items = [item for one in ids if _matches(item := fal.documents.item(one), request.query)]
     # fal answers 404 where none of the ids that were asked for is there, and leaves out those that are not where
     # others are.

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from fal_mcp.emulator import meshes, mp4, pictures, sounds
 from fal_mcp.emulator.documents import Document
-from fal_mcp.json_values import JsonObject
+from fal_mcp.json_values import JsonObject, is_list, is_object
 
 _MOST_DEPTH = 8
 _MOST_ITEMS = 8
@@ -70,9 +70,9 @@ class Output:
     def value(self) -> JsonObject:
         """The output. A schema that says nothing gives an empty object."""
         made = self._of(self._document.output, "", 0)
-        return cast(JsonObject, made) if isinstance(made, dict) else {"output": made}
+        return made if is_object(made) else {"output": made}
 
-    def _of(self, schema: Any, name: str, depth: int) -> Any:
+    def _of(self, schema: object, name: str, depth: int) -> Any:
         part = self._plain(schema)
         if "const" in part:
             return part["const"]
@@ -97,8 +97,8 @@ class Output:
             case _:
                 return {}
 
-    def _plain(self, schema: Any) -> JsonObject:
-        part = self._document.resolve(cast(JsonObject, schema)) if isinstance(schema, dict) else {}
+    def _plain(self, schema: object) -> JsonObject:
+        part = self._document.resolve(schema) if is_object(schema) else {}
         for word in ("anyOf", "oneOf", "allOf"):
             options = [self._plain(option) for option in part.get(word, ())]
             if options:
@@ -112,7 +112,7 @@ class Output:
             return self._file(schema, name)
         if not properties:
             more = schema.get("additionalProperties")
-            return {"inference": self._of(more, "inference", depth + 1)} if isinstance(more, dict) else {}
+            return {"inference": self._of(more, "inference", depth + 1)} if is_object(more) else {}
         wanted = set(schema.get("required", ()))
         return {
             key: self._of(part, key if _kind(key) else f"{name}_{key}", depth + 1)
@@ -120,7 +120,7 @@ class Output:
             if key in wanted or self._is_telling(key, part)
         }
 
-    def _is_telling(self, key: str, part: Any) -> bool:
+    def _is_telling(self, key: str, part: object) -> bool:
         """Whether an optional property is one that a real run fills in."""
         plain = self._plain(part)
         inner = self._plain(plain.get("items", {}))
@@ -203,7 +203,7 @@ class Output:
 
     def _size(self) -> tuple[int, int]:
         size = self._arguments.get("image_size")
-        sides = cast(JsonObject, size) if isinstance(size, dict) else self._arguments
+        sides = size if is_object(size) else self._arguments
         width, height = sides.get("width"), sides.get("height")
         if isinstance(width, int) and isinstance(height, int):
             # Whatever was asked for, drawing it must not take all memory.
@@ -213,7 +213,7 @@ class Output:
 
 def _type(schema: JsonObject) -> str | None:
     kind = schema.get("type")
-    if isinstance(kind, list):
+    if is_list(kind):
         return next((one for one in cast(list[str], kind) if one != "null"), "null")
     return kind or ("object" if "properties" in schema else "array" if "items" in schema else None)
 

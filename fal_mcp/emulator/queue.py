@@ -77,6 +77,8 @@ async def _submit(fal: Emulator, visit: Visit) -> Response:
     script = fal.script_of(endpoint_id)
     if script.submit is not None:
         return reply(script.submit)
+    if refusal := fal.own_apps.refusal(endpoint_id):
+        return refusal
     if document is None:
         return JSONResponse({"detail": f'Application "{endpoint_id}" not found'}, 404)
     try:

@@ -76,7 +76,7 @@ def _document(fal: Emulator, visit: Visit) -> Document | None:
     path = visit.path.strip("/")
     if visit.role != "run" or not path.endswith(_PATH):
         return None
-    return fal.documents.get(path) or fal.documents.get(path.removesuffix(_PATH))
+    return fal.document(path) or fal.document(path.removesuffix(_PATH))
 
 
 def _may_enter(fal: Emulator, visit: Visit, line: Line) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator
 import anyio
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from fal_mcp.emulator.emulator import Emulator
+from fal_mcp.emulator import workflow_run
+from fal_mcp.emulator.emulator import WORKFLOWS, Emulator
 from fal_mcp.emulator.script import Script
 from fal_mcp.emulator.visit import Visit
 from fal_mcp.json_values import JsonObject
@@ -23,6 +24,8 @@ async def answer(fal: Emulator, visit: Visit) -> Response:
     document = fal.document(endpoint_id)
     request_id = str(uuid.uuid4())
     headers = {"x-fal-request-id": request_id}
+    if refusal := fal.own_apps.refusal(endpoint_id):
+        return refusal
     if document is None:
         return JSONResponse({"detail": f'Application "{endpoint_id}" not found'}, 404, headers)
     arguments = json.loads(visit.body or b"{}")
@@ -33,6 +36,9 @@ async def answer(fal: Emulator, visit: Visit) -> Response:
     if failure := script.failure:
         fal.charge(request_id, document, arguments, {}, "failed on fal's side" if failure.status >= 500 else "refused")
         return JSONResponse(dict(failure.body), failure.status, {**headers, **failure.headers})
+    if path.endswith("/stream") and endpoint_id.startswith(WORKFLOWS):
+        events = workflow_run.events(fal, endpoint_id, arguments, visit.base("cdn"))
+        return StreamingResponse(events, media_type="text/event-stream", headers=headers)
     output = dict(script.output) if script.output else fal.output(document, arguments, visit.base("cdn"))
     is_streamed = path.endswith("/stream")
     is_broken = is_streamed and script.drop_stream_after is not None

@@ -17,6 +17,7 @@ from fal_mcp.emulator.visit import Visit
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 _PART = re.compile(r"(?P<file>/.+)/multipart/(?P<upload>[^/]+)/(?P<part>\d+|complete)")
 _SIGNED_PART = re.compile(r"(?P<file>/upload/.+?)/(?P<part>\d+|complete)")
+_METADATA = re.compile(r"/applications/([^/]+/[^/]+)/metadata/?")
 _TOKEN = "cdn-token"
 
 
@@ -24,6 +25,9 @@ async def control(fal: Emulator, visit: Visit) -> Response:
     """Whatever the REST host is asked."""
     if visit.path.startswith(secrets.PATH):
         return secrets.answer(fal, visit)
+    if match := _METADATA.fullmatch(visit.path):
+        await fal.held(match[1] in fal.own_apps.slow)
+        return fal.own_apps.metadata(match[1], visit.headers.get("if-none-match"))
     match visit.method, visit.path.rstrip("/"):
         case "POST", "/storage/upload/initiate" | "/storage/upload/initiate-multipart":
             about = json.loads(visit.body)

@@ -6,10 +6,10 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from fal_mcp.install.refusal import NotInstalled
-from fal_mcp.json_values import JsonObject
+from fal_mcp.json_values import JsonObject, is_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,12 @@ def read(text: str) -> JsonObject:
     # The library raises its own errors, the lexer's and RecursionError, which have no base but this.
     except Exception as error:
         raise NotInstalled(f"It cannot be read as JSON: {str(error)[:200]}.") from error
-    if not isinstance(value, dict):
+    if not is_object(value):
         raise NotInstalled("It holds no JSON object.")
-    return cast(JsonObject, value)
+    return value
 
 
-def put(text: str, keys: Sequence[str], name: str, value: Any) -> str:
+def put(text: str, keys: Sequence[str], name: str, value: object) -> str:
     """The text with `name` set to `value` in the object that `keys` lead to, which is made where it is missing."""
     # Line ends as the file has them: a mixed file shows as changed in every line to whoever keeps it in a repository.
     newline = "\r\n" if "\r\n" in text else "\n"
@@ -67,7 +67,7 @@ def append(text: str, key: str, item: JsonObject, same: str) -> str:
     items = read(text).get(key)
     if items is None:
         return put(text, (), key, [item])
-    present = [cast(JsonObject, entry).get(same) for entry in items if isinstance(entry, dict)]
+    present = [entry.get(same) for entry in items if is_object(entry)]
     return text if item[same] in present else put(text, (), key, [*items, item])
 
 
@@ -112,12 +112,12 @@ def _before(text: str, place: int) -> int:
     return place
 
 
-def _fresh(text: str, keys: Sequence[str], value: Any, newline: str) -> str:
+def _fresh(text: str, keys: Sequence[str], value: object, newline: str) -> str:
     mark = "\ufeff" if text.startswith("\ufeff") else ""
     return mark + _written(_nested(keys, value), "", "  ", newline) + newline
 
 
-def _nested(keys: Sequence[str], value: Any) -> Any:
+def _nested(keys: Sequence[str], value: object) -> Any:
     for key in reversed(keys):
         value = {key: value}
     return value
@@ -150,12 +150,12 @@ def _members(text: str, span: _Span) -> dict[str, tuple[_Span, _Span]]:
     members: dict[str, tuple[_Span, _Span]] = {}
     for key, value in zip(span.node.keys, span.node.values, strict=True):
         # A name in quotes and one without are different nodes of the parser's.
-        name: Any = getattr(key, "characters", None) or getattr(key, "name", "")
+        name: object = getattr(key, "characters", None) or getattr(key, "name", "")
         members[str(name)] = (_span(text, key), _span(text, value))
     return members
 
 
-def _inserted(text: str, root: _Span, name: str, value: Any, newline: str) -> str:
+def _inserted(text: str, root: _Span, name: str, value: object, newline: str) -> str:
     members = _members(text, root)
     unit = _unit(text)
     label = f"{json.dumps(name, ensure_ascii=False)}: "
@@ -182,7 +182,7 @@ def _inserted(text: str, root: _Span, name: str, value: Any, newline: str) -> st
     return text[:place] + member + "," + text[place:]
 
 
-def _written(value: Any, indent: str, unit: str, newline: str) -> str:
+def _written(value: object, indent: str, unit: str, newline: str) -> str:
     lines = json.dumps(value, ensure_ascii=False, indent=unit or "  ").split("\n")
     return (newline + indent).join(lines)
 

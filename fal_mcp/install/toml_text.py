@@ -93,7 +93,7 @@ def _is_header(line: str, head: str) -> bool:
     return title[:2] != "[[" and (inner == head or inner.startswith(f"{head}."))
 
 
-def _holds(value: Any, keys: Sequence[str]) -> bool:
+def _holds(value: object, keys: Sequence[str]) -> bool:
     for key in keys:
         if key not in object_of(value):
             return False

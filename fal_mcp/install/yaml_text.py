@@ -33,7 +33,7 @@ def read(text: str) -> JsonObject:
     return object_of(cast(object, value))
 
 
-def put(text: str, keys: Sequence[str], name: str, value: Any) -> str:
+def put(text: str, keys: Sequence[str], name: str, value: object) -> str:
     """The text with `name` in the mapping (or, by its `name`, in the list) that the one key leads to."""
     (key,) = keys
     newline = "\r\n" if "\r\n" in text else "\n"

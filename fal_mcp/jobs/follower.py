@@ -8,11 +8,12 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Any
 
 import anyio
 
+from fal_mcp import traces
 from fal_mcp.client.queue import Completed, InProgress, Queue, Queued, Request, Status
 from fal_mcp.errors import FalError, GenerationFailed, NotFound, NotRecorded
 from fal_mcp.jobs import doubts
@@ -76,13 +77,18 @@ class Follower:
         self._began: float | None = None
 
     @property
+    def made(self) -> list[str]:
+        """A line on each step of a workflow that is done; a model has none."""
+        return []
+
+    @property
     def is_running(self) -> bool:
         """Whether the model has begun: from here on it costs money."""
         return self._began is not None
 
     async def submit(self, order: Order) -> None:
         """Submit it, then follow it to its end. Never raises."""
-        await self._guarded(self._submit(order))
+        await self._guarded(self._submit_in_turn(order))
 
     async def follow(self) -> None:
         """Follow a request that was submitted before. Never raises."""
@@ -168,15 +174,19 @@ class Follower:
             logger.exception("Following %s failed.", self.job.job_id)
             self._failed(doubts.out_of_sight(self.job.job_id))
 
-    async def _submit(self, order: Order) -> None:
+    async def _submit_in_turn(self, order: Order) -> None:
         if self.job.state == "waiting":
             await self._turn_of(self.job, self._see_place)
             self.job = replace(self.job, state="intent")
             self._known |= {"state": "intent", "position": None}
+        await self._submit(order)
+
+    async def _submit(self, order: Order) -> None:
         try:
-            request = await self._queue.submit(
-                order.endpoint_id, order.arguments, headers=order.headers, query=order.query
-            )
+            with self._span("submit"):
+                request = await self._queue.submit(
+                    order.endpoint_id, order.arguments, headers=order.headers, query=order.query
+                )
         except Exception as error:
             # Only what is proven not to run is written down as failed, because what failed counts as nothing and may be
             # sent again.
@@ -223,9 +233,10 @@ class Follower:
     async def _follow(self) -> None:
         assert self.request is not None
         self._taken.set()
-        last = await self._last(self.request)
-        # Fetched even where nobody waits: fal forgets results after a time, and what is in the ledger stays.
-        output = await self._fetched(self.request, last)
+        with self._span("follow"):
+            last = await self._last(self.request)
+            # Fetched even where nobody waits: fal forgets results after a time, and what is in the ledger stays.
+            output = await self._fetched(self.request, last)
         self.outcome = output
         await self._end(last, state="completed", output=output)
 
@@ -306,7 +317,7 @@ class Follower:
         has_run = has_begun and not (state == "failed" and is_on_fals_side(error.status))
         await self._end(last, state=state, error=said(error), has_run=has_run)
 
-    async def _end(self, last: Completed, **columns: Any) -> None:
+    async def _end(self, last: Completed, **columns: object) -> None:
         began = self._began or time.monotonic()
         # fal's own figure is what its bill goes by; ours has the way and the polls in it.
         ran = last.seconds if last.seconds is not None else time.monotonic() - began
@@ -317,16 +328,19 @@ class Follower:
             columns["queue_seconds"] = round(time.monotonic() - self._started, 3)
         await self._record(run_seconds=round(ran, 3), position=None, **columns)
 
+    def _span(self, name: str) -> AbstractContextManager[None]:
+        return traces.span(name, job_id=self.job.job_id, endpoint_id=self.job.endpoint_id)
+
     def _failed(self, error: FalError) -> None:
         if self.request is not None:
             error.request_id = error.request_id or self.request.request_id
         self.outcome = error
 
-    async def _record(self, **columns: Any) -> None:
+    async def _record(self, **columns: object) -> None:
         self._note(**columns)
         await self.write()
 
-    def _note(self, **columns: Any) -> None:
+    def _note(self, **columns: object) -> None:
         """Have this written down in a moment, with whatever comes until then."""
         self.unwritten |= columns
         self._known |= columns

@@ -11,8 +11,9 @@ from fal_mcp.client.fal import Fal
 from fal_mcp.jobs import lost_submits
 from fal_mcp.jobs.admission import Admission
 from fal_mcp.jobs.follower import Follower
-from fal_mcp.jobs.job import Job, Order
+from fal_mcp.jobs.job import FOLLOWED, Job, Order
 from fal_mcp.jobs.ledger import Ledger
+from fal_mcp.jobs.workflow_follower import WorkflowFollower
 
 _WRITE_AGAIN_AFTER = 5.0
 
@@ -31,6 +32,11 @@ class Followers:
         self._admission = admission
         self._followers: dict[str, Follower] = {}
 
+    @property
+    def count(self) -> int:
+        """How many jobs are followed here now."""
+        return len(self._followers)
+
     def get(self, job_id: str) -> Follower | None:
         """Who follows the job, if anyone does."""
         return self._followers.get(job_id)
@@ -43,10 +49,12 @@ class Followers:
         """Who follows the job from here on; None where there is nothing to follow."""
         if (followed := self._followers.get(job.job_id)) is not None:
             return followed
-        if job.state in ("completed", "failed", "cancelled") or job.way != "queue":
+        if job.state in ("completed", "failed", "cancelled") or job.way not in FOLLOWED:
             return None
         if job.state == "waiting":
             return await self._waiting_resumed(job)
+        if job.way == "workflow":
+            return await self._gathered(job)
         # Its server may be about to submit it: only one that is gone may have its job taken over.
         if job.request is None and job.session not in ("", self._ledger.session):
             job = await self._ledger.claim(job) or job
@@ -82,6 +90,14 @@ class Followers:
         for followed in list(self._followers.values()):
             await followed.write()
 
+    async def _gathered(self, job: Job) -> Follower | None:
+        """Who gathers what is left of a workflow whose server is gone; another server that lives follows it itself."""
+        is_mine = job.session == self._ledger.session and job.state == "unknown"
+        mine = None if is_mine else await self._ledger.claim(job)
+        if mine is None or mine.is_over or job.job_id in self._followers:
+            return self._followers.get(job.job_id)
+        return self._follow(self._follower(mine), None)
+
     async def _waiting_resumed(self, job: Job) -> Follower | None:
         """Who follows a job of which nothing was sent yet; its server is gone, so that this one sends it."""
         mine = job if job.session == self._ledger.session else await self._ledger.claim(job)
@@ -95,6 +111,8 @@ class Followers:
         return self._followers.get(job.job_id) or self.begin(mine, order)
 
     def _follower(self, job: Job, *, writes: bool = True) -> Follower:
+        if job.way == "workflow":
+            return WorkflowFollower(job, self._fal(), self._ledger, self.look_for, self._admission.turn)
         return Follower(job, self._fal().queue, self._ledger, self.look_for, self._admission.turn, writes=writes)
 
     def _follow(self, followed: Follower, order: Order | None) -> Follower:

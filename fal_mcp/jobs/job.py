@@ -14,8 +14,9 @@ from fal_mcp.jobs.cost import State
 from fal_mcp.json_values import JsonMapping, JsonObject
 
 UNFINISHED: tuple[State, ...] = ("waiting", "intent", "queued", "running", "unknown")
-Way = Literal["queue", "sync", "stream", "realtime", "compute"]
-"""How it goes to fal. Only what went through the queue can be found at fal again and be joined."""
+Way = Literal["queue", "workflow", "sync", "stream", "realtime", "compute"]
+"""How it goes to fal. Only what is followed outside of its call can be found again and be joined."""
+FOLLOWED: tuple[Way, ...] = ("queue", "workflow")
 NOBODY = "nobody"
 """Whose the work of a server without a key is."""
 FIRST_OWNER = "local"
@@ -41,6 +42,8 @@ class Order:
     headers: Mapping[str, str] | None = None
     query: Mapping[str, str] | None = None
     way: Way = "queue"
+    steps: int = 0
+    """How many steps a workflow has, as far as that is known."""
     call_id: str = ""
     """The call that wants it: what one call wants twice is two."""
     connection: str = ""

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import anyio
 import anyio.abc
 
+from fal_mcp import traces
 from fal_mcp.client.fal import Fal
 from fal_mcp.client.webhooks import Delivery
 from fal_mcp.errors import FalError, GenerationFailed, NotFound, NotRecorded
@@ -20,7 +21,7 @@ from fal_mcp.jobs.admission import Admission
 from fal_mcp.jobs.follower import Follower
 from fal_mcp.jobs.followers import Followers
 from fal_mcp.jobs.hearing import Hearing
-from fal_mcp.jobs.job import NOBODY, Job, Order, Started
+from fal_mcp.jobs.job import FOLLOWED, NOBODY, Job, Order, Started
 from fal_mcp.jobs.ledger import Ledger, Limits
 from fal_mcp.jobs.outgoing import Outgoing
 from fal_mcp.jobs.pick_up import PickUp
@@ -66,6 +67,8 @@ class Jobs:
         self.picks_up = PickUp(fal, ledger, self.followers, owner, tasks)
         self.hearing = Hearing()
         self.hearing.on("job:", lambda topic: self.admission.ring())
+        self.is_ending = False
+        """Whether the server ends: who is cut off then has not let go of anything."""
 
     @property
     def limits(self) -> Limits:
@@ -79,7 +82,8 @@ class Jobs:
         Raises:
             BudgetExceeded, NotRecorded: nothing was submitted.
         """
-        started = await self._decided(order)
+        with traces.span("decide", endpoint_id=order.endpoint_id):
+            started = await self._decided(order)
         # Nothing is awaited from the row to the task that submits it: whoever hangs up now loses nothing.
         if started.is_joined:
             self._outgoing.take_back(started.job.job_id)
@@ -108,12 +112,16 @@ class Jobs:
         await self.ledger.check(orders, self.limits, self.admission.room)
 
     @property
-    def asks_about_money(self) -> bool:
-        """Whether there is a limit, or somebody is asked; otherwise nothing depends on whether an order would join."""
-        return self.limits.are_set or self.limits.approve_over is not None or self.admission.room.is_limited
+    def followed(self) -> int:
+        """How many jobs are followed here now."""
+        return self.followers.count
 
     async def repeated(self, order: Order) -> Job | None:
         """The job that this order would join: then there is nothing to pay, and nothing to ask about."""
+        # Nothing depends on it where there is no limit and nobody is asked.
+        limits = self.limits
+        if not (limits.are_set or limits.approve_over is not None or self.admission.room.is_limited):
+            return None
         return await self.ledger.repeated(order, self._outgoing.jobs)
 
     async def wait(self, job: Job, seconds: float, tell: Tell, *, is_its_call: bool = False) -> Job:
@@ -143,7 +151,7 @@ class Jobs:
                 await followed.taken()
         except anyio.get_cancelled_exc_class():
             # Only the last who waits lets go of it: another call that joined it wants it still.
-            if is_its_call and followed.waiting == 1 and not followed.is_over:
+            if is_its_call and not self.is_ending and followed.waiting == 1 and not followed.is_over:
                 # In the server's group: this call is being cancelled, and everything awaited in it is too.
                 self._tasks.start_soon(self._abandon, followed)
             raise
@@ -170,7 +178,7 @@ class Jobs:
             FalError: what went wrong with the job, or that fal has forgotten it.
         """
         if job.state in ("failed", "cancelled", "lost"):
-            raise kept_errors.read(job.error, job.request.request_id if job.request else None)
+            raise kept_errors.of(job)
         if job.output is not None:
             return job.output
         followed = self.followers.get(job.job_id)
@@ -208,7 +216,7 @@ class Jobs:
         if "state" in columns:
             self.admission.ring()
 
-    async def note_at_the_end(self, job: Job, **columns: Any) -> None:
+    async def note_at_the_end(self, job: Job, **columns: object) -> None:
         """The same for a call that is being broken off."""
         with anyio.move_on_after(_LONGEST_GOODBYE, shield=True):
             await self.note(job, **columns)
@@ -273,7 +281,7 @@ class Jobs:
     async def _seen_elsewhere(self, job: Job, seconds: float) -> Job:
         """The job once fal has it, or it is over, where another server is at it."""
         with anyio.move_on_after(seconds):
-            while job.request is None and job.state in _ABOUT_TO_GO and job.way == "queue":
+            while job.request is None and job.state in _ABOUT_TO_GO and job.way in FOLLOWED:
                 await self.hearing.heard(f"job:{job.job_id}", _LOOK_AGAIN_AFTER)
                 job = await self.get(job.job_id, job.owner)
         return job
@@ -303,7 +311,6 @@ class Jobs:
     def _standing(self, followed: Follower, job: Job) -> Job:
         if followed.is_over and isinstance(followed.outcome, FalError):
             raise followed.outcome
-        # Not read again: whoever follows it has written what the row says.
         return followed.standing(job)
 
     async def _abandon(self, followed: Follower) -> None:

@@ -6,7 +6,7 @@ another. Clients say neither, so it is told by what became of the first call.
 
 from collections.abc import Container
 
-from fal_mcp.jobs.job import Job, Order
+from fal_mcp.jobs.job import FOLLOWED, Job, Order
 
 # Hosts that give a call up do so within minutes, one to five by what is reported, and their models ask again at once.
 MOMENTS_AGO = 600.0
@@ -27,12 +27,12 @@ def joins(job: Job, order: Order, came: float, alive: Container[str], answering:
             return False
         case "unknown" | "lost":
             # It may be paid for, whatever was answered; only `fresh` pays again.
-            return job.way == "queue"
+            return job.way in FOLLOWED
         case "completed":
             return _is_owed(job, order, came, alive, answering) or _is_unseen(job, order, answering)
         case _:
             # Without the queue there is nothing that a second call could wait for.
-            return job.way == "queue" and (order.is_repeatable or _is_owed(job, order, came, alive, answering))
+            return job.way in FOLLOWED and (order.is_repeatable or _is_owed(job, order, came, alive, answering))
 
 
 def _is_unseen(job: Job, order: Order, answering: Container[str]) -> bool:

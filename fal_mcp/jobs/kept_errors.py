@@ -1,6 +1,7 @@
 """An error as the ledger keeps it, and back."""
 
-from fal_mcp.errors import FalError, GenerationFailed
+from fal_mcp.errors import FalError, GenerationFailed, NotFound
+from fal_mcp.jobs.job import Job
 from fal_mcp.json_values import JsonObject
 
 
@@ -14,6 +15,17 @@ def said(error: FalError) -> JsonObject:
         "error_type": error.error_type,
         "retryable": error.retryable,
     }
+
+
+def of(job: Job) -> FalError:
+    """What went wrong with a job that ended without a result."""
+    # Without a word of why it is not known that it failed, and whoever believes that it did pays again.
+    if job.state == "lost" and job.error is None:
+        return NotFound(
+            f"What became of job {job.job_id!r} is not known: fal has no request of it, or none that could be found.",
+            hint="It counts as estimated. To run it again is to pay again: run_model with fresh: true does.",
+        )
+    return read(job.error, job.request.request_id if job.request else None)
 
 
 def read(row: JsonObject | None, request_id: str | None) -> FalError:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from fal_mcp.client.queue import Request
 from fal_mcp.errors import NotRecorded
@@ -117,7 +116,7 @@ class Ledger:
         """fal took it."""
         return await self.record(job_id, fence, state="queued", **rows.request_columns(request))
 
-    async def record(self, job_id: str, fence: int | None = None, **columns: Any) -> bool:
+    async def record(self, job_id: str, fence: int | None = None, **columns: object) -> bool:
         """Write down what became of a job: values by the names of `Job`'s fields. With a fence, only while nobody took
         the job over; whether it was written."""
 

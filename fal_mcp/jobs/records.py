@@ -128,7 +128,7 @@ def running(database: Database, account: str) -> dict[str, int]:
     # What is unknown is looked for, for up to a day; a session or an instance is no job in fal's queue.
     statement = (
         "SELECT owner, count(*) FROM job WHERE account = ? AND state IN ('intent', 'queued', 'running') "
-        "AND way IN ('queue', 'sync', 'stream') GROUP BY owner"
+        "AND way IN ('queue', 'workflow', 'sync', 'stream') GROUP BY owner"
     )
     return {row[0]: int(row[1]) for row in database.execute(statement, (account,)).fetchall()}
 

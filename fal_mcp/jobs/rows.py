@@ -44,7 +44,7 @@ def read(row: tuple[Any, ...], output: str | None = None) -> Job:
     )
 
 
-def typed(name: str, value: Any) -> Any:
+def typed(name: str, value: object) -> Any:
     """A value as its column has it, whatever another program or a damaged page put there: SQLite checks no types."""
     if name in _MOMENTS:
         number = number_of(value)
@@ -101,7 +101,7 @@ def _sound(value: Any) -> Any:
     return value.encode("utf-8", "replace").decode().replace("\0", "?") if isinstance(value, str) else value
 
 
-def read_object(content: Any) -> JsonObject | None:
+def read_object(content: object) -> JsonObject | None:
     """An object that was kept; None where there is none."""
     if not isinstance(content, str):
         return None

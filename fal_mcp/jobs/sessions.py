@@ -167,7 +167,9 @@ class Session:
 class Sessions:
     """The sessions of one server."""
 
-    def __init__(self, fal: Callable[[], Fal], ledger: Ledger, limits: Limits, tasks: anyio.abc.TaskGroup) -> None:
+    def __init__(
+        self, fal: Callable[[], Fal], ledger: Ledger, limits: Callable[[], Limits], tasks: anyio.abc.TaskGroup
+    ) -> None:
         self._fal = fal
         self._ledger = ledger
         self._limits = limits
@@ -190,10 +192,10 @@ class Sessions:
         # Counted while the ledger is asked: several that open at once would else all find the last place free.
         self._opening += 1
         try:
-            job = await self._ledger.begin(order, self._limits)
+            job = await self._ledger.begin(order, self._limits())
         finally:
             self._opening -= 1
-        session = Session(job, order, idle, self._ledger, self._limits)
+        session = Session(job, order, idle, self._ledger, self._limits())
         self._open[session.session_id] = session
         try:
             await self._tasks.start(self._live, session, max_buffering)

@@ -63,7 +63,7 @@ class Uploads:
         )
         await self._write(statement, identity, *values, self._store.now())
 
-    async def _row(self, statement: str, *values: Any) -> Any:
+    async def _row(self, statement: str, *values: object) -> Any:
         try:
             return await self._store.run(lambda database: database.execute(statement, values).fetchone())
         except NotRecorded:

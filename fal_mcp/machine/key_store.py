@@ -7,7 +7,7 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from fal_mcp.errors import NotReadable, NotWritable
 from fal_mcp.json_values import JsonObject, object_of, text_of
@@ -107,7 +107,7 @@ class KeyStore:
     def _entry(self) -> JsonObject | None:
         try:
             with self.file.open("rb") as stream:
-                entry: Any = json.loads(stream.read(_MOST))
+                entry: object = json.loads(stream.read(_MOST))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -143,6 +143,6 @@ def system_keychain() -> Keychain | None:
         from keyring.backends import fail  # pyright: ignore
     except ImportError:
         return None
-    found: Any = keyring.get_keyring()  # pyright: ignore
+    found: object = keyring.get_keyring()  # pyright: ignore
     # What `keyring` answers with where the system has none: it refuses every call.
     return None if isinstance(found, fail.Keyring) else found  # pyright: ignore

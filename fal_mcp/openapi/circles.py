@@ -1,7 +1,6 @@
 """Which definitions a schema refers to, and the end of those references that lead back to where they stand."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from fal_mcp.json_values import is_object, list_of, object_of
 from fal_mcp.openapi.keywords import SCHEMA_LISTS, SCHEMAS
@@ -11,14 +10,14 @@ _IN_PLACE = ("anyOf", "oneOf", "allOf", "not", "if", "then", "else")
 """Keywords whose schemas are held against the same value, and not against something inside it."""
 
 
-def references_in(schema: Any) -> Iterator[str]:
+def references_in(schema: object) -> Iterator[str]:
     """The names of the definitions that a schema refers to, wherever in it."""
     for part in _parts(schema):
         if (name := definition_of(part)) is not None:
             yield name
 
 
-def _parts(schema: Any) -> Iterator[Schema]:
+def _parts(schema: object) -> Iterator[Schema]:
     """`schema` and every schema inside it."""
     if not is_object(schema):
         return

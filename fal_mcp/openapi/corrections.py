@@ -6,9 +6,9 @@ Reads no file and asks nobody; what a tool is made of from it is decided elsewhe
 import copy
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from typing import Any
 
-from fal_mcp.json_values import JsonMapping, JsonObject
+from fal_mcp.json_values import JsonMapping, JsonObject, is_list, is_object
 from fal_mcp.text import one_line
 
 Facts = JsonObject
@@ -75,11 +75,11 @@ def _argument(document: Facts, operation: Facts, name: str) -> Facts | None:
     return None
 
 
-def _at(value: Any, pointer: str) -> Facts | None:
+def _at(value: object, pointer: str) -> Facts | None:
     for part in pointer.split("/")[1:]:
         # The order is JSON Pointer's: the other way round `~01` would become a slash.
         value = _object(value).get(part.replace("~1", "/").replace("~0", "~"))
-    return cast(Facts, value) if isinstance(value, dict) else None
+    return value if is_object(value) else None
 
 
 def _operations(document: JsonMapping) -> dict[str, tuple[str, Facts]]:
@@ -87,8 +87,8 @@ def _operations(document: JsonMapping) -> dict[str, tuple[str, Facts]]:
     operations: dict[str, tuple[str, Facts]] = {}
     for path, item in _object(document.get("paths")).items():
         for method, operation in _object(item).items():
-            if method in _METHODS and isinstance(operation, dict):
-                route, known = f"{method.upper()} {path}", cast(Facts, operation)
+            if method in _METHODS and is_object(operation):
+                route, known = f"{method.upper()} {path}", operation
                 operations[str(known.get("operationId", route))] = route, known
     return operations
 
@@ -107,7 +107,7 @@ def _facts_of(document: JsonMapping) -> Facts:
     }
 
 
-def _key(security: Any) -> str:
+def _key(security: object) -> str:
     options = [_object(option) for option in _list(security)]
     # Sorted twice, as neither the order of the ways in nor of their parts means anything.
     return " or ".join(sorted("+".join(sorted(option)) or "none" for option in options)) or "none"
@@ -138,17 +138,17 @@ def _content(document: JsonMapping, holder: Facts) -> Facts:
     return {kind: _facts(document, _object(part).get("schema", {})) for kind, part in content.items()}
 
 
-def _facts(document: JsonMapping, value: Any, above: tuple[str, ...] = ()) -> Any:
+def _facts(document: JsonMapping, value: object, above: tuple[str, ...] = ()) -> Any:
     """What a schema states, under labels that read in a sentence; a list becomes the set of what it holds.
 
     `above` is what was gone through to get here, so that a schema that holds itself comes to an end.
     """
-    if isinstance(value, list):
+    if is_list(value):
         # Enums and lists of required names have no order that counts: as sets they compare without one.
-        return {repr(one): True for one in cast(list[Any], value)}
-    if not isinstance(value, dict):
+        return {repr(one): True for one in value}
+    if not is_object(value):
         return value
-    schema = cast(Facts, value)
+    schema = value
     reference = str(schema.get("$ref", ""))
     if len(above) > _DEEPEST or (reference and reference in above):
         return {"as above": reference}
@@ -160,7 +160,7 @@ def _facts(document: JsonMapping, value: Any, above: tuple[str, ...] = ()) -> An
         elif keyword in _FORMS:
             found[keyword] = _forms([_facts(document, form, here) for form in _list(part)])
         elif keyword == "type":
-            found[keyword] = _facts(document, part if isinstance(part, list) else [part])
+            found[keyword] = _facts(document, part if is_list(part) else [part])
         elif keyword not in _PROSE and not keyword.startswith("x-"):
             found[keyword] = _facts(document, part, here)
     return found
@@ -175,12 +175,12 @@ def _forms(schemas: list[Any]) -> Facts:
     return found
 
 
-def _differing(place: tuple[str, ...], before: Any, after: Any) -> Iterator[str]:
-    if not isinstance(before, dict) or not isinstance(after, dict):
+def _differing(place: tuple[str, ...], before: object, after: object) -> Iterator[str]:
+    if not is_object(before) or not is_object(after):
         if before != after:
             yield f"{', '.join(place)} was {_canonical(before)} and is {_canonical(after)}."
         return
-    old, new = cast(Facts, before), cast(Facts, after)
+    old, new = before, after
     yield from (f"{', '.join((*place, label))} is new{_said(new[label])}." for label in new if label not in old)
     yield from (f"{', '.join((*place, label))} is gone." for label in old if label not in new)
     for label in old:
@@ -188,15 +188,15 @@ def _differing(place: tuple[str, ...], before: Any, after: Any) -> Iterator[str]
             yield from _differing((*place, label), old[label], new[label])
 
 
-def _said(value: Any) -> str:
-    return "" if isinstance(value, dict) or value is True else f": {_canonical(value)}"
+def _said(value: object) -> str:
+    return "" if is_object(value) or value is True else f": {_canonical(value)}"
 
 
-def _canonical(value: Any) -> str:
+def _canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
-def _opened(document: JsonMapping, value: Any) -> Facts:
+def _opened(document: JsonMapping, value: object) -> Facts:
     """`value` as an object, its reference into `document` followed, however often."""
     found = _object(value)
     for _ in range(_DEEPEST):
@@ -208,9 +208,9 @@ def _opened(document: JsonMapping, value: Any) -> Facts:
     return found
 
 
-def _object(value: Any) -> Facts:
-    return cast(Facts, value) if isinstance(value, dict) else {}
+def _object(value: object) -> Facts:
+    return value if is_object(value) else {}
 
 
-def _list(value: Any) -> list[Any]:
-    return cast(list[Any], value) if isinstance(value, list) else []
+def _list(value: object) -> list[Any]:
+    return value if is_list(value) else []

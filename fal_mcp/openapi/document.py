@@ -37,7 +37,7 @@ class UnusableDocument(ValueError):
     """A document that no tool can be made from; the message is a sentence that says why."""
 
 
-def read(document: Any) -> Document:
+def read(document: object) -> Document:
     """Read a model document.
 
     Raises:
@@ -49,7 +49,7 @@ def read(document: Any) -> Document:
         raise UnusableDocument(str(error)) from error
 
 
-def _read(document: Any) -> Document:
+def _read(document: object) -> Document:
     if not isinstance(document, dict):
         raise UnusableDocument("The document is not a JSON object.")
     whole = object_of(cast(object, document))
@@ -74,14 +74,14 @@ def _read(document: Any) -> Document:
     )
 
 
-def _named(endpoint_id: Any) -> str:
+def _named(endpoint_id: object) -> str:
     if not isinstance(endpoint_id, str) or not endpoint_id:
         raise UnusableDocument("The document does not say which model it describes.")
     return endpoint_id
 
 
 def _at(whole: Schema, *names: str) -> Any:
-    part: Any = whole
+    part: object = whole
     for name in names:
         part = object_of(part).get(name)
     if part is None:

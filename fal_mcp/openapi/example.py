@@ -5,9 +5,9 @@ Everything in it is of the kind that the model is for: a voice has words to say,
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from fal_mcp.json_values import JsonMapping, JsonObject
+from fal_mcp.json_values import JsonMapping, JsonObject, is_list, is_object
 from fal_mcp.openapi import example_values as values
 from fal_mcp.openapi.example_values import Purpose
 from fal_mcp.openapi.schema import MAX_DEPTH, Schema, branches, resolve
@@ -48,7 +48,7 @@ def filled(schema: Schema, category: str = "", endpoint_id: str = "") -> Example
     """The same, with what is to be said of them."""
     filler = _Filler(schema, Purpose(category, endpoint_id))
     made = filler.of(schema, "", 0)
-    arguments = cast(JsonObject, made) if isinstance(made, dict) else {}
+    arguments = made if is_object(made) else {}
     needed = tuple(filler.missing(arguments))
     arguments |= {name: filler.of(schema["properties"][name], name, 1) for name in needed}
     return Example(arguments, needed, tuple(dict.fromkeys(_yours(arguments, ""))))
@@ -167,14 +167,14 @@ def _number(part: Schema, kind: str, name: str) -> float:
     return int(value) if kind == "integer" else float(value)
 
 
-def _kinds(value: Any, name: str) -> Iterator[str]:
+def _kinds(value: object, name: str) -> Iterator[str]:
     """The kinds of files in it, and `words` where it has some."""
     match value:
-        case dict():
-            for key, inner in cast(JsonObject, value).items():
+        case _ if is_object(value):
+            for key, inner in value.items():
                 yield from _kinds(inner, f"{name}_url" if key == "url" else key)
-        case list():
-            for inner in cast(list[Any], value):
+        case _ if is_list(value):
+            for inner in value:
                 yield from _kinds(inner, name)
         case str() if values.IS_FILE.search(name):
             yield values.kind_of(name)
@@ -184,13 +184,13 @@ def _kinds(value: Any, name: str) -> Iterator[str]:
             pass
 
 
-def _yours(value: Any, name: str) -> Iterator[str]:
+def _yours(value: object, name: str) -> Iterator[str]:
     match value:
-        case dict():
-            for key, inner in cast(JsonObject, value).items():
+        case _ if is_object(value):
+            for key, inner in value.items():
                 yield from _yours(inner, key)
-        case list():
-            for inner in cast(list[Any], value):
+        case _ if is_list(value):
+            for inner in value:
                 yield from _yours(inner, name)
         case str() if name in values.YOURS:
             yield f"{name}: {values.YOURS[name]}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from fal_mcp.errors import Fault
+from fal_mcp.json_values import is_list, is_object, object_of
 from fal_mcp.openapi import validate
 from fal_mcp.openapi.sayable import unsayable
 from fal_mcp.openapi.schema import Schema, branches
@@ -18,7 +19,7 @@ _MOST_LOOKED_AT = 200
 """Of a list of a million wrong items a few tell what is wrong."""
 
 
-def find(schema: Schema, value: Any) -> tuple[Fault, ...]:
+def find(schema: Schema, value: object) -> tuple[Fault, ...]:
     """Every fault of `value`, in the order of its paths, at most 20.
 
     Unknown names are faults even where the schema allows them: fal ignores them silently, and the call is paid.
@@ -66,7 +67,7 @@ def _sentence(problem: Problem, root: Schema) -> str:
     rule, value, got = problem.validator, cast(Any, problem.validator_value), _show(cast(Any, problem.instance))
     match rule:
         case "required":
-            missing = [name for name in value if name not in cast(Schema, problem.instance)]
+            missing = [name for name in value if name not in object_of(problem.instance)]
             return f"required and missing: {', '.join(map(_show, missing))}."
         case "enum":
             return f"{got} is not one of {_values(value)}.{_near(problem.instance, value)}"
@@ -75,13 +76,13 @@ def _sentence(problem: Problem, root: Schema) -> str:
         case "type":
             return f"{got} is not {_article(value)}."
         case "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum":
-            return f"{got} is outside the range: {_range(cast(Schema, problem.schema))}."
+            return f"{got} is outside the range: {_range(object_of(problem.schema))}."
         case "multipleOf":
             return f"{got} is not a multiple of {value}."
         case "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties":
             return _length(rule, value, cast(Any, problem.instance))
         case "anyOf" | "oneOf":
-            return f"{got} fits none of the forms allowed: {_forms(cast(Schema, problem.schema), root)}."
+            return f"{got} fits none of the forms allowed: {_forms(object_of(problem.schema), root)}."
         case "pattern":
             return f"{got} does not match {_show(value)}."
         case "uniqueItems":
@@ -95,8 +96,8 @@ def _sentence(problem: Problem, root: Schema) -> str:
 def _rarely(rule: str, got: str, problem: Problem) -> str:
     match rule:
         case "additionalProperties" | "unevaluatedProperties":
-            known = cast(Schema, cast(Schema, problem.schema).get("properties", {}))
-            more = [name for name in cast(Schema, problem.instance) if name not in known]
+            known = object_of(object_of(problem.schema).get("properties"))
+            more = [name for name in object_of(problem.instance) if name not in known]
             return f"has names it does not take: {', '.join(map(_show, more[:10]))}."
         case "None" | "not":
             return f"{got} is not allowed here."
@@ -106,14 +107,14 @@ def _rarely(rule: str, got: str, problem: Problem) -> str:
             return f"{got} does not keep the rule {_show(rule)}: {one_line(_json(problem.validator_value), 120)}."
 
 
-def _unknown(schema: Schema, value: Any, path: str = "$", root: Schema | None = None) -> Iterator[Fault]:
+def _unknown(schema: Schema, value: object, path: str = "$", root: Schema | None = None) -> Iterator[Fault]:
     root = schema if root is None else root
     options = [b for b in branches(schema, root) if b.get("type") in {"object", "array"} or "properties" in b]
-    if isinstance(value, dict):
-        yield from _unknown_in_object(options, cast(Schema, value), path, root)
-    elif isinstance(value, list):
+    if is_object(value):
+        yield from _unknown_in_object(options, value, path, root)
+    elif is_list(value):
         inner = [b["items"] for b in options if isinstance(b.get("items"), dict)]
-        for index, item in enumerate(cast(list[Any], value) if inner else []):
+        for index, item in enumerate(value if inner else []):
             yield from _unknown({"anyOf": inner}, item, f"{path}[{index}]", root)
 
 
@@ -136,7 +137,7 @@ def _takes_more(schema: Schema) -> bool:
     return schema.get("additionalProperties") not in (None, False)
 
 
-def _near(value: Any, allowed: list[Any]) -> str:
+def _near(value: object, allowed: list[Any]) -> str:
     # Likeness takes time with the square of the length, and both sides come from elsewhere: hence the cuts.
     words = {str(option)[:200].casefold(): option for option in allowed if isinstance(option, str | int | float)}
     close = difflib.get_close_matches(str(value)[:100].casefold(), words, n=2, cutoff=0.6)
@@ -176,18 +177,18 @@ def _length(rule: str, bound: int, value: Any) -> str:
     return f"has {len(value)} {unit}; {'at least' if rule.startswith('min') else 'at most'} {bound} are allowed."
 
 
-def _article(kind: Any) -> str:
-    if isinstance(kind, list):
-        return " or ".join(_article(one) for one in cast(list[Any], kind))
+def _article(kind: object) -> str:
+    if is_list(kind):
+        return " or ".join(_article(one) for one in kind)
     return f"an {kind}" if str(kind)[:1] in "aeio" else f"a {kind}"
 
 
-def _show(value: Any) -> str:
+def _show(value: object) -> str:
     """A value in JSON's words, texts in single quotes."""
     return one_line(repr(value[:200]) if isinstance(value, str) else _json(value), 80)
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, default=str)
     except (ValueError, RecursionError):

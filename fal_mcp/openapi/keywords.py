@@ -31,7 +31,7 @@ _OTHER_WORDS = {
 """Types of programming languages that end up in documents, and what they are in JSON."""
 
 
-def _type(value: Any) -> Any:
+def _type(value: object) -> Any:
     if is_list(value):
         named = [_type(name) for name in list_of(value) if isinstance(name, str)]
         known = list(dict.fromkeys(name for name in named if name is not ODD))
@@ -41,7 +41,7 @@ def _type(value: Any) -> Any:
     return word if word in TYPES else ODD
 
 
-def _number(value: Any) -> Any:
+def _number(value: object) -> Any:
     # A number in quotes is still a bound, and what is meant by it is plain.
     if isinstance(value, str):
         try:
@@ -52,60 +52,60 @@ def _number(value: Any) -> Any:
     return ODD if number_of(value) is None or not is_sayable(value) else value
 
 
-def _bound(value: Any) -> Any:
+def _bound(value: object) -> Any:
     return value if isinstance(value, bool) else _number(value)
 
 
-def _positive(value: Any) -> Any:
+def _positive(value: object) -> Any:
     number = _number(value)
     return number if number is not ODD and number > 0 else ODD
 
 
-def _count(value: Any) -> Any:
+def _count(value: object) -> Any:
     number = _number(value)
     whole = None if number is ODD else whole_number_of(number)
     return ODD if whole is None or whole < 0 else whole
 
 
-def _text(value: Any) -> Any:
+def _text(value: object) -> Any:
     return " ".join(visible(value).split()) if isinstance(value, str) else ODD
 
 
-def _word(value: Any) -> Any:
+def _word(value: object) -> Any:
     return value if isinstance(value, str) and is_whole(value) else ODD
 
 
-def _flag(value: Any) -> Any:
+def _flag(value: object) -> Any:
     return value if isinstance(value, bool) else ODD
 
 
-def _values(value: Any) -> Any:
+def _values(value: object) -> Any:
     # An enum with nothing in it lets nothing through; with it left out, fal's own check decides.
     return [one for one in list_of(value) if is_sayable(one)] or ODD
 
 
-def _names(value: Any) -> Any:
+def _names(value: object) -> Any:
     if not is_list(value):
         return ODD
     return list(dict.fromkeys(name for name in list_of(value) if isinstance(name, str)))
 
 
-def _names_by_name(value: Any) -> Any:
+def _names_by_name(value: object) -> Any:
     named = object_of(value)
     known: JsonObject = {name: _names(names) for name, names in named.items()}
     lists = {name: names for name, names in known.items() if names is not ODD}
     return lists or ODD
 
 
-def _pattern(value: Any) -> Any:
+def _pattern(value: object) -> Any:
     return value if isinstance(value, str) and patterns.is_readable(value) else ODD
 
 
-def _anything(value: Any) -> Any:
+def _anything(value: object) -> Any:
     return value if is_sayable(value) else ODD
 
 
-def _object(value: Any) -> Any:
+def _object(value: object) -> Any:
     return value if is_object(value) and is_sayable(value) else ODD
 
 

@@ -6,9 +6,9 @@ meaning is left its say.
 """
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
-from fal_mcp.json_values import JsonObject
+from fal_mcp.json_values import JsonObject, is_list, is_object
 from fal_mcp.openapi import validate
 from fal_mcp.openapi.schema import Schema, branches
 
@@ -40,10 +40,10 @@ def _takes_any_name(branch: Schema) -> bool:
 
 def _part(branch: Schema, name: str) -> Schema | None:
     others = branch.get("additionalProperties")
-    return branch.get("properties", {}).get(name, others if isinstance(others, dict) else None)
+    return branch.get("properties", {}).get(name, others if is_object(others) else None)
 
 
-def _says_nothing(item: Any, parts: list[Schema], is_closed: bool, root: Schema) -> bool:
+def _says_nothing(item: object, parts: list[Schema], is_closed: bool, root: Schema) -> bool:
     if item is None:
         # By a name that the schema does not have, nothing is meant either.
         return (is_closed or bool(parts)) and not any(_fits(part, None, root) for part in parts)
@@ -60,14 +60,14 @@ def _is_text(kind: Schema) -> bool:
     return kind.get("type", "string") == "string" and "enum" not in kind
 
 
-def _inside(parts: list[Schema], item: Any, root: Schema, depth: int) -> Any:
+def _inside(parts: list[Schema], item: object, root: Schema, depth: int) -> Any:
     if depth > _DEEPEST or not parts:
         return item
-    if isinstance(item, dict):
-        return _in_object({"anyOf": parts}, cast(JsonObject, item), root, depth)
-    if isinstance(item, list):
+    if is_object(item):
+        return _in_object({"anyOf": parts}, item, root, depth)
+    if is_list(item):
         inner = list(_items(parts, root))
-        return [_inside(inner, one, root, depth + 1) for one in cast(list[Any], item)]
+        return [_inside(inner, one, root, depth + 1) for one in item]
     return item
 
 
@@ -78,5 +78,5 @@ def _items(parts: list[Schema], root: Schema) -> Iterator[Schema]:
                 yield branch["items"]
 
 
-def _fits(part: Schema, value: Any, root: Schema) -> bool:
+def _fits(part: Schema, value: object, root: Schema) -> bool:
     return validate.fits({**part, "$defs": root.get("$defs", {})}, value)

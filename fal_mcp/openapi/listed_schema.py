@@ -7,6 +7,7 @@ than every host's converter takes (`portable`); the full schema stays what argum
 import json
 from typing import Any, cast
 
+from fal_mcp.json_values import is_list, is_object
 from fal_mcp.openapi.portable import MOST_VALUES, plain, values_cut
 from fal_mcp.openapi.schema import Schema
 from fal_mcp.text import cut, one_line
@@ -23,17 +24,17 @@ def lean(schema: Schema) -> Schema:
     return cast(Schema, _short(plain(schema, _about)))
 
 
-def brief(schema: Any) -> Any:
+def brief(schema: object) -> Any:
     """A hand-made schema without what only stops nonsense: lengths, and that there are no other names."""
-    if isinstance(schema, list):
-        return [brief(item) for item in cast(list[Any], schema)]
-    if not isinstance(schema, dict):
+    if is_list(schema):
+        return [brief(item) for item in schema]
+    if not is_object(schema):
         return schema
-    source = cast(Schema, schema)
+    source = schema
     return {key: brief(value) for key, value in source.items() if not _is_guard(key, value)}
 
 
-def _is_guard(keyword: str, value: Any) -> bool:
+def _is_guard(keyword: str, value: object) -> bool:
     match keyword:
         case "minLength" | "maxLength":
             return isinstance(value, int)
@@ -51,12 +52,12 @@ def _about(description: str) -> str:
     return cut(one_line(description, 4 * _LONGEST_DESCRIPTION), _LONGEST_DESCRIPTION)
 
 
-def _short(part: Any) -> Any:
-    if isinstance(part, list):
-        return [_short(item) for item in cast(list[Any], part)]
-    if not isinstance(part, dict):
+def _short(part: object) -> Any:
+    if is_list(part):
+        return [_short(item) for item in part]
+    if not is_object(part):
         return part
-    source = cast(Schema, part)
+    source = part
     result = {
         key: {name: _short(inner) for name, inner in value.items()}
         if key == "properties"

@@ -30,7 +30,7 @@ _CONTRADICTIONS = (
 )
 
 
-def bundle(root: Any, components: JsonMapping, notes: list[str] | None = None) -> Schema:
+def bundle(root: object, components: JsonMapping, notes: list[str] | None = None) -> Schema:
     """The schema `root` with every component it needs under `$defs`, normalised; what was odd is told in `notes`.
 
     Raises:
@@ -57,7 +57,7 @@ def bundle(root: Any, components: JsonMapping, notes: list[str] | None = None) -
     return schema
 
 
-def normalise(schema: Any) -> Schema:
+def normalise(schema: object) -> Schema:
     """`schema`, which refers to nothing, as plain 2020-12: single types, no UI keywords."""
     return _Reading({}, []).schema(schema, "$", 0)
 
@@ -90,7 +90,7 @@ class _Reading:
         """A component that something refers to; the reference was looked at then."""
         return self.schema(self._components.get(name), name, 0)
 
-    def schema(self, value: Any, path: str, depth: int) -> Schema:
+    def schema(self, value: object, path: str, depth: int) -> Schema:
         """`value` as a valid schema."""
         self._nodes += 1
         # `false` is a schema too, and converters know no booleans in the place of one.
@@ -130,7 +130,7 @@ class _Reading:
             result["additionalProperties"] = True
         return result
 
-    def _reference(self, value: Any, source: Schema, path: str, depth: int) -> str | None:
+    def _reference(self, value: object, source: Schema, path: str, depth: int) -> str | None:
         name = _component_name(value)
         if name is None:
             return self._odd(path, f"has a reference that leads off the document: {str(value)[:100]!r}", None)
@@ -138,7 +138,7 @@ class _Reading:
             return self._odd(path, f"refers to a component {name[:100]!r} that the document does not have", None)
         return DEFINITION + name
 
-    def _properties(self, value: Any, source: Schema, path: str, depth: int) -> Schema | None:
+    def _properties(self, value: object, source: Schema, path: str, depth: int) -> Schema | None:
         if not is_object(value):
             return self._odd(path, "has properties that are none", None)
         named = object_of(value)
@@ -148,21 +148,21 @@ class _Reading:
             if is_whole(name)
         }
 
-    def _listed(self, value: Any, source: Schema, path: str, depth: int) -> list[Schema] | None:
+    def _listed(self, value: object, source: Schema, path: str, depth: int) -> list[Schema] | None:
         if not is_list(value) or not value:
             return self._odd(path, "has a list of schemas that is none", None)
         return [self.schema(item, path, depth + 1) for item in list_of(value)]
 
-    def _one(self, value: Any, source: Schema, path: str, depth: int) -> Any:
+    def _one(self, value: object, source: Schema, path: str, depth: int) -> Any:
         return self.schema(value, path, depth + 1)
 
-    def _items(self, value: Any, source: Schema, path: str, depth: int) -> Any:
+    def _items(self, value: object, source: Schema, path: str, depth: int) -> Any:
         if is_list(value):
             # The tuples of JSON Schema before 2020.
             return [self.schema(item, f"{path}[]", depth + 1) for item in list_of(value)]
         return self.schema(value, f"{path}[]", depth + 1)
 
-    def _others(self, value: Any, source: Schema, path: str, depth: int) -> Any:
+    def _others(self, value: object, source: Schema, path: str, depth: int) -> Any:
         return value if isinstance(value, bool) else self.schema(value, f"{path}.*", depth + 1)
 
     def _with_all_of(self, result: Schema, source: Schema, path: str, depth: int) -> Schema:
@@ -203,7 +203,7 @@ class _Reading:
                 schema = {key: value for key, value in schema.items() if key not in (least, most)}
         return schema
 
-    def _odd(self, path: str, what: str, instead: Any) -> Any:
+    def _odd(self, path: str, what: str, instead: object) -> Any:
         # A broken document is broken in a hundred places in the same way; the first few tell it.
         if len(self._notes) < _MOST_NOTES and (note := f"{path} {what}.") not in self._notes:
             self._notes.append(note)
@@ -222,7 +222,7 @@ _INNER: dict[str, _Inner] = {
 }
 
 
-def _component_name(reference: Any) -> str | None:
+def _component_name(reference: object) -> str | None:
     text = text_of(reference)
     return text.removeprefix(_COMPONENT) if text and text.startswith(_COMPONENT) else None
 
@@ -279,7 +279,7 @@ def _null_if(is_allowed: bool) -> Schema | None:
     return {"type": "null"} if is_allowed else None
 
 
-def _is_of(value: Any, kind: str) -> bool:
+def _is_of(value: object, kind: str) -> bool:
     match kind:
         case "null":
             return value is None

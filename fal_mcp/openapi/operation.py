@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 from urllib.parse import quote
 
-from fal_mcp.json_values import JsonMapping, JsonObject
+from fal_mcp.json_values import JsonMapping, JsonObject, is_list, is_object
 from fal_mcp.openapi.normalise import normalise
 from fal_mcp.openapi.schema import Schema
 
@@ -206,9 +206,9 @@ def _plain(schema: Schema) -> Schema:
     return normalise({key: value for key, value in schema.items() if key != "description" or value})
 
 
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, list):
-        return [text for item in cast(list[Any], value) for text in _texts(item)]
+def _texts(value: object) -> list[str]:
+    if is_list(value):
+        return [text for item in value for text in _texts(item)]
     # `true` and not Python's `True`.
     return [json.dumps(value) if isinstance(value, bool) else str(value)]
 
@@ -220,14 +220,14 @@ def _resolved(document: JsonMapping, part: Schema) -> Schema:
     target: Any = document
     for step in reference.removeprefix("#/").split("/"):
         target = target[step]
-    return cast(Schema, target)
+    return target
 
 
-def _whole(document: JsonMapping, part: Any) -> Any:
+def _whole(document: JsonMapping, part: object) -> Any:
     """`part` with every reference replaced by what it stands for; the Platform's schemas are not recursive."""
-    if isinstance(part, list):
-        return [_whole(document, item) for item in cast(list[Any], part)]
-    if not isinstance(part, dict):
+    if is_list(part):
+        return [_whole(document, item) for item in part]
+    if not is_object(part):
         return part
-    whole = _resolved(document, cast(Schema, part))
+    whole = _resolved(document, part)
     return {key: _whole(document, value) for key, value in whole.items()}

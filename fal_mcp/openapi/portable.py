@@ -165,7 +165,7 @@ def _kind_of(schema: Schema) -> str | None:
     return kinds.pop() if len(kinds) == 1 else "string" if values else None
 
 
-def _type_of(value: Any) -> str:
+def _type_of(value: object) -> str:
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int | float):
@@ -234,7 +234,7 @@ def _is_range(values: list[Any]) -> bool:
     return max(values) - min(values) + 1 == len(set(values))
 
 
-def _is_default_of(default: Any, made: Schema) -> bool:
+def _is_default_of(default: object, made: Schema) -> bool:
     """Whether a default is one that a reader of the listed form would take."""
     kinds = [option.get("type") for option in list_of(made.get("anyOf"))] or [made.get("type")]
     kind = "array" if isinstance(default, list) else _type_of(default)

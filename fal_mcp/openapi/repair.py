@@ -8,9 +8,9 @@ import difflib
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
-from fal_mcp.json_values import JsonObject, NotJson, is_list, is_object, list_of, number_of, parsed
+from fal_mcp.json_values import JsonObject, NotJson, is_list, is_object, list_of, number_of, object_of, parsed
 from fal_mcp.openapi import validate
 from fal_mcp.openapi.schema import Schema, branches
 from fal_mcp.text import one_line
@@ -48,7 +48,7 @@ def _names(schema: Schema, arguments: JsonObject) -> tuple[JsonObject, list[str]
     return named, notes
 
 
-def _meant(name: str, value: Any, known: Schema, given: JsonObject, root: Schema) -> str:
+def _meant(name: str, value: object, known: Schema, given: JsonObject, root: Schema) -> str:
     # An argument that was given under its right name is not what a wrong one stands for.
     free = {one: one.replace("_", "") for one in known if one not in given}
     plain = re.sub(r"[^a-z0-9]", "", name.casefold())
@@ -68,7 +68,7 @@ def _meant(name: str, value: Any, known: Schema, given: JsonObject, root: Schema
     return close[0] if _fits(known[close[0]], repaired, root) else name
 
 
-def _value(part: Schema, value: Any, root: Schema, depth: int = 0) -> tuple[Any, str | None]:
+def _value(part: Schema, value: object, root: Schema, depth: int = 0) -> tuple[Any, str | None]:
     """The value, or the one other value it stands for, with what was done."""
     if _fits(part, value, root):
         return value, None
@@ -83,7 +83,7 @@ def _value(part: Schema, value: Any, root: Schema, depth: int = 0) -> tuple[Any,
     return next(iter(distinct.values())) if len(distinct) == 1 else (value, None)
 
 
-def _inside(part: Schema, value: Any, root: Schema, depth: int) -> tuple[Any, str]:
+def _inside(part: Schema, value: object, root: Schema, depth: int) -> tuple[Any, str]:
     """`value` with what is inside it put right: the numbers of a size, the fields of each item of a list."""
     if depth > _DEEPEST or len(list_of(value)) > _MOST_ITEMS or not (is_object(value) or is_list(value)):
         return value, ""
@@ -92,7 +92,7 @@ def _inside(part: Schema, value: Any, root: Schema, depth: int) -> tuple[Any, st
         items = [branch["items"] for branch in branches(part, root) if isinstance(branch.get("items"), dict)]
         # An item is held against what any branch of a union says of its items: which branch is meant shows only in
         # the items.
-        pairs = [_value({"anyOf": items}, item, root, depth + 1) for item in cast(list[Any], value) if items]
+        pairs = [_value({"anyOf": items}, item, root, depth + 1) for item in value if items]
         notes = dict.fromkeys(note for _, note in pairs if note)
         return [item for item, _ in pairs] if pairs else value, "; ".join(list(notes)[:3])
     known: Schema = {}
@@ -100,14 +100,14 @@ def _inside(part: Schema, value: Any, root: Schema, depth: int) -> tuple[Any, st
         for name, inner in branch.get("properties", {}).items():
             known.setdefault(name, []).append(inner)
     named: JsonObject = {}
-    for name, item in cast(JsonObject, value).items():
+    for name, item in object_of(value).items():
         named[name], note = _value({"anyOf": known[name]}, item, root, depth + 1) if name in known else (item, None)
         if note:
             notes[f"{one_line(name, 40)}: {note}"] = None
     return named, "; ".join(list(notes)[:3])
 
 
-def _readings(part: Schema, value: Any, root: Schema) -> Iterator[tuple[Any, str]]:
+def _readings(part: Schema, value: object, root: Schema) -> Iterator[tuple[Any, str]]:
     """What `value` may have meant. Only readings that lose nothing."""
     kinds = {branch.get("type") for branch in branches(part, root)}
     if isinstance(value, str):
@@ -126,11 +126,10 @@ def _readings(part: Schema, value: Any, root: Schema) -> Iterator[tuple[Any, str
             # others.
             if isinstance(allowed, str) and re.fullmatch(rf"{re.escape(f'{number:g}')}s?", allowed):
                 yield allowed, f"{value!r} was read as {allowed!r}"
-    elif isinstance(value, list):
-        items = cast(list[Any], value)
+    elif is_list(value):
         # Several would lose all but one, so a longer list is refused.
-        if len(items) == 1 and "string" in kinds:
-            yield items[0], "a list of one was read as that one"
+        if len(value) == 1 and "string" in kinds:
+            yield value[0], "a list of one was read as that one"
 
 
 def _of_text(value: str, kinds: set[Any]) -> Iterator[tuple[Any, str]]:
@@ -162,9 +161,9 @@ def _enums(part: Schema, root: Schema) -> list[Any]:
     return [allowed for branch in branches(part, root) for allowed in branch.get("enum", ())]
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _fits(part: Schema, value: Any, root: Schema) -> bool:
+def _fits(part: Schema, value: object, root: Schema) -> bool:
     return validate.fits({**part, "$defs": root.get("$defs", {})}, value)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import cast
 
 from fal_mcp.json_values import list_of, object_of
 
@@ -12,12 +12,12 @@ _MOST_BITS = 8192
 """Python cannot write down longer whole numbers without being asked to."""
 
 
-def is_sayable(value: Any) -> bool:
+def is_sayable(value: object) -> bool:
     """Whether nothing in a value is what no JSON can say, or nobody reads."""
     return next(unsayable(value), None) is None
 
 
-def unsayable(value: Any, path: str = "$", depth: int = 0) -> Iterator[tuple[str, str]]:
+def unsayable(value: object, path: str = "$", depth: int = 0) -> Iterator[tuple[str, str]]:
     """What in a value no JSON can say, or nobody reads: each with its path."""
     if depth > DEEPEST:
         yield path[:200], f"is nested more than {DEEPEST} levels deep"

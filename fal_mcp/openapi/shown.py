@@ -16,7 +16,7 @@ _DEEPEST = 8
 _MOST = 5000
 
 
-def texts(body: Any, components: JsonMapping) -> dict[Path, tuple[str, ...]]:
+def texts(body: object, components: JsonMapping) -> dict[Path, tuple[str, ...]]:
     """Every text that is shown for a place in the arguments, defaults included; empty for what is no text."""
     found: dict[Path, dict[str, None]] = {}
     for _, (path, text) in zip(range(_MOST), _in_schema(body, components, (), 0, [_MOST]), strict=False):
@@ -41,7 +41,7 @@ def let_in(schema: Schema, places: Mapping[Path, Any]) -> None:
 
 
 def _in_schema(
-    value: Any, components: JsonMapping, path: Path, depth: int, room: list[int]
+    value: object, components: JsonMapping, path: Path, depth: int, room: list[int]
 ) -> Iterator[tuple[Path, str]]:
     room[0] -= 1
     schema = object_of(value)
@@ -65,7 +65,7 @@ def _in_schema(
             yield from _in_schema(part, components, path, depth + 1, room)
 
 
-def _in_value(value: Any, path: Path, depth: int) -> Iterator[tuple[Path, str]]:
+def _in_value(value: object, path: Path, depth: int) -> Iterator[tuple[Path, str]]:
     if depth > 2 * _DEEPEST:
         return
     if path and not is_object(value) and not is_list(value):

@@ -3,12 +3,12 @@ place, and an answer that is too long to be told."""
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import anyio.to_thread
 
 from fal_mcp.errors import NotWritable
-from fal_mcp.json_values import JsonMapping, JsonObject, dumped, mapped
+from fal_mcp.json_values import JsonMapping, JsonObject, dumped, is_list, is_object, mapped
 from fal_mcp.machine.file_kind import sniffed
 from fal_mcp.machine.output_folder import OutputFolder
 from fal_mcp.outputs import data_uris, endings, media, saving
@@ -61,13 +61,13 @@ class _Kept:
         self._folder = folder
         self._stem = stem
 
-    def value(self, value: Any, name: str = "", about: JsonMapping | None = None) -> Any:
+    def value(self, value: object, name: str = "", about: JsonMapping | None = None) -> Any:
         """`value`, with a path for all bytes in it; `about` is the object it stands in."""
-        if isinstance(value, dict):
-            item = cast(JsonObject, value)
+        if is_object(value):
+            item = value
             return {key: self.value(part, f"{name}.{key}" if name else key, item) for key, part in item.items()}
-        if isinstance(value, list):
-            return [self.value(part, name, about) for part in cast(list[Any], value)]
+        if is_list(value):
+            return [self.value(part, name, about) for part in value]
         content = data_uris.content(value, _MOST_BYTES) if isinstance(value, str) else value
         return self._file(content, name, about or {}) if isinstance(content, bytes) else value
 

@@ -8,11 +8,11 @@ import math
 import mimetypes
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
 from fal_mcp.addresses import host_of, parts_of
-from fal_mcp.json_values import JsonMapping, JsonObject, number_of
+from fal_mcp.json_values import JsonMapping, is_list, is_object, number_of, values_in
 from fal_mcp.outputs import data_uris
 from fal_mcp.outputs.outcome import Kind, Media
 from fal_mcp.text import one_line, visible
@@ -44,7 +44,7 @@ _OF_FILES = ("url", "urls", "uri", "uris", "href", "src")
 """How the names end under which an address is a file, whatever it looks like."""
 
 
-def find(output: Any) -> tuple[Media, ...]:
+def find(output: object) -> tuple[Media, ...]:
     """Every file of `output`, in its order, each address once."""
     files: dict[str, Media] = {}
     for value, name, about in _texts(output):
@@ -102,7 +102,7 @@ def _plain_host(place: str) -> str:
         return place
 
 
-def oddities(output: Any) -> list[str]:
+def oddities(output: object) -> list[str]:
     """What of an output cannot be told as it came, a sentence on each kind."""
     leaves = list(_leaves(output))
     numbers = sum(isinstance(value, float) and not math.isfinite(value) for value in leaves)
@@ -116,7 +116,7 @@ def _is_broken_data(text: str) -> bool:
     return text[:5].casefold() == "data:" and ";base64" in text[:300].casefold() and not data_uris.is_one(text)
 
 
-def _texts(output: Any) -> Iterator[tuple[str, str, JsonMapping]]:
+def _texts(output: object) -> Iterator[tuple[str, str, JsonMapping]]:
     """Each text of an output with its name and the object that it stands in, in order: an object's own address before
     what else is in it. Without recursion: nothing is nested too deep to be found."""
     nothing: JsonMapping = {}
@@ -125,22 +125,22 @@ def _texts(output: Any) -> Iterator[tuple[str, str, JsonMapping]]:
         value, name, about = waiting.pop()
         if isinstance(value, str):
             yield value, name, about
-        elif isinstance(value, dict):
-            item = cast(JsonObject, value)
+        elif is_object(value):
+            item = value
             parts = [(part, f"{name}.{key}"[-_LONGEST_NAME:].lstrip("."), item) for key, part in item.items()]
             # So that an object's size and type are told of its own address, and not of the thumbnail beside it.
             parts.sort(key=lambda part: part[0] is not item.get("url"))
             waiting += reversed(parts)
-        elif isinstance(value, list):
-            waiting += [(part, name, nothing) for part in reversed(cast(list[Any], value))]
+        elif is_list(value):
+            waiting += [(part, name, nothing) for part in reversed(value)]
 
 
-def _leaves(output: Any) -> Iterator[Any]:
+def _leaves(output: object) -> Iterator[Any]:
     waiting: list[Any] = [output]
     while waiting:
         value = waiting.pop()
-        if isinstance(value, dict | list):
-            waiting += cast(JsonObject, value).values() if isinstance(value, dict) else cast(list[Any], value)
+        if is_object(value) or is_list(value):
+            waiting += values_in(value)
         else:
             yield value
 
@@ -215,6 +215,6 @@ def _kind(url: str, name: str, content_type: str | None) -> Kind:
     return "file"
 
 
-def _count(value: Any) -> int | None:
+def _count(value: object) -> int | None:
     number = number_of(value)
     return int(number) if number is not None and 0 < number <= _LARGEST_COUNT else None

@@ -27,6 +27,8 @@ class Preview:
 
     content: bytes
     content_type: str
+    size: tuple[int, int] | None = None
+    """Width and height of what it is a small picture of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ A picture that cannot be read is left out, never passed on: a bad one ends a con
 once is bounded, in this whole process: threads that unpack cannot be stopped.
 """
 
+import io
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +117,8 @@ async def _shrunk(content: bytes, budget: int) -> Preview:
         # A large one alone and small ones beside: two large ones at once would double what the process takes at its
         # highest.
         small = await anyio.to_thread.run_sync(pictures.shrunk, content, budget, limiter=slots.large)
-    return Preview(small, "image/jpeg" if small[:2] == b"\xff\xd8" else "image/webp")
+    size = pictures.size_of(io.BytesIO(content))
+    return Preview(small, "image/jpeg" if small[:2] == b"\xff\xd8" else "image/webp", size)
 
 
 def _shrunk_if_small(content: bytes, budget: int) -> bytes | None:

@@ -7,11 +7,11 @@ A result of 60 MB in an answer ends a conversation; nothing of it is lost by tel
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import anyio.to_thread
 
-from fal_mcp.json_values import JsonObject, dumped, mapped, sound
+from fal_mcp.json_values import JsonObject, dumped, is_list, is_object, mapped, object_of, sound, values_in
 from fal_mcp.outputs.media import address_of
 from fal_mcp.outputs.outcome import Media
 from fal_mcp.text import escaped, visible
@@ -30,7 +30,7 @@ _LARGEST = (200, 6000)
 _SMALLEST = (1, 40)
 
 
-def is_large(output: Any) -> bool:
+def is_large(output: object) -> bool:
     """Whether it takes a while to go through: more than 5,000 values, or a text of a megabyte."""
     waiting: list[Any] = [output]
     seen = 0
@@ -38,22 +38,21 @@ def is_large(output: Any) -> bool:
         value = waiting.pop()
         if isinstance(value, str) and len(value) > _LONG_TEXT:
             return True
-        if isinstance(value, (dict, list)):
-            inner = cast(list[Any], list(value.values()) if isinstance(value, dict) else value)
-            seen += len(inner)
-            if seen > _MANY_VALUES:
-                return True
-            waiting += inner
+        inner = values_in(value)
+        seen += len(inner)
+        if seen > _MANY_VALUES:
+            return True
+        waiting += inner
     return False
 
 
-def has_values(output: Any) -> bool:
+def has_values(output: object) -> bool:
     """Whether anything but nothing is in it: null, an empty text, an empty list or object is nothing."""
     waiting: list[Any] = [output]
     while waiting:
         value = waiting.pop()
-        if isinstance(value, (dict, list)):
-            waiting += cast(JsonObject, value).values() if isinstance(value, dict) else cast(list[Any], value)
+        if is_object(value) or is_list(value):
+            waiting += values_in(value)
         elif value is not None and value != "":
             return True
     return False
@@ -78,12 +77,12 @@ class Label(str):
     __slots__ = ()
 
 
-def with_labels(output: Any, media: Sequence[Media]) -> Any:
+def with_labels(output: object, media: Sequence[Media]) -> Any:
     """The output with `file 1` where the address of the first of `media` stood, and so on, and without what is told of
     it there: each address is said once."""
     labels = {item.url: (Label(f"file {number}"), item) for number, item in enumerate(media, 1)}
 
-    def label(leaf: Any) -> Any:
+    def label(leaf: object) -> Any:
         url = address_of(leaf) if isinstance(leaf, str) else None
         return labels[url][0] if url in labels else leaf
 
@@ -94,19 +93,17 @@ def with_labels(output: Any, media: Sequence[Media]) -> Any:
     return labelled
 
 
-def without_labels(value: Any) -> Any:
+def without_labels(value: object) -> Any:
     """What of a shortened output is no file; None where nothing is."""
     if isinstance(value, Label):
         return None
-    if isinstance(value, list):
-        parts = cast(list[Any], value)
-        rest = [without_labels(part) for part in parts]
-        return None if parts and all(part is None for part in rest) else rest
-    if isinstance(value, dict):
-        item = cast(JsonObject, value)
-        inner = {name: without_labels(part) for name, part in item.items()}
+    if is_list(value):
+        rest = [without_labels(part) for part in value]
+        return None if value and all(part is None for part in rest) else rest
+    if is_object(value):
+        inner = {name: without_labels(part) for name, part in value.items()}
         known = {name: part for name, part in inner.items() if part is not None}
-        return known or (None if item else item)
+        return known or (None if value else value)
     return value
 
 
@@ -117,19 +114,19 @@ def _forget_told(item: JsonObject, file: Media) -> None:
             del item[name]
 
 
-def _objects(output: Any) -> list[JsonObject]:
+def _objects(output: object) -> list[JsonObject]:
     waiting, objects = [output], list[JsonObject]()
     while waiting:
         value = waiting.pop()
-        if isinstance(value, dict):
-            objects.append(cast(JsonObject, value))
-            waiting += cast(JsonObject, value).values()
-        elif isinstance(value, list):
-            waiting += cast(list[Any], value)
+        if is_object(value):
+            objects.append(value)
+            waiting += value.values()
+        elif is_list(value):
+            waiting += value
     return objects
 
 
-def without_data(output: Any, media: Sequence[Media], job_id: str, saved: Collection[str]) -> Any:
+def without_data(output: object, media: Sequence[Media], job_id: str, saved: Collection[str]) -> Any:
     """The output with the reference of each file that it held as a `data:` URI, where `saved` says that it is on this
     disk; others stay, as this is the only place where they are."""
     names = {
@@ -138,14 +135,14 @@ def without_data(output: Any, media: Sequence[Media], job_id: str, saved: Collec
         if before.url != after.url and after.url in saved
     }
 
-    def rename(leaf: Any) -> Any:
+    def rename(leaf: object) -> Any:
         return names.get(address_of(leaf) or leaf, leaf) if isinstance(leaf, str) else leaf
 
     return mapped(output, rename) if names else output
 
 
 def shortened(
-    output: Any, budget: int = BUDGET, most_items: int = _LARGEST[0], most_characters: int = _LARGEST[1]
+    output: object, budget: int = BUDGET, most_items: int = _LARGEST[0], most_characters: int = _LARGEST[1]
 ) -> tuple[Any, bool]:
     """The output in at most `budget` characters of JSON, and whether anything was left out of it. What was left out
     stands where it was: `{"left_out": 9800}` at a list's end, an ellipsis in a text."""
@@ -162,17 +159,17 @@ def shortened(
         items, characters = max(items // 3, _SMALLEST[0]), max(characters // 3, _SMALLEST[1])
 
 
-def parts(output: Any) -> int:
+def parts(output: object) -> int:
     """How many parts the whole output has."""
     return max(math.ceil(len(_text(output)) / PART), 1)
 
 
-def part(output: Any, number: int) -> str:
+def part(output: object, number: int) -> str:
     """The `number`-th part of the output's JSON text, from 1; all of them, one after the other, are the whole."""
     return _text(output)[(number - 1) * PART : number * PART]
 
 
-def parted(output: Any, number: int) -> tuple[str, int]:
+def parted(output: object, number: int) -> tuple[str, int]:
     """The `number`-th part, and how many there are."""
     text = _text(output)
     return text[(number - 1) * PART : number * PART], max(math.ceil(len(text) / PART), 1)
@@ -186,19 +183,19 @@ class _Cut:
         self._characters = characters
         self.is_cut = False
 
-    def of(self, value: Any, depth: int) -> Any:
+    def of(self, value: object, depth: int) -> Any:
         if isinstance(value, Label):
             return value
         if isinstance(value, str):
             return self._string(value)
-        if not isinstance(value, (dict, list)):
+        if not is_object(value) and not is_list(value):
             return sound(value)
         # JSON readers have bounds on depth, and refuse the whole answer where one is passed.
         if depth > _MOST_DEPTH:
             return self._left_out("nested deeper")
-        if isinstance(value, list):
-            return self._list(cast(list[Any], value), depth)
-        return self._object(cast(JsonObject, value), depth)
+        if is_list(value):
+            return self._list(value, depth)
+        return self._object(object_of(value), depth)
 
     def _string(self, value: str) -> str:
         if len(value) > self._characters:
@@ -218,7 +215,7 @@ class _Cut:
             self.is_cut |= len(key) > _LONGEST_KEY
         return fields if len(value) <= most else {**fields, **self._left_out(len(value) - most)}
 
-    def _left_out(self, what: Any) -> JsonObject:
+    def _left_out(self, what: object) -> JsonObject:
         self.is_cut = True
         return {"left_out": what}
 
@@ -231,12 +228,12 @@ def _free(name: str, taken: Collection[str]) -> str:
     return free
 
 
-def _text(output: Any) -> str:
+def _text(output: object) -> str:
     # Escaped and not cleaned: the parts together must be the output to the last character.
     return escaped(dumped(output))
 
 
-async def aside(output: Any, work: Callable[..., T], *arguments: Any) -> T:
+async def aside(output: object, work: Callable[..., T], *arguments: object) -> T:
     """Work on a large output in a thread, so that no other call waits for it."""
     # Only then: a thread costs more than a small output takes.
     if is_large(output):

@@ -9,7 +9,9 @@ from typing import Any
 
 import anyio.to_thread
 
+from fal_mcp import traces
 from fal_mcp.errors import FalError, InvalidInput
+from fal_mcp.jobs import kept_errors
 from fal_mcp.jobs.job import Job
 from fal_mcp.jobs.jobs import Jobs
 from fal_mcp.json_values import JsonMapping, JsonObject, dumped, number_of
@@ -52,6 +54,9 @@ async def outcome(job: Job, call: Call, *, save_to: str | None = None, is_shown:
     shown = await previews.of(files, call.fal()) if is_shown and call.shows_previews else previews.Seen()
     notes = [*saved.notes, *await shortening.aside(output, media.oddities, output), *shown.notes]
     notes += _limits(len(all_files), len(files), parts)
+    if job.way == "workflow" and job.error:
+        error = kept_errors.read(job.error, None)
+        notes.append(f"It broke off, and this is what had come: {error.message} {error.hint or ''}".rstrip())
     if not all_files and not shortening.has_values(output):
         # Some models answer 200 with nothing; without a word the model would look for its files, or run it again.
         notes.append("The result is empty: no file and no value came out.")
@@ -162,7 +167,8 @@ async def _saved(files: tuple[Media, ...], job: Job, output: JsonObject, call: C
         return _Saved(job.saved, trouble)
     try:
         folder, below = (call.kept, None) if call.output is None else (call.output, save_to)
-        saved = await saving.save_all(files, job, output, call.fal(), folder, below, is_only_bytes=is_only_bytes)
+        with traces.span("save", job_id=job.job_id, endpoint_id=job.endpoint_id):
+            saved = await saving.save_all(files, job, output, call.fal(), folder, below, is_only_bytes=is_only_bytes)
     except FalError as error:
         return _Saved(notes=(f"It could not be saved: {error.message}",))
     # In the row, so that a later answer, or another server, neither fetches nor saves it again.
@@ -197,8 +203,12 @@ def _pending(job: Job, call: Call) -> Outcome:
         f"{job.job_id!r} for its result.",
         "cost": cost_of(job),
     }
+    made = follower.made if follower else []
+    if made:
+        data["steps"] = made
     request = f" Request {data['request_id']}." if data["request_id"] else ""
     note = f"{job.endpoint_id} {stands}; {costs(job)}.{request} {data['next']}"
+    note = "\n".join([note, *(f"Step {line}" for line in made)])
     return Outcome(data=data, note=note, is_plain=True)
 
 

@@ -87,6 +87,8 @@ class Call:
     """Where a new key is written."""
     sessions: Callable[[], Sessions] = field(default=_no_sessions)
     """The realtime connections that are kept between calls."""
+    deployed: Callable[[], None] = lambda: None
+    """Told that an app was deployed or scaled, or a workflow made."""
     began: Callable[[str], None] = lambda job_id: None
     """Told the id of each paid job that this call asked for."""
     asked_for: list[str] = field(default_factory=list[str])

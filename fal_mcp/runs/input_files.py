@@ -6,16 +6,17 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import anyio
 import anyio.to_thread
 
+from fal_mcp.catalog import file_arguments
 from fal_mcp.catalog.endpoint import Endpoint, FileArgument
 from fal_mcp.client.file_stream import Upload
 from fal_mcp.client.storage import LARGE
 from fal_mcp.errors import FalError, Fault, InvalidInput, NotReadable, UploadClosed
-from fal_mcp.json_values import JsonMapping, JsonObject
+from fal_mcp.json_values import JsonMapping, JsonObject, is_list
 from fal_mcp.machine import file_kind
 from fal_mcp.machine.readable import LocalFile, escaped, path_in, refusal
 from fal_mcp.openapi.schema import Schema, branches
@@ -51,9 +52,11 @@ class Found:
 
 def find(endpoint: Endpoint, arguments: JsonMapping) -> list[Found]:
     """Every value in a file position, in the order of the schema."""
+    # Of an endpoint without a document its arguments' names alone tell.
+    places = file_arguments.by_name(arguments) if endpoint.unchecked else endpoint.files
     return [
         Found(path, value, argument, _part(endpoint.input_schema, argument.path))
-        for argument in endpoint.files
+        for argument in places
         for path, value in _values(arguments, argument.path, ())
     ]
 
@@ -325,11 +328,11 @@ def _values(value: Any, path: tuple[str, ...], here: Path) -> Iterator[tuple[Pat
             yield here, value
         return
     step, rest = path[0], path[1:]
-    if step == "[]" and isinstance(value, list):
-        for index, item in enumerate(cast(list[Any], value)):
+    if step == "[]" and is_list(value):
+        for index, item in enumerate(value):
             yield from _values(item, rest, (*here, index))
     elif step != "[]" and isinstance(value, Mapping) and step in value:
-        yield from _values(cast(JsonMapping, value)[step], rest, (*here, step))
+        yield from _values(value[step], rest, (*here, step))
 
 
 def _put_back(arguments: Any, path: Path, url: str) -> None:

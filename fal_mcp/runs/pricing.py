@@ -1,8 +1,9 @@
 """What a call will cost, asked of fal where the catalog does not say: this account's price, or past calls'."""
 
 import time
+from collections.abc import Awaitable, Callable
 
-from fal_mcp.catalog import price
+from fal_mcp.catalog import price, workflow_price
 from fal_mcp.catalog.endpoint import Endpoint, Price
 from fal_mcp.catalog.price import Quote
 from fal_mcp.client.fal import Fal
@@ -23,6 +24,13 @@ class Prices:
 
     async def quote(self, endpoint: Endpoint, arguments: JsonMapping, fal: Fal) -> Quote:
         """The best quote there is. Asks fal only where the catalog's price does not tell."""
+
+        async def of_model(model: Endpoint, given: JsonMapping) -> Quote:
+            return await self._of_model(model, given, fal)
+
+        return await _quote(endpoint, arguments, of_model)
+
+    async def _of_model(self, endpoint: Endpoint, arguments: JsonMapping, fal: Fal) -> Quote:
         known = price.quote(endpoint, arguments)
         if known.amount is not None:
             return known
@@ -48,6 +56,31 @@ class Prices:
             unit = _price(priced) if priced else None
             kept = self._kept[endpoint_id] = (time.monotonic(), unit, past)
         return kept[1], kept[2]
+
+
+async def listed(endpoint: Endpoint, arguments: JsonMapping) -> Quote:
+    """The quote by the catalog's prices alone; nobody is asked."""
+
+    async def of_model(model: Endpoint, given: JsonMapping) -> Quote:
+        return price.quote(model, given)
+
+    return await _quote(endpoint, arguments, of_model)
+
+
+async def _quote(
+    endpoint: Endpoint, arguments: JsonMapping, of_model: Callable[[Endpoint, JsonMapping], Awaitable[Quote]]
+) -> Quote:
+    """The quote of a model, or of all the models that a workflow runs."""
+    if not endpoint.is_workflow:
+        return await of_model(endpoint, arguments)
+    if (unpriced := workflow_price.unpriced(endpoint)) is not None:
+        return unpriced
+    quotes: list[Quote] = []
+    for step in endpoint.steps:
+        given = workflow_price.given_to(step, endpoint, arguments)
+        quoted = await of_model(step.endpoint, given) if step.endpoint else workflow_price.not_known(step)
+        quotes.append(workflow_price.of_step(step, given, quoted))
+    return workflow_price.total(endpoint.steps, quotes)
 
 
 def _price(item: JsonMapping) -> Price | None:

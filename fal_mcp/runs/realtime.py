@@ -5,7 +5,6 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.catalog.price import Quote
@@ -234,5 +233,5 @@ async def _outcome(note: str, data: JsonMapping, came: Came, call: Call) -> tupl
     return outcome.with_notes(notes), is_cut or any(line.endswith("…") for line in lines)
 
 
-def _line(number: int, output: Any, count: int) -> str:
+def _line(number: int, output: object, count: int) -> str:
     return f"{number}: {one_line(dumped(output), max(_ROOM // count, _LONGEST_LINE))}"

@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-from fal_mcp.catalog import price
 from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.catalog.price import Quote
 from fal_mcp.jobs import cost
 from fal_mcp.jobs.job import Job, Order
 from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.outputs.outcome import Outcome
-from fal_mcp.runs import answers, input_files
+from fal_mcp.runs import answers, input_files, pricing
 from fal_mcp.runs.call import Call
 
 _RANDOM = ("seed", "noise_seed")
@@ -44,7 +42,13 @@ async def run_endpoint(
     # A call that only joined must not cancel what another one began.
     job = await call.jobs.wait(started.job, seconds, call.tell, is_its_call=not started.is_joined)
     answer = await answers.outcome(job, call, save_to=save_to)
-    return answer.with_notes((_joined(job),)) if started.is_joined else answer
+    notes = (*((_joined(job),) if started.is_joined else ()), *unchecked(endpoint))
+    return answer.with_notes(notes)
+
+
+def unchecked(endpoint: Endpoint) -> tuple[str, ...]:
+    """What an answer says of an endpoint whose arguments nobody checked."""
+    return (endpoint.unchecked,) if endpoint.unchecked else ()
 
 
 async def ready(endpoint: Endpoint, order: Order, call: Call) -> Order:
@@ -56,7 +60,7 @@ async def ready(endpoint: Endpoint, order: Order, call: Call) -> Order:
         FalError: a file cannot be used or uploaded.
     """
     # Looked up before the user is asked: whoever gets a job that is paid for is not asked to pay for it.
-    is_joined = call.jobs.asks_about_money and await call.jobs.repeated(order) is not None
+    is_joined = await call.jobs.repeated(order) is not None
     if not is_joined:
         await call.jobs.check([order])
         await approved(order, call)
@@ -71,16 +75,16 @@ async def quote(endpoint: Endpoint, arguments: JsonMapping, call: Call) -> Quote
     limits = call.jobs.limits
     if limits.are_set or limits.approve_over is not None:
         return _sound(await call.prices.quote(endpoint, arguments, call.fal()))
-    return _sound(price.quote(endpoint, arguments))
+    return _sound(await pricing.listed(endpoint, arguments))
 
 
-def order_of(endpoint: Endpoint, arguments: JsonMapping, call: Call, quoted: Quote, **options: Any) -> Order:
+def order_of(endpoint: Endpoint, arguments: JsonMapping, call: Call, quoted: Quote, **options: object) -> Order:
     """What is to be run, with what it is thought to cost."""
     # A model that draws at random without being given a seed: two calls of it are two wishes, and the second one is no
     # mistake.
     random = [name for name in _RANDOM if name in endpoint.input_schema.get("properties", {})]
     is_repeatable = not random or any(arguments.get(name) is not None for name in random)
-    known: JsonObject = {"is_repeatable": is_repeatable, **options}
+    known: JsonObject = {"is_repeatable": is_repeatable, **_way(endpoint, options), **options}
     return Order(
         endpoint_id=endpoint.endpoint_id,
         arguments=dict(arguments),
@@ -92,6 +96,13 @@ def order_of(endpoint: Endpoint, arguments: JsonMapping, call: Call, quoted: Quo
         came=call.came,
         **known,
     )
+
+
+def _way(endpoint: Endpoint, options: JsonMapping) -> JsonObject:
+    # Only its stream tells of a workflow's steps. What asks something of the queue goes through the queue.
+    if not endpoint.is_workflow or options.get("headers") or options.get("query"):
+        return {}
+    return {"way": "workflow", "steps": len(endpoint.steps)}
 
 
 def _sound(quoted: Quote) -> Quote:

@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import replace
-from typing import Any
 
 from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.client.stream import pictures_in, text_of
@@ -50,7 +49,8 @@ async def run(
         await call.jobs.note_at_the_end(started.job, state="unknown")
         raise
     columns: JsonObject = {"output": output, "run_seconds": round(time.monotonic() - began, 3)}
-    return await _told(started.job, columns, call, save_to)
+    answer = await _told(started.job, columns, call, save_to)
+    return answer.with_notes(with_queue.unchecked(endpoint))
 
 
 async def _ended(job: Job, error: Exception, seconds: float, call: Call, save_to: str | None) -> Outcome:
@@ -81,7 +81,7 @@ async def _at_once(endpoint: Endpoint, arguments: JsonMapping, call: Call) -> Js
 
 
 async def _streamed(endpoint: Endpoint, arguments: JsonMapping, call: Call) -> JsonObject:
-    async def seen(event: Any) -> None:
+    async def seen(event: object) -> None:
         count = pictures_in(event)
         tail = text_of(event)[-_TAIL:]
         await call.say(one_line(tail, _TAIL) if tail else f"{count} pictures so far" if count else "running")

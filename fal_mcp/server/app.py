@@ -22,6 +22,7 @@ from fal_mcp.server.shared import Shared
 if TYPE_CHECKING:
     import httpx
 
+    from fal_mcp.server.metrics import Metrics
     from fal_mcp.tools.tool import Tool
 
 _FRESH_FOR = 300_000
@@ -81,6 +82,20 @@ def build(
     return server
 
 
+def measured(server: FalServer) -> "Metrics":
+    """Figures of this server, counted from here on. Needs the extra `team`.
+
+    Raises:
+        ImportError: `prometheus_client` is not installed.
+    """
+    from fal_mcp.server.metrics import Metrics
+
+    shared = server.shared
+    metrics = Metrics(lambda name: shared.tools.get(name) is not None, lambda: shared.followed)
+    server.middleware.append(metrics.watch)
+    return metrics
+
+
 def _with_handlers(shared: Shared, news: News) -> FalServer:
     """The SDK's server with its identity, and a handler for each request that it knows itself."""
 
@@ -127,6 +142,7 @@ async def _list_tools(ctx: Any, params: types.PaginatedRequestParams | None) -> 
 
     shared: Shared = ctx.lifespan_context
     selection, size = shared.selection_of(ctx.request), int(shared.settings.page_size)
+    await shared.own_tools.ready(selection)
     return tool_list.list_tools(shared.tools, params.cursor if params else None, selection, size)
 
 
@@ -143,7 +159,7 @@ async def _list_resources(ctx: Any, params: Any) -> types.ListResourcesResult:
     return models.resources(ctx.lifespan_context.settings.hosts)
 
 
-async def _list_templates(ctx: Any, params: Any) -> types.ListResourceTemplatesResult:
+async def _list_templates(ctx: object, params: object) -> types.ListResourceTemplatesResult:
     from fal_mcp.server.resources import models
 
     return models.templates()
@@ -154,6 +170,7 @@ async def _read_resource(ctx: Any, params: types.ReadResourceRequestParams) -> t
 
     shared: Shared = ctx.lifespan_context
     uri = str(params.uri)
+    _check_resource(uri)
     if uri.startswith(jobs.PREFIX):
         return await jobs.read(shared, uri)
     if uri.startswith(account.PREFIXES):
@@ -161,13 +178,24 @@ async def _read_resource(ctx: Any, params: types.ReadResourceRequestParams) -> t
     return models.read(shared.tools.models, shared.settings.hosts, uri)
 
 
-async def _list_prompts(ctx: Any, params: Any) -> types.ListPromptsResult:
+def _check_resource(uri: str) -> None:
+    from fal_mcp.errors import NotAuthorised
+    from fal_mcp.server.resources import contents
+    from fal_mcp.server.web import needed_scope
+
+    try:
+        needed_scope.check_resource(uri)
+    except NotAuthorised as error:
+        raise contents.failed(uri, error) from error
+
+
+async def _list_prompts(ctx: object, params: object) -> types.ListPromptsResult:
     from fal_mcp.server import prompts
 
     return prompts.listed()
 
 
-async def _get_prompt(ctx: Any, params: types.GetPromptRequestParams) -> types.GetPromptResult:
+async def _get_prompt(ctx: object, params: types.GetPromptRequestParams) -> types.GetPromptResult:
     from fal_mcp.server import prompts
 
     return prompts.get(params.name, params.arguments or {})

@@ -6,7 +6,7 @@ text, keys and all.
 
 import logging
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import anyio.to_thread
 import mcp_types as types
@@ -17,12 +17,13 @@ from fal_mcp.client.hints import ADMIN_HINT, NO_ADMIN_KEY
 from fal_mcp.config import Settings
 from fal_mcp.errors import FalError, Fault, NotAuthorised, RequestRejected, ServiceFailed
 from fal_mcp.jobs.progress import Report
-from fal_mcp.json_values import JsonMapping, JsonObject, dumped, list_of, object_of
+from fal_mcp.json_values import JsonMapping, dumped, is_list, is_object, values_in
 from fal_mcp.runs.call import Call
 from fal_mcp.server import results, tasks
 from fal_mcp.server.elicitation import InputNeeded, asker, secret_asker
 from fal_mcp.server.shared import Shared
 from fal_mcp.server.tasks import Run
+from fal_mcp.server.web import needed_scope
 from fal_mcp.text import one_line
 from fal_mcp.tools.tool import Tool
 
@@ -45,7 +46,10 @@ async def call_tool(ctx: Any, params: types.CallToolRequestParams, came: float) 
     """
     shared: Shared = ctx.lifespan_context
     box = shared.tools
-    tool = box.get(params.name)
+    try:
+        tool = await box.named(params.name, lambda: shared.fal)
+    except FalError as error:
+        return results.fail(error)
     if tool is None:
         raise MCPError(_INVALID_PARAMS, _unknown(params.name, box.catalog))
     # Before anything is begun: what only a task can end would be paid for and never heard of.
@@ -76,7 +80,7 @@ class Asked:
         jobs = list(self.call.asked_for) if self.call is not None else []
         return jobs[0] if len(jobs) == 1 else None
 
-    def on_its_way(self, answer: Any) -> Any:
+    def on_its_way(self, answer: object) -> Any:
         """The answer, which goes to the client now. What was refused, failed or asks a question answers nothing."""
         # What is no result of a tool is a task, and being told of the task is an answer to the call.
         is_answer = not answer.is_error if isinstance(answer, types.CallToolResult) else isinstance(answer, Mapping)
@@ -94,14 +98,14 @@ class Asked:
             await self.call.jobs.left(self.call.asked_for, self.call.call_id)
 
 
-def _is_open(answer: Any) -> bool:
+def _is_open(answer: object) -> bool:
     """Whether an answer says only that its job goes on."""
     data = answer.structured_content if isinstance(answer, types.CallToolResult) else None
-    return isinstance(data, dict) and cast(JsonObject, data).get("status") in ("in_progress", "unknown")
+    return is_object(data) and data.get("status") in ("in_progress", "unknown")
 
 
 async def _answer(
-    ctx: Any, params: types.CallToolRequestParams, tool: Tool, run: Run | None, asked: Asked
+    ctx: object, params: types.CallToolRequestParams, tool: Tool, run: Run | None, asked: Asked
 ) -> tasks.Result:
     is_answered = False
     try:
@@ -126,6 +130,7 @@ async def _result(
 
     try:
         _check_allowed(tool, shared.settings)
+        needed_scope.check_tool(tool.name, shared.tools)
         given = params.arguments or {}
         size = _size(given)
         if size > _MOST_VALUES:
@@ -193,26 +198,27 @@ def _check_allowed(tool: Tool, settings: Settings) -> None:
 
 def _size(arguments: JsonMapping) -> int:
     """How many values there are at any depth, counted until they are too many."""
-    count, left = 0, [cast(object, arguments)]
+    count = 0
+    left: list[object] = [arguments]
     while left and count <= _MOST_VALUES:
         value = left.pop()
-        inner = list(object_of(value).values()) or list_of(value)
+        inner = values_in(value)
         count += len(inner)
         left += inner
     return count
 
 
-def _half_characters(value: Any, path: str) -> list[Fault]:
+def _half_characters(value: object, path: str) -> list[Fault]:
     """A fault for each text with half a character in it, such as an emoji that was cut: no model can be sent that."""
     if isinstance(value, str):
         is_whole = value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
         message = "holds half a character (a lone surrogate); send the text with whole characters"
         return [] if is_whole else [Fault(path, message)]
-    if isinstance(value, Mapping):
-        items = [(f"{path}.{dumped(key)[1:-1]}", key, each) for key, each in cast(Mapping[Any, Any], value).items()]
+    if is_object(value):
+        items = [(f"{path}.{dumped(key)[1:-1]}", key, each) for key, each in value.items()]
         return [fault for name, key, each in items for part in (key, each) for fault in _half_characters(part, name)]
-    if isinstance(value, list):
-        each = enumerate(cast(list[Any], value))
+    if is_list(value):
+        each = enumerate(value)
         return [fault for number, item in each for fault in _half_characters(item, f"{path}[{number}]")]
     return []
 

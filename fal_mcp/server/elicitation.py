@@ -106,7 +106,7 @@ async def _written(page: "SecretPage", answer: Awaitable[Any]) -> str | None:
         return await page.value() if _content(await answer) is not None else None
 
 
-async def _written_by_now(page: "SecretPage | None", answer: Any) -> str | None:
+async def _written_by_now(page: "SecretPage | None", answer: object) -> str | None:
     """The same where the call is repeated with the answer, and the page may be gone by then."""
     if page is None:
         raise TimeoutError
@@ -197,7 +197,7 @@ def _message(page: "SecretPage") -> str:
     return f"Write the value of the secret {page.name} on a page of this machine. {page.purpose}"
 
 
-def _content(answer: Any) -> JsonMapping | None:
+def _content(answer: object) -> JsonMapping | None:
     if isinstance(answer, types.ElicitResult) and answer.action == "accept":
         return answer.content or {}
     return None

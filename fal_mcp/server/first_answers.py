@@ -17,9 +17,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Full, Queue
-from typing import Any, cast
+from typing import Any
 
-from fal_mcp.json_values import JsonMapping, JsonObject
+from fal_mcp.json_values import JsonMapping, JsonObject, is_object
 from fal_mcp.server import answer_file
 from fal_mcp.server.answer_file import Kept
 from fal_mcp.server.wire import TooLong, Wire, taken_over
@@ -187,7 +187,7 @@ def _request(line: bytes) -> JsonObject | None:
             and isinstance(rest.get("params", {}), dict)
             and b"\\ud" not in line.lower()
         ):
-            return cast(JsonObject, request)
+            return request
         case _:
             return None
 
@@ -204,9 +204,9 @@ def _is_a_handshake(params: JsonMapping) -> bool:
 def _is_enveloped(params: JsonMapping) -> bool:
     """Whether a request of 2026 has its envelope and nothing else."""
     meta = params.get("_meta")
-    if set(params) != {"_meta"} or not isinstance(meta, dict):
+    if set(params) != {"_meta"} or not is_object(meta):
         return False
-    given: JsonObject = {key.removeprefix(_IN_META): value for key, value in cast(JsonObject, meta).items()}
+    given: JsonObject = {key.removeprefix(_IN_META): value for key, value in meta.items()}
     return (
         given.keys() <= {"protocolVersion", "clientCapabilities", "clientInfo", "progressToken"}
         and given.get("protocolVersion") == MODERN
@@ -218,40 +218,40 @@ def _is_enveloped(params: JsonMapping) -> bool:
 
 def _is_plain(params: JsonMapping) -> bool:
     """Whether a request of 2025 asks for the first page, and no more than that."""
-    meta: Any = params.get("_meta", {})
+    meta: object = params.get("_meta", {})
     return (
         params.keys() <= {"_meta"}
-        and isinstance(meta, dict)
-        and cast(JsonObject, meta).keys() <= {"progressToken"}
-        and _is_a_token(cast(JsonObject, meta).get("progressToken", 0))
+        and is_object(meta)
+        and meta.keys() <= {"progressToken"}
+        and _is_a_token(meta.get("progressToken", 0))
     )
 
 
-def _are_capabilities(value: Any) -> bool:
+def _are_capabilities(value: object) -> bool:
     """Whether each is an object of objects; what the SDK would refuse is not let through by this."""
-    if not isinstance(value, dict):
+    if not is_object(value):
         return False
-    return all(_is_a_capability(name, each) for name, each in cast(JsonObject, value).items())
+    return all(_is_a_capability(name, each) for name, each in value.items())
 
 
-def _is_a_capability(name: str, value: Any) -> bool:
-    if not isinstance(value, dict):
+def _is_a_capability(name: str, value: object) -> bool:
+    if not is_object(value):
         return False
-    settings = cast(JsonObject, value)
+    settings = value
     if name == "roots":
         return settings.keys() <= {"listChanged"} and all(isinstance(each, bool) for each in settings.values())
     return name in ("elicitation", "sampling", "extensions", "experimental") and all(
-        isinstance(each, dict) for each in settings.values()
+        is_object(each) for each in settings.values()
     )
 
 
-def _is_a_name(value: Any) -> bool:
+def _is_a_name(value: object) -> bool:
     return (
-        isinstance(value, dict)
-        and {"name", "version"} <= cast(JsonObject, value).keys() <= {"name", "version", "title", "websiteUrl"}
-        and all(isinstance(each, str) for each in cast(JsonObject, value).values())
+        is_object(value)
+        and {"name", "version"} <= value.keys() <= {"name", "version", "title", "websiteUrl"}
+        and all(isinstance(each, str) for each in value.values())
     )
 
 
-def _is_a_token(value: Any) -> bool:
+def _is_a_token(value: object) -> bool:
     return isinstance(value, int | str) and not isinstance(value, bool)

@@ -1,5 +1,6 @@
-"""The server over streamable HTTP, on this machine only."""
+"""The server over streamable HTTP: on this machine for one person, or for a team behind a gate."""
 
+import socket
 from collections.abc import Callable
 
 import uvicorn
@@ -8,43 +9,107 @@ from fal_mcp.config import Settings
 from fal_mcp.machine.loopback import listener, port_of
 from fal_mcp.server import app, webhooks
 from fal_mcp.server.sdk_mends import mended
+from fal_mcp.server.web import routes
+from fal_mcp.server.web.connections import limited
+from fal_mcp.server.web.gates import gate_of
+from fal_mcp.server.web.guard import Guard
+from fal_mcp.server.web.limits import ON_THIS_MACHINE, WebLimits
+from fal_mcp.server.web.names import Names
+from fal_mcp.server.web.needed_scope import wanting
 
-_IDLE_SECONDS = 1800.0
-"""A session of 2025 that nobody used for so long is over; one that is being answered or listened on is used."""
-_MOST_SESSIONS = 2000
-"""Each takes some 40 KB."""
-_GOODBYE_SECONDS = 3
-"""An open listen stream would hold the exit for ever."""
+PATH = "/mcp"
+HERE = "127.0.0.1"
 
 
-async def serve(settings: Settings, port: int, ready: Callable[[str], None]) -> None:
-    """Serve on the loopback interface until told to stop; port 0 takes any that is free.
+async def serve(settings: Settings, port: int, ready: Callable[[str], None], host: str = HERE) -> None:
+    """Serve until told to stop; port 0 takes any that is free.
 
-    `ready` is told the URL. The SDK checks the Host and Origin headers against loopback names. Neither
-    `json_response`, which loses progress, nor `stateless_http`, which loses cancellation.
+    `ready` is told the URL. Neither `json_response`, which loses progress, nor `stateless_http`, which loses
+    cancellation.
     """
-    await serve_app(app.build(settings), port, ready)
+    await serve_app(app.build(settings), port, ready, host=host)
 
 
 async def serve_app(
-    server: app.FalServer, port: int, ready: Callable[[str], None], idle_seconds: float = _IDLE_SECONDS
+    server: app.FalServer,
+    port: int,
+    ready: Callable[[str], None],
+    limits: WebLimits | None = None,
+    host: str = HERE,
+    metrics: routes.Metrics | None = None,
 ) -> None:
-    """The same for a server that was built already."""
-    routes = webhooks.routes(server.shared)
-    starlette = server.streamable_http_app(
-        host="127.0.0.1",
-        custom_starlette_routes=routes,
-        session_idle_timeout=idle_seconds,
-        max_sessions=_MOST_SESSIONS,
-    )
-    with listener(port) as listening:
-        ready(f"http://127.0.0.1:{port_of(listening)}/mcp")
+    """The same for a server that was built already; `metrics` answers `/metrics`."""
+    limits = limits or (WebLimits() if server.shared.settings.is_shared else ON_THIS_MACHINE)
+    guard = guarded(server, limits, metrics)
+    with listener(port, host) as listening:
+        name = f"[{host}]" if ":" in host else host
+        ready(f"http://{name}:{port_of(listening)}{PATH}")
         config = uvicorn.Config(
-            mended(starlette),
+            guard,
+            http=limited(limits),
             # MCP has no websockets, and what is not served cannot be attacked.
             ws="none",
             log_level="warning",
-            timeout_graceful_shutdown=_GOODBYE_SECONDS,
+            timeout_keep_alive=limits.keep_alive_seconds,
+            timeout_graceful_shutdown=limits.goodbye_seconds,
+            h11_max_incomplete_event_size=limits.head_bytes,
+            # Whom a proxy speaks for is told by `client_address`, and only where the operator says that there is one.
+            proxy_headers=False,
+            server_header=False,
             access_log=False,
         )
-        await uvicorn.Server(config).serve(sockets=[listening])
+        await _Server(config, lambda: _end(server, guard)).serve(sockets=[listening])
+
+
+def guarded(server: app.FalServer, limits: WebLimits, metrics: routes.Metrics | None = None) -> Guard:
+    """The whole application behind its guard."""
+    shared = server.shared
+    settings = shared.settings
+    has_issuer = settings.issuer is not None and settings.public_url is not None
+    about = routes.resource_metadata(settings.public_url or "", settings.issuer or "") if has_issuer else []
+
+    async def is_ready() -> bool:
+        return not guard.is_ending and await shared.is_ready()
+
+    starlette = server.streamable_http_app(
+        # Any host: the guard has looked at the names before.
+        host="",
+        custom_starlette_routes=[
+            *webhooks.routes(shared),
+            *routes.health(is_ready),
+            *routes.metrics(metrics),
+            *about,
+        ],
+        max_request_body_size=limits.body_bytes,
+        session_idle_timeout=limits.session_idle_seconds,
+        max_sessions=limits.sessions,
+    )
+    guard = Guard(
+        mended(starlette, PATH),
+        Names(settings.allow_hosts, settings.allow_origins, pages_of_this_machine=not settings.is_shared),
+        limits,
+        gate_of(settings, shared),
+        routes.metadata_address(settings.public_url or "") if has_issuer else None,
+        int(settings.trust_proxy),
+        wanting(shared, PATH, limits.body_bytes),
+    )
+    return guard
+
+
+def _end(server: app.FalServer, guard: Guard) -> None:
+    guard.end()
+    server.news.close()
+    # Their calls are about to be cut off, which is no wish of anybody's to cancel what they wait for.
+    server.shared.leave_jobs()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, which says that it ends before it waits for what is being answered."""
+
+    def __init__(self, config: uvicorn.Config, ends: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ends = ends
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._ends()
+        await super().shutdown(sockets)

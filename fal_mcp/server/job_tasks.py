@@ -1,7 +1,6 @@
 """A paid job of the ledger as an MCP task: what is left of a task after a restart."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import anyio.lowlevel
 
@@ -58,5 +57,5 @@ async def _task(engine: Engine, job: Job) -> JsonObject:
     return tasks.described(job.job_id, "completed", job.created, job.updated, result=tasks.inlined(answer))
 
 
-async def _nobody(_: Any) -> None:
+async def _nobody(_: object) -> None:
     await anyio.lowlevel.checkpoint()

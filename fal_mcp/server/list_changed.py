@@ -46,6 +46,6 @@ class News:
         """End every listener's stream, so that the server can end."""
         self.listen.close()
 
-    def _forget(self, session: Any) -> None:
+    def _forget(self, session: object) -> None:
         if session in self._sessions:
             self._sessions.remove(session)

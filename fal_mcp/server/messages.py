@@ -7,13 +7,13 @@ and written down in the log.
 import logging
 import re
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import mcp_types as types
 from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
 
-from fal_mcp.json_values import NotJson, dumped, object_of, parsed
+from fal_mcp.json_values import NotJson, dumped, is_list, object_of, parsed
 from fal_mcp.server.wire import LONGEST_LINE, TooLong
 
 PARSE_ERROR, INVALID_REQUEST = -32700, -32600
@@ -57,8 +57,8 @@ def read(line: bytes | TooLong, version: str = "") -> SessionMessage | Refusal |
         value = parsed(text)
     except NotJson as error:
         return _refusal(PARSE_ERROR, f"This line cannot be read as JSON: {error}", None, text)
-    if isinstance(value, list):
-        return _batch(cast(list[Any], value), version)
+    if is_list(value):
+        return _batch(value, version)
     return _message(value)
 
 
@@ -74,7 +74,7 @@ def _batch(items: list[Any], version: str) -> Refusal | Batch:
     )
 
 
-def _message(value: Any) -> SessionMessage | Refusal | None:
+def _message(value: object) -> SessionMessage | Refusal | None:
     fields = object_of(value)
     try:
         # A lone half of a character is no JSON to the SDK's reader, yet Python has it: the call is then refused for
@@ -104,7 +104,7 @@ def _too_long(line: TooLong) -> Refusal:
     )
 
 
-def _refusal(code: int, message: str, identity: Any, line: str) -> Refusal:
+def _refusal(code: int, message: str, identity: object, line: str) -> Refusal:
     logger.warning("A line from the host was refused with %d (%s): %r", code, message, line[:_MOST_SHOWN])
     error = {"code": code, "message": message}
     return Refusal(dumped({"jsonrpc": "2.0", "id": identity, "error": error}).encode())

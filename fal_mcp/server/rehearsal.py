@@ -50,7 +50,7 @@ async def asked(server: FalServer, state: Any, requests: Iterable[types.JSONRPCR
     return answers
 
 
-async def answers(server: FalServer, state: Any) -> dict[str, bytes]:
+async def answers(server: FalServer, state: object) -> dict[str, bytes]:
     """Every first question of every revision, and its answer's JSON."""
     modern: _Questions = [(method, {"_meta": _ENVELOPE}) for method in (DISCOVER, *LISTS)]
     given = await _given(server, state, MODERN, modern)
@@ -62,7 +62,7 @@ async def answers(server: FalServer, state: Any) -> dict[str, bytes]:
     return given
 
 
-async def _given(server: FalServer, state: Any, version: str, questions: _Questions) -> dict[str, bytes]:
+async def _given(server: FalServer, state: object, version: str, questions: _Questions) -> dict[str, bytes]:
     requests = [_request(number, method, params) for number, (method, params) in enumerate(questions)]
     answered = await asked(server, state, requests)
     given: dict[str, bytes] = {}

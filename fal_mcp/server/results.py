@@ -55,12 +55,12 @@ def _text(outcome: Outcome) -> str:
     return cut(whole, _LONGEST_TEXT - len(rest)) + rest
 
 
-def shown(data: Any) -> Any:
+def shown(data: object) -> Any:
     """`data` as any client can take it: numbers that JSON has, and text without anything invisible and without keys."""
     return mapped(data, _shown_leaf, visible)
 
 
-def _shown_leaf(value: Any) -> Any:
+def _shown_leaf(value: object) -> Any:
     plain = sound(value)
     return visible(plain) if isinstance(plain, str) else plain
 
@@ -137,7 +137,7 @@ def _address(item: Media) -> str:
     return item.url[:_LONGEST_SHOWN_URL]
 
 
-def _values(output: Any, echoed: frozenset[str]) -> list[str]:
+def _values(output: object, echoed: frozenset[str]) -> list[str]:
     """The plain values of an output, long ones last: seed, text, counts. What is a file was said already."""
     lines: list[str] = []
     for key, whole in object_of(output).items():

@@ -2,9 +2,10 @@
 
 Over HTTP, by `mended`, an ASGI application round the SDK's:
 * a cancelled call of a 2025-era connection is answered with -32800 ("Request cancelled"), which clients report as an
-  answer to nothing they asked, and some drop the connection for; the specification wants silence (`_quiet`);
-* whatever follows `localhost:` in a Host or Origin header passes for a port, `localhost:80@evil.example` too
-  (`_not_from_here`).
+  answer to nothing they asked, and some drop the connection for; the specification wants silence (`_quiet`).
+
+Whatever follows `localhost:` in a Host or Origin header passes there for a port, `localhost:80@evil.example` too, and
+both are looked at after the body was read: `web.guard` looks at them first.
 
 Over standard input and output, by `stdio`, `messages` and `wire` in place of the SDK's transport, whose streams
 `serve_dual_era_loop` takes from anybody:
@@ -17,16 +18,8 @@ Over standard input and output, by `stdio`, `messages` and `wire` in place of th
   (github/copilot-cli#4525).
 """
 
-import re
-from collections.abc import Mapping
-
-from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Whole and anchored: a page elsewhere can have its name resolve to this machine, but cannot send these names.
-_HERE = r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?"
-_HOST = re.compile(_HERE)
-_ORIGIN = re.compile(rf"https?://{_HERE}")
 _CANCELLED = b'"error":{"code":-32800,"message":"Request cancelled"}'
 
 
@@ -34,22 +27,10 @@ def mended(application: ASGIApp, path: str = "/mcp") -> ASGIApp:
     """The SDK's application, mended where it serves MCP."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].rstrip("/") != path:
-            await application(scope, receive, send)
-        elif wrong := _not_from_here(dict(scope["headers"])):
-            await PlainTextResponse(f"Invalid {wrong} header", 421 if wrong == "Host" else 403)(scope, receive, send)
-        else:
-            await application(scope, receive, _quiet(send))
+        is_mcp = scope["type"] == "http" and scope["path"].rstrip("/") == path
+        await application(scope, receive, _quiet(send) if is_mcp else send)
 
     return serve
-
-
-def _not_from_here(headers: Mapping[bytes, bytes]) -> str | None:
-    """Which header names another machine than this."""
-    host, origin = headers.get(b"host", b"").decode("latin-1"), headers.get(b"origin", b"").decode("latin-1")
-    if not _HOST.fullmatch(host):
-        return "Host"
-    return "Origin" if origin and not _ORIGIN.fullmatch(origin) else None
 
 
 def _quiet(send: Send) -> Send:

@@ -41,7 +41,7 @@ class Shared(Engine):
         from fal_mcp.server import job_tasks
         from fal_mcp.server.tasks import Tasks
 
-        return Tasks(self.background, job_tasks.finder(self), job_tasks.canceller(self))
+        return Tasks(self.background, job_tasks.finder(self), job_tasks.canceller(self), lambda: self.owner)
 
     @cached_property
     def secret_pages(self) -> "SecretPages":

@@ -46,7 +46,8 @@ class UpdateParams(TaskParams):
 class Run:
     """One call that may become a task. `task_id` may still change, to its job's, until the task was handed out."""
 
-    def __init__(self) -> None:
+    def __init__(self, owner: str) -> None:
+        self.owner = owner
         self.task_id = secrets.token_urlsafe(18)
         self.status: Status = "working"
         self.message = ""
@@ -95,22 +96,25 @@ class Run:
 
 
 class Tasks:
-    """The calls that became tasks. `find_job` reads a task whose run is gone; `cancel_job` cancels its paid job."""
+    """The calls that became tasks. `find_job` reads a task whose run is gone; `cancel_job` cancels its paid job;
+    `owner` is whose call this is."""
 
     def __init__(
         self,
         tasks: anyio.abc.TaskGroup,
         find_job: Callable[[str], Awaitable[JsonObject | None]],
         cancel_job: Callable[[str], Awaitable[None]],
+        owner: Callable[[], str],
     ) -> None:
         self._tasks = tasks
         self._find_job = find_job
         self._cancel_job = cancel_job
+        self._owner = owner
         self._runs: dict[str, Run] = {}
 
     async def call(self, work: Callable[[Run], Awaitable[Result]], grace: float) -> Any:
         """Do `work`: its result where that comes within `grace` seconds, else a task."""
-        run = Run()
+        run = Run(self._owner())
         # In the server's group from the first moment: a task that begins within its call would end with it.
         self._tasks.start_soon(self._work, run, work)
         try:
@@ -127,14 +131,14 @@ class Tasks:
 
     async def get(self, task_id: str) -> JsonObject:
         """How a task stands, with its result where there is one."""
-        run = self._runs.get(task_id)
+        run = self._run(task_id)
         if run is None:
             return {"resultType": "complete", **await self._job(task_id)}
         return {"resultType": "complete", **_detailed(run)}
 
     async def update(self, task_id: str, responses: JsonMapping) -> JsonObject:
         """Hand a task the answers to its questions."""
-        run = self._runs.get(task_id)
+        run = self._run(task_id)
         if run is None:
             await self._job(task_id)
         else:
@@ -143,7 +147,7 @@ class Tasks:
 
     async def cancel(self, task_id: str) -> JsonObject:
         """Cancel a task, and its paid job at fal; one that is over stays as it is."""
-        run = self._runs.get(task_id)
+        run = self._run(task_id)
         if run is None:
             await self._job(task_id)
         # The job first: a run that is cancelled lets go of its job, which may then go on and cost.
@@ -192,6 +196,11 @@ class Tasks:
             del self._runs[key]
         self._runs[run.task_id] = run
 
+    def _run(self, task_id: str) -> Run | None:
+        # Another's is looked for in the ledger, like one that there never was.
+        run = self._runs.get(task_id)
+        return run if run is not None and run.owner == self._owner() else None
+
     async def _job(self, task_id: str) -> JsonObject:
         task = await self._find_job(task_id)
         if task is None:
@@ -206,7 +215,7 @@ def declared(ctx: Any) -> bool:
     return str(ctx.protocol_version) >= "2026" and EXTENSION in extensions
 
 
-def need_declared(ctx: Any) -> None:
+def need_declared(ctx: object) -> None:
     """Refuse a client that does not take tasks what only tasks can give.
 
     Raises:
@@ -229,7 +238,7 @@ def check(ctx: Any, params: TaskParams) -> None:
 
 
 def described(
-    task_id: str, status: Status, created: float, updated: float, message: str = "", **more: Any
+    task_id: str, status: Status, created: float, updated: float, message: str = "", **more: object
 ) -> JsonObject:
     """A task as the wire has it."""
     about: JsonObject = {

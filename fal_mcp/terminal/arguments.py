@@ -62,7 +62,7 @@ def _json(pair: str, value: str) -> Any:
         raise ValueError(f"{pair!r} has no JSON after ':=': {error}") from None
 
 
-def _typed(value: str, part: Any, root: Schema) -> Any:
+def _typed(value: str, part: object, root: Schema) -> Any:
     """A value as the schema has it, where that leaves no doubt; else as it was typed."""
     if not object_of(part) or _takes_text(object_of(part), root):
         return value

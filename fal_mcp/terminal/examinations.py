@@ -17,7 +17,7 @@ from fal_mcp import __version__, bundled
 from fal_mcp.catalog.cache import Cache
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.config import Hosts
-from fal_mcp.engine import fal_of, source_of
+from fal_mcp.engine import source_of
 from fal_mcp.errors import FalError, NotAuthorised
 from fal_mcp.jobs import ledger_health
 from fal_mcp.machine import reach as network
@@ -28,6 +28,7 @@ from fal_mcp.terminal import environment, folders, hosts_here
 from fal_mcp.terminal.finding import Examination, Examined, Finding
 from fal_mcp.terminal.login import account_of
 from fal_mcp.text import readable_size
+from fal_mcp.ways_to_fal import fal_of
 
 _KEYS = "https://fal.ai/dashboard/keys"
 _MOST_NAMED = 5

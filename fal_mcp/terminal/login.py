@@ -8,13 +8,13 @@ import anyio
 
 from fal_mcp.client.fal import Fal
 from fal_mcp.config import Settings
-from fal_mcp.engine import fal_of
 from fal_mcp.errors import FalError, NotAuthorised
 from fal_mcp.json_values import JsonObject, NotJson, dumped, object_of, parsed, text_of
 from fal_mcp.key import checked
 from fal_mcp.machine.key_store import KeyStore, system_keychain
 from fal_mcp.terminal import screen
 from fal_mcp.terminal.session import DONE, FAILED, WRONG
+from fal_mcp.ways_to_fal import fal_of
 
 _PAGE = "https://fal.ai/dashboard/keys"
 _PATIENCE = 15.0

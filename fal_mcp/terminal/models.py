@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Iterator
-from typing import Any
 
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.catalog.endpoint import Endpoint
@@ -146,7 +145,7 @@ def _price(endpoint: Endpoint) -> str:
     return f"{amount} per {price.unit.removesuffix('s') if price.unit.islower() else price.unit}"
 
 
-def _pair(name: str, value: Any) -> str:
+def _pair(name: str, value: object) -> str:
     if isinstance(value, str):
         return f"{name}={shlex.quote(value)}"
     return f"{name}={dumped(value)}" if isinstance(value, int | float) else f"{name}:={shlex.quote(dumped(value))}"

@@ -3,11 +3,11 @@
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from fal_mcp.config import Settings
-from fal_mcp.engine import fal_of
 from fal_mcp.errors import FalError
 from fal_mcp.refresh import refresh
 from fal_mcp.terminal import screen
 from fal_mcp.terminal.session import DONE, FAILED
+from fal_mcp.ways_to_fal import fal_of
 
 
 async def run(settings: Settings) -> int:

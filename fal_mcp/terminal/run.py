@@ -55,8 +55,10 @@ async def run(settings: Settings, wish: Wish, began: list[str]) -> int:
 
 
 async def _outcomes(opened: Session, wish: Wish) -> list[Outcome | FalError]:
-    endpoint = opened.engine.tools.catalog.get(wish.endpoint_id)
-    given = arguments_of(wish.pairs, endpoint.input_schema if endpoint else None)
+    # What is typed is read by what the model takes: `steps=4` is a number where a number is wanted.
+    models, way = opened.engine.tools.models, "stream" if wish.mode == "stream" else "run"
+    endpoint = await models.endpoint(wish.endpoint_id, lambda: opened.engine.fal, way)
+    given = arguments_of(wish.pairs, endpoint.input_schema)
     if wish.batch:
         return await _batch(opened, wish, batch_of(wish.batch, given))
     arguments = {"endpoint_id": wish.endpoint_id, "arguments": given, "mode": wish.mode, "fresh": wish.is_fresh}

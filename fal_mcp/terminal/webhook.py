@@ -6,9 +6,9 @@ import anyio
 from rich.console import Console
 
 from fal_mcp.config import Settings
-from fal_mcp.engine import fal_of
 from fal_mcp.errors import FalError
 from fal_mcp.json_values import NotJson, object_of, parsed
+from fal_mcp.ways_to_fal import fal_of
 
 
 async def verify(settings: Settings, headers: Path, body: Path) -> int:

@@ -3,7 +3,7 @@
 from fal_mcp.catalog.endpoint import Endpoint, tool_name
 from fal_mcp.json_values import JsonMapping
 from fal_mcp.outputs.outcome import Outcome
-from fal_mcp.runs import with_queue
+from fal_mcp.runs import with_queue, without_queue
 from fal_mcp.runs.call import Call
 from fal_mcp.text import cut, one_line
 from fal_mcp.tools.tool import Tool
@@ -17,6 +17,8 @@ def tool(endpoint: Endpoint) -> Tool:
     """The typed tool of one model."""
 
     async def run(arguments: JsonMapping, call: Call) -> Outcome:
+        if endpoint.way == "stream":
+            return await without_queue.run(endpoint, arguments, call, is_streamed=True)
         return await with_queue.run_endpoint(endpoint, arguments, call)
 
     return Tool(
@@ -46,6 +48,8 @@ def describe(endpoint: Endpoint) -> str:
 
 
 def _cost(endpoint: Endpoint) -> str:
+    if endpoint.steps:
+        return f"Costs what its {len(endpoint.steps)} steps cost together; estimate_cost names each."
     priced = f"Costs {endpoint.price}" if endpoint.price else "Costs money; the price is on the model's page at fal.ai"
     seconds = f"; takes about {endpoint.typical_seconds:.0f} s" if endpoint.typical_seconds else ""
     return f"{priced}{seconds}."

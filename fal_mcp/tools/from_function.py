@@ -1,13 +1,12 @@
 """A hand-made tool: a pydantic model of its arguments, and a function."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import pydantic
 
 from fal_mcp.errors import Fault, InvalidInput
-from fal_mcp.json_values import JsonMapping
-from fal_mcp.openapi.schema import Schema
+from fal_mcp.json_values import JsonMapping, is_list, is_object
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs.call import Call
 from fal_mcp.text import one_line
@@ -69,13 +68,13 @@ def _path(steps: tuple[int | str, ...]) -> str:
     return "$" + "".join(f"[{step}]" if isinstance(step, int) else f".{one_line(step, 80)}" for step in steps)
 
 
-def _plain(schema: Any) -> Any:
+def _plain(schema: object) -> Any:
     """Without pydantic's titles, and with optional arguments told by their absence and not by null."""
-    if isinstance(schema, list):
-        return [_plain(item) for item in cast(list[Any], schema)]
-    if not isinstance(schema, dict):
+    if is_list(schema):
+        return [_plain(item) for item in schema]
+    if not is_object(schema):
         return schema
-    source = cast(Schema, schema)
+    source = schema
     result = {key: _plain(value) for key, value in source.items() if not (key == "title" and isinstance(value, str))}
     options = result.get("anyOf", [])
     # pydantic writes "may be left out" as a type null with the default null, which some hosts refuse and models send.

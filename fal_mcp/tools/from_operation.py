@@ -2,10 +2,10 @@
 
 import re
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 from fal_mcp.errors import InvalidInput
-from fal_mcp.json_values import JsonMapping, JsonObject
+from fal_mcp.json_values import JsonMapping, JsonObject, is_list, is_object
 from fal_mcp.openapi.listed_schema import brief, lean
 from fal_mcp.openapi.operation import Operation
 from fal_mcp.openapi.schema import Schema
@@ -113,7 +113,7 @@ def said(operation: Operation, answer: Any) -> Outcome:
     """The answer as text a model can use, and whole in the structured content."""
     if answer is None:
         return Outcome(data={"done": True}, note=f"Done: {operation.summary}.", is_plain=True)
-    whole: JsonObject = cast(JsonObject, answer) if isinstance(answer, dict) else {"answer": answer}
+    whole: JsonObject = answer if is_object(answer) else {"answer": answer}
     member = _TABLES.get(operation.operation_id, "")
     told = table.of(whole.get(member))
     rest = {name: value for name, value in whole.items() if name != member}
@@ -123,12 +123,12 @@ def said(operation: Operation, answer: Any) -> Outcome:
     # From the whole and not from `data`: the head counts what came, even where not all of it is told.
     rows: Any = whole.get(member or operation.rows or "answer")
     cuts = " Not all of it is told." if is_cut else ""
-    if not isinstance(rows, list):
+    if not is_list(rows):
         text = cut(clean(table.compact(data), _LONGEST_TEXT), _LONGEST_TEXT) + cuts
         return Outcome(data=data, note=text, is_plain=True)
     cursor: Any = whole.get("next_cursor")
     more = f"; there are more, with cursor {one_line(str(cursor), 200)!r}" if cursor else ""
-    listed_rows = cast(list[Any], rows)
+    listed_rows = rows
     head = f"{len(listed_rows)} {(member or operation.rows or 'entries').replace('_', ' ')}{more}.{cuts}"
     lines = told.lines() if told else [table.compact(row) for row in listed_rows]
     return Outcome(data=data, note=_listed(_with_the_rest(head, rest if told else {}), lines), is_plain=True)

@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 from fal_mcp.errors import MaybeReceived, NotAuthorised, ServiceFailed
-from fal_mcp.json_values import JsonMapping, JsonObject
+from fal_mcp.json_values import JsonMapping, JsonObject, is_list, is_object
 from fal_mcp.openapi.operation import Operation
 from fal_mcp.runs.call import Call
 
@@ -76,10 +76,10 @@ async def send(operation: Operation, arguments: JsonMapping, call: Call) -> Any:
     if operation.answer_type != "application/json":
         return response.text
     try:
-        answer: Any = response.json()
+        answer: object = response.json()
     except (ValueError, RecursionError) as error:
         raise ServiceFailed(f"fal's answer to {operation.summary!r} is not JSON.") from error
-    if isinstance(answer, dict) or not operation.answers_object:
+    if is_object(answer) or not operation.answers_object:
         return cast(Any, answer)
     raise ServiceFailed(f"fal's answer to {operation.summary!r} is no object.")
 
@@ -92,7 +92,7 @@ def _largest_page(operation: Operation) -> int:
 def _next(operation: Operation, given: JsonMapping, answer: JsonMapping, missing: int) -> JsonObject | None:
     """The arguments of the next page; None where there is none, or enough came."""
     page = answer.get(operation.rows or "")
-    count = len(cast(list[Any], page)) if isinstance(page, list) else 0
+    count = len(page) if is_list(page) else 0
     # An empty page ends the list, whatever its cursor says.
     if not count or count >= missing:
         return None
@@ -106,7 +106,7 @@ def _next(operation: Operation, given: JsonMapping, answer: JsonMapping, missing
 
 def _joined(rows: str, whole: JsonMapping, answer: JsonMapping) -> JsonObject:
     page = answer.get(rows)
-    return {**answer, rows: [*whole.get(rows, ()), *(cast(list[Any], page) if isinstance(page, list) else ())]}
+    return {**answer, rows: [*whole.get(rows, ()), *(page if is_list(page) else ())]}
 
 
 def _count(operation: Operation, whole: JsonMapping) -> int:

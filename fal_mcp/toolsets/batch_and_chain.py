@@ -1,19 +1,13 @@
 """Many runs at once, and runs that feed each other: one quote and one approval before anything is begun."""
 
-import logging
-import math
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-import anyio
 from pydantic import Field
 
 from fal_mcp.catalog.endpoint import Endpoint
-from fal_mcp.errors import FalError, InvalidInput, ServiceFailed
-from fal_mcp.jobs import cost
+from fal_mcp.errors import FalError, InvalidInput
 from fal_mcp.jobs.job import Job, Order
 from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.outputs.outcome import Outcome
@@ -23,21 +17,19 @@ from fal_mcp.text import one_line
 from fal_mcp.tools import from_function
 from fal_mcp.tools.from_function import Arguments
 from fal_mcp.tools.tool import Tool
-from fal_mcp.toolsets import references
-from fal_mcp.toolsets.discovery import endpoint_of
+from fal_mcp.toolsets import many_runs, references
+from fal_mcp.toolsets.get_model import endpoint_of
+from fal_mcp.toolsets.many_runs import Run
 from fal_mcp.toolsets.models import Models
 
 MOST_RUNS = 50
 MOST_STEPS = 10
 _MOST_FILES = 4
-# What a run's row tells; the rest is get_job's, by its job id.
-_TOLD = ("status", "job_id", "files", "cost")
 _FILE_FACTS = ("kind", "content_type", "width", "height")
-logger = logging.getLogger("fal_mcp")
 
 
 class BatchArguments(Arguments):
-    endpoint_id: str = Field(min_length=1, max_length=200, description="The model's id, such as fal-ai/flux/dev.")
+    endpoint_id: str = Field(min_length=1, max_length=200, description="The model's id.")
     arguments: list[JsonObject] = Field(
         min_length=1, max_length=MOST_RUNS, description="The arguments of each run; one entry with count repeats it."
     )
@@ -52,11 +44,11 @@ class Step(Arguments):
 
 
 class ChainArguments(Arguments):
-    steps: list[Step] = Field(min_length=1, max_length=MOST_STEPS, description="The steps, the first one first.")
+    steps: list[Step] = Field(min_length=1, max_length=MOST_STEPS)
     done: list[str] = Field(
         default_factory=list,
         max_length=MOST_STEPS,
-        description="To go on with a chain: the job ids of its first steps, as the last answer gave them.",
+        description="To go on: the job ids of its first steps, as the last answer gave them.",
     )
 
 
@@ -75,8 +67,8 @@ def tools(models: Models) -> list[Tool]:
             batch,
             name="run_batch",
             title="Run a model many times",
-            description="Runs one model up to 50 times at once, with one quote and one approval for all of it. Says "
-            "item by item what came out, what failed, and what still runs.",
+            description="Runs one model up to 50 times at once, with one quote and one approval. Says run by run what "
+            "came of it.",
             effect="spends",
             key="user",
         ),
@@ -86,7 +78,7 @@ def tools(models: Models) -> list[Tool]:
             name="run_chain",
             title="Run models one after another",
             description="Runs models in a row, each fed from the results before it, priced as a whole first. Where a "
-            "step fails or takes long, the answer says how to go on from there without paying for the rest again.",
+            "step fails or takes long, the answer says how to go on without paying again.",
             effect="spends",
             key="user",
         ),
@@ -94,7 +86,7 @@ def tools(models: Models) -> list[Tool]:
 
 
 async def _batch(models: Models, arguments: BatchArguments, call: Call) -> Outcome:
-    endpoint = endpoint_of(models, arguments.endpoint_id)
+    endpoint = await endpoint_of(models, arguments.endpoint_id, call)
     call.fal().need_key()
     given = [entry for entry in arguments.arguments for _ in range(arguments.count)]
     if len(given) > MOST_RUNS:
@@ -103,72 +95,20 @@ async def _batch(models: Models, arguments: BatchArguments, call: Call) -> Outco
         )
     checked = [models.prepared(endpoint, entry, f"run {number}").arguments for number, entry in enumerate(given, 1)]
     # What one batch wants twice is two; what a batch before wanted and nobody got an answer to is this one's.
-    orders = [await _order(endpoint, entry, call, is_repeatable=False) for entry in checked]
-    await _approved(orders, call)
-    items = [_Item(order) for order in orders]
-    deadline = time.monotonic() + call.wait
-    # One after the other: a file that several runs take goes up once.
-    for item in items:
-        await item.put_up(endpoint, call)
-    # All at once, as fal queues what is too many; the waiting is bounded by the call's own.
-    async with anyio.create_task_group() as tasks:
-        for item in items:
-            tasks.start_soon(item.run, call, deadline)
-    return _told(endpoint, items)
+    orders = [await many_runs.order(endpoint, entry, call, is_repeatable=False) for entry in checked]
+    await many_runs.approved(orders, call)
+    runs = [Run(endpoint, order) for order in orders]
+    await many_runs.run(runs, call)
+    return _told(endpoint, runs).with_notes(with_queue.unchecked(endpoint))
 
 
-class _Item:
-    """One run of a batch. Whatever goes wrong with it is its own: it is said, and its brothers go on."""
-
-    def __init__(self, order: Order) -> None:
-        self.order = order
-        self.job_id: str | None = None
-        self.answer: Outcome | FalError | None = None
-
-    async def put_up(self, endpoint: Endpoint, call: Call) -> None:
-        """Put its files on fal's CDN."""
-        with self._alone():
-            ready = await input_files.put_up(endpoint, self.order.arguments, call)
-            self.order = replace(self.order, arguments=ready)
-
-    async def run(self, call: Call, deadline: float) -> None:
-        """Begin it and wait for it."""
-        if self.answer is not None:
-            return
-        with self._alone():
-            started = await call.jobs.start(self.order)
-            self.job_id = started.job.job_id
-            call.takes(started)
-            seconds = max(deadline - time.monotonic(), 0)
-            job = await call.jobs.wait(started.job, seconds, call.tell, is_its_call=not started.is_joined)
-            self.answer = await answers.outcome(job, call, is_shown=False)
-
-    @contextmanager
-    def _alone(self) -> Generator[None]:
-        try:
-            yield
-        except FalError as error:
-            self.answer = error
-        except Exception:
-            logger.exception("A run of a batch failed (job %s).", self.job_id)
-            self.answer = ServiceFailed("It failed inside this server; its log has the details.", retryable=False)
-
-
-async def _order(endpoint: Endpoint, arguments: JsonMapping, call: Call, **options: Any) -> Order:
-    quoted = await with_queue.quote(endpoint, arguments, call)
-    return with_queue.order_of(endpoint, arguments, call, quoted, **options)
-
-
-def _told(endpoint: Endpoint, runs: list[_Item]) -> Outcome:
-    items = [_row(run) for run in runs]
+def _told(endpoint: Endpoint, runs: list[Run]) -> Outcome:
+    items = [many_runs.row(run) for run in runs]
     lines = [_line(number, run, item) for number, (run, item) in enumerate(zip(runs, items, strict=True), 1)]
     # Once each: what to do next is mostly the same for all that failed.
     lines += dict.fromkeys(one_line(item["hint"], 300) for item in items if item.get("hint"))
     media = [item for run in runs if isinstance(run.answer, Outcome) for item in run.answer.media]
-    known = [run.order.price for run in runs if run.order.price is not None]
-    unknown = len(runs) - len(known)
-    usd = cost.dollars(sum(cost.micro(price) or 0 for price in known))
-    total = f"about {usd:.4g} USD" + (f", and {unknown} whose price is not known" if unknown else "")
+    usd, total = many_runs.total(runs)
     done = sum(item["status"] == "completed" for item in items)
     note = f"{done} of {len(items)} runs of {endpoint.endpoint_id} are completed; {total}."
     data = {
@@ -178,24 +118,6 @@ def _told(endpoint: Endpoint, runs: list[_Item]) -> Outcome:
         "usd": usd,
     }
     return Outcome(data=data, media=tuple(media), note="\n".join([note, *lines]), is_plain=True)
-
-
-def _row(run: _Item) -> JsonObject:
-    answer = run.answer
-    if isinstance(answer, Outcome):
-        names = _TOLD if answer.data["status"] == "completed" else (*_TOLD, "request_id")
-        return {name: value for name in names if (value := answer.data.get(name)) not in (None, [])}
-    # A run that is begun is told by its job, whatever became of looking at it.
-    error = answer or FalError("It was not begun.")
-    faults = "; ".join(f"{fault.path}: {fault.message}" for fault in error.faults)
-    row = {
-        "status": "failed",
-        "error": f"{error.message} {faults}".strip(),
-        "job_id": run.job_id,
-        "request_id": error.request_id,
-    }
-    known = {name: value for name, value in row.items() if value is not None}
-    return {**known, "retryable": error.retryable, "hint": error.hint}
 
 
 def _said_once(items: list[JsonObject]) -> JsonObject:
@@ -222,7 +144,7 @@ def _without(row: JsonObject, facts: JsonMapping) -> JsonObject:
     return {name: value for name, value in row.items() if name not in facts}
 
 
-def _line(number: int, run: _Item, item: JsonMapping) -> str:
+def _line(number: int, run: Run, item: JsonMapping) -> str:
     job_id = item.get("job_id")
     if not isinstance(run.answer, Outcome):
         job = f" (job {job_id})" if job_id else ""
@@ -238,7 +160,8 @@ def _line(number: int, run: _Item, item: JsonMapping) -> str:
 async def _chain(models: Models, arguments: ChainArguments, call: Call) -> Outcome:
     call.fal().need_key()
     _check_references(arguments)
-    chain = _Chain(models, arguments, call)
+    endpoints = [await endpoint_of(models, step.endpoint_id, call) for step in arguments.steps]
+    chain = _Chain(models, endpoints, arguments, call)
     last: Outcome | None = None
     for number in range(len(arguments.steps)):
         try:
@@ -253,18 +176,19 @@ async def _chain(models: Models, arguments: ChainArguments, call: Call) -> Outco
         chain.done.append(job.job_id)
     assert last is not None
     note = f"All {len(chain.done)} steps are completed. {last.note}"
-    return replace(last, data={**last.data, "done": chain.done}, note=note)
+    notes = tuple(f"{one.endpoint_id}: {one.unchecked}" for one in endpoints if one.unchecked)
+    return replace(last, data={**last.data, "done": chain.done}, note=note).with_notes(notes)
 
 
 class _Chain:
     """A chain under way: what is done, what came out, and what was approved for the steps to come."""
 
-    def __init__(self, models: Models, arguments: ChainArguments, call: Call) -> None:
+    def __init__(self, models: Models, endpoints: list[Endpoint], arguments: ChainArguments, call: Call) -> None:
         self._models = models
         self._call = call
         self._steps = arguments.steps
         self._given = arguments.done
-        self._endpoints = [endpoint_of(models, step.endpoint_id) for step in arguments.steps]
+        self._endpoints = endpoints
         self._deadline = time.monotonic() + call.wait
         self._approved: dict[int, float | None] = {}
         self.done: list[str] = []
@@ -281,7 +205,8 @@ class _Chain:
             return await self._known(number)
         endpoint, call = self._endpoints[number], self._call
         filled = references.filled(self._steps[number].arguments, self.outputs)
-        order = await _order(endpoint, self._models.prepared(endpoint, filled, f"run {number + 1}").arguments, call)
+        ready = self._models.prepared(endpoint, filled, f"run {number + 1}").arguments
+        order = await many_runs.order(endpoint, ready, call)
         await self._held(number, order)
         ready = await input_files.put_up(endpoint, order.arguments, call)
         started = await call.jobs.start(replace(order, arguments=ready))
@@ -308,12 +233,12 @@ class _Chain:
             if before is not None and order.price is not None and order.price <= before:
                 return
         rest = [order, *[await self._guessed(later) for later in range(number + 1, len(self._steps))]]
-        await _approved(rest, self._call)
+        await many_runs.approved(rest, self._call)
         self._approved |= {number + place: one.price for place, one in enumerate(rest)}
 
     async def _guessed(self, number: int) -> Order:
         arguments = references.filled_as_known(self._steps[number].arguments, self.outputs)
-        return await _order(self._endpoints[number], arguments, self._call)
+        return await many_runs.order(self._endpoints[number], arguments, self._call)
 
 
 def _stopped(error: FalError, number: int, done: list[str]) -> FalError:
@@ -343,16 +268,3 @@ def _check_references(arguments: ChainArguments) -> None:
                     f"Step {number} refers to {text!r}, and only the steps before it can be referred to.",
                     hint="Steps are numbered from 1. Nothing was begun.",
                 )
-
-
-async def _approved(orders: list[Order], call: Call) -> None:
-    """Refuse the whole where the whole is over a limit, and ask once about the whole."""
-    limits = call.jobs.limits
-    await call.jobs.check(orders)
-    if limits.approve_over is None:
-        return
-    unknown = [order for order in orders if order.price is None]
-    total = math.fsum(order.price or 0.0 for order in orders)
-    if total > limits.approve_over or (unknown and not limits.allow_unpriced):
-        more = f" and {len(unknown)} runs whose price is not known" if unknown else ""
-        await call.approve(f"Run {len(orders)} jobs on fal for about {total:.4g} USD{more}?")

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import anyio
 from pydantic import Field
@@ -126,7 +126,7 @@ async def _object(operation_id: str, arguments: JsonMapping, call: Call) -> Json
     answer: Any = await pages.send(platform.operations()[operation_id], arguments, call)
     if not isinstance(answer.get("id"), str):
         raise ServiceFailed("fal's answer names no instance.", hint="list_instances shows what there is.")
-    return cast(JsonObject, answer)
+    return answer
 
 
 def _told(instance: JsonObject, costs: str) -> Outcome:

@@ -5,15 +5,16 @@ from typing import Literal
 
 from pydantic import Field
 
+from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.errors import InvalidInput
-from fal_mcp.json_values import JsonObject
+from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs import with_queue, without_queue
 from fal_mcp.runs.call import Call
 from fal_mcp.tools import from_function
 from fal_mcp.tools.from_function import Arguments
 from fal_mcp.tools.tool import Tool
-from fal_mcp.toolsets import get_model, search_models
+from fal_mcp.toolsets import get_model, own_apps, search_models
 from fal_mcp.toolsets.get_model import GetArguments, endpoint_of
 from fal_mcp.toolsets.models import Models
 from fal_mcp.toolsets.search_models import SearchArguments
@@ -49,10 +50,11 @@ def tools(models: Models) -> list[Tool]:
     """The discovery tools over these models."""
 
     async def search(arguments: SearchArguments, call: Call) -> Outcome:
-        return search_models.search(models, arguments)
+        own = await own_apps.meant(models, arguments.query, call)
+        return search_models.search(models, arguments, own)
 
     async def get(arguments: GetArguments, call: Call) -> Outcome:
-        return get_model.get(models, arguments)
+        return await get_model.get(models, arguments, call)
 
     async def run(arguments: RunArguments, call: Call) -> Outcome:
         return await _run(models, arguments, call)
@@ -92,26 +94,31 @@ def tools(models: Models) -> list[Tool]:
 
 
 async def _run(models: Models, arguments: RunArguments, call: Call) -> Outcome:
-    endpoint = endpoint_of(models, arguments.endpoint_id)
+    way = "stream" if arguments.mode == "stream" else "run"
+    endpoint = await endpoint_of(models, arguments.endpoint_id, call, way)
     prepared = models.prepared(endpoint, arguments.arguments, repr(endpoint.endpoint_id))
-    if arguments.mode != "queue":
+    with models.near(endpoint):
+        done = await _done(endpoint, prepared.arguments, arguments, call)
+    return done.repaired(prepared.notes)
+
+
+async def _done(endpoint: Endpoint, given: JsonMapping, arguments: RunArguments, call: Call) -> Outcome:
+    # An app's route for streams has no other way.
+    is_streamed = arguments.mode == "stream" or endpoint.way == "stream"
+    mode = "stream" if is_streamed else arguments.mode
+    if mode != "queue":
         # Refused and not dropped: who asks for low priority or a webhook counts on it.
         if _headers(arguments) or _query(arguments):
             raise InvalidInput(
-                f"Priority, webhook and the like are the queue's, and mode is {arguments.mode!r}.",
+                f"Priority, webhook and the like are the queue's, and mode is {mode!r}.",
                 hint="Leave them out, or run it with mode queue.",
             )
-        streamed = arguments.mode == "stream"
-        done = await without_queue.run(
-            endpoint, prepared.arguments, call, is_streamed=streamed, save_to=arguments.save_to
-        )
-    else:
-        chosen: JsonObject = {"is_fresh": arguments.fresh, "save_to": arguments.save_to}
-        chosen |= {"headers": _headers(arguments), "query": _query(arguments)}
-        # With a webhook nobody waits unless told to: fal calls back, and the job can be looked at any time.
-        wait = 0.0 if arguments.webhook_url and arguments.seconds is None else arguments.seconds
-        done = await with_queue.run_endpoint(endpoint, prepared.arguments, call, wait=wait, **chosen)
-    return done.repaired(prepared.notes)
+        return await without_queue.run(endpoint, given, call, is_streamed=is_streamed, save_to=arguments.save_to)
+    chosen: JsonObject = {"is_fresh": arguments.fresh, "save_to": arguments.save_to}
+    chosen |= {"headers": _headers(arguments), "query": _query(arguments)}
+    # With a webhook nobody waits unless told to: fal calls back, and the job can be looked at any time.
+    wait = 0.0 if arguments.webhook_url and arguments.seconds is None else arguments.seconds
+    return await with_queue.run_endpoint(endpoint, given, call, wait=wait, **chosen)
 
 
 def _headers(arguments: RunArguments) -> dict[str, str] | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
+from fal_mcp.catalog.app_route import CATEGORY
 from fal_mcp.catalog.endpoint import Endpoint, tool_name
 from fal_mcp.catalog.price import quote
 from fal_mcp.errors import InvalidInput, NotFound
@@ -13,8 +14,10 @@ from fal_mcp.openapi import listed_schema
 from fal_mcp.openapi.example import filled
 from fal_mcp.openapi.schema import Schema, branches
 from fal_mcp.outputs.outcome import Outcome
+from fal_mcp.runs.call import Call
 from fal_mcp.text import clean, cut, one_line
 from fal_mcp.tools.from_function import Arguments
+from fal_mcp.toolsets import own_apps
 from fal_mcp.toolsets.models import Models
 from fal_mcp.toolsets.search_models import instead, is_deprecated, price_of
 
@@ -31,12 +34,16 @@ class GetArguments(Arguments):
     page: int = Field(1, ge=1, le=1000, description="Page of those values, 200 on each.")
 
 
-def get(models: Models, arguments: GetArguments) -> Outcome:
+async def get(models: Models, arguments: GetArguments, call: Call) -> Outcome:
     """A model's card, or one argument's values."""
-    endpoint = endpoint_of(models, arguments.endpoint_id)
+    endpoint = await endpoint_of(models, arguments.endpoint_id, call, is_described=True)
+    if endpoint.unchecked:
+        raise _undocumented(models, endpoint)
     if arguments.argument is not None:
         return _values(endpoint, arguments.argument, arguments.page)
     data = _card(models, endpoint)
+    if (own := own_apps.about(endpoint)) is not None:
+        data["own"] = {**own, **await own_apps.now(endpoint, call)}
     return Outcome(data=data, note=_text(endpoint, data), is_plain=True)
 
 
@@ -77,7 +84,8 @@ def _text(endpoint: Endpoint, card: JsonMapping) -> str:
     shown = json.dumps(card["arguments"], ensure_ascii=False, separators=(",", ":"))
     lines = [
         f"{endpoint.title} [{endpoint.category}], {endpoint.endpoint_id}, tool {card['tool']}",
-        f"fal says of it: {card.get('about', 'nothing')}",
+        f"{'Its app' if 'own' in card else 'fal'} says of it: {card.get('about', 'nothing')}",
+        *_own_lines(endpoint, card),
         f"Price: {price_of(endpoint)}{_of_example(card)}{takes}",
         f"Licence: {card['licence']}" if "licence" in card else "",
         f"File arguments: {files}" if files else "",
@@ -87,6 +95,16 @@ def _text(endpoint: Endpoint, card: JsonMapping) -> str:
         f"Arguments: {cut(shown, _LONGEST_SCHEMA)}",
     ]
     return "\n".join(filter(None, lines))
+
+
+def _own_lines(endpoint: Endpoint, card: JsonMapping) -> list[str]:
+    if "own" not in card:
+        return []
+    updated = card["own"].get("updated")
+    return [
+        f"It is {own_apps.sentence(endpoint)}{f', updated {updated}' if updated else ''}",
+        *own_apps.lines(card["own"]),
+    ]
 
 
 def _of_example(card: JsonMapping) -> str:
@@ -150,28 +168,25 @@ def _allowed(part: Schema, root: Schema) -> list[Any]:
     return [value for one in inner for branch in branches(one, root) for value in branch.get("enum", ())]
 
 
-def endpoint_of(models: Models, endpoint_id: str) -> Endpoint:
-    """The endpoint that an id, a tool name or an address of fal's stands for.
+def _undocumented(models: Models, endpoint: Endpoint) -> NotFound:
+    return NotFound(
+        f"There is nothing to read about {endpoint.endpoint_id!r}: {endpoint.unchecked}.",
+        hint=f"run_model runs it all the same, unchecked, where fal has it. {models.hint(endpoint.endpoint_id)}",
+    )
+
+
+async def endpoint_of(
+    models: Models, endpoint_id: str, call: Call, way: str = "run", *, is_described: bool = False
+) -> Endpoint:
+    """The endpoint that an id, a tool name or an address of fal's stands for; `way` is how it is to be run. Of an app,
+    `is_described` asks fal whether it is the account's own, as a limit on what it costs does too.
 
     Raises:
-        NotFound: with the nearest ids, or the reason why it cannot be used here.
+        NotFound: with the nearest ids, or the reason why it cannot be run here.
     """
-    wanted = endpoint_id.strip().strip("/").removeprefix("https://fal.ai/models/").removeprefix("https://fal.run/")
-    found = models.catalog.get(wanted) or models.catalog.by_tool_name(wanted)
-    if found is None or not models.selection.allows(found.endpoint_id):
-        raise _unknown(models, wanted)
-    return found
-
-
-def _unknown(models: Models, endpoint_id: str) -> NotFound:
-    newer = [one] if (one := models.search.successor(endpoint_id)) else []
-    near = [
-        one for one in dict.fromkeys([*newer, *models.catalog.near_ids(endpoint_id)]) if models.selection.allows(one)
-    ]
-    asked = "search_models finds a model by what it does."
-    hint = f"The nearest ids: {', '.join(near)}. {asked}" if near else asked
-    if models.catalog.get(endpoint_id) is not None:
-        return NotFound(f"This server may not run {endpoint_id!r}.", hint=f"Its --only setting says so. {hint}")
-    reason = models.catalog.problems_of(endpoint_id)
-    said = f"{one_line(endpoint_id, 120)!r} cannot be used here: {reason}" if reason else ""
-    return NotFound(said or f"fal's catalog has no model {one_line(endpoint_id, 120)!r}.", hint=hint)
+    endpoint = await models.endpoint(endpoint_id, call.fal, way)
+    limits = call.jobs.limits
+    if endpoint.category != CATEGORY or not (is_described or limits.are_set or limits.approve_over is not None):
+        return endpoint
+    await models.resolution.look(call.fal())
+    return await models.endpoint(endpoint_id, call.fal, way)

@@ -43,11 +43,11 @@ class ListArguments(Arguments):
     )
     endpoint_id: str | None = Field(None, max_length=200, description="Only jobs of this model.")
     since_hours: float = Field(24, gt=0, le=24 * 31, description="How far back to look.")
-    limit: int = Field(20, ge=1, le=100, description="Jobs at most, the newest first.")
+    limit: int = Field(20, ge=1, le=100, description="The newest first.")
 
 
 class EstimateArguments(Arguments):
-    endpoint_id: str = Field(min_length=1, max_length=200, description="The model's id, such as fal-ai/flux/dev.")
+    endpoint_id: str = Field(min_length=1, max_length=200, description="The model's id.")
     arguments: JsonObject = Field(default_factory=dict, description="What it would be given.")
     count: int = Field(1, ge=1, le=1000, description="How many such runs.")
 
@@ -65,7 +65,7 @@ def _lookers() -> list[Tool]:
             _wait,
             name="wait_for_job",
             title="Wait for a job",
-            description="Waits for a run that answered with a job_id, with progress, and answers as the run would "
+            description="Waits for a run that answered with a job_id, and answers as the run would "
             "have. Costs nothing. Where it is still not over, call it again.",
             effect="reads",
             key="user",
@@ -87,8 +87,7 @@ def _lookers() -> list[Tool]:
             _list,
             name="list_jobs",
             title="List jobs",
-            description="The runs of the last day or longer, with state, cost and job_id; also those that a restart or "
-            "a broken connection interrupted.",
+            description="The runs of the last day or longer, with state, cost and job_id.",
             effect="reads",
         ),
     ]
@@ -191,7 +190,7 @@ async def _cancel(arguments: GetArguments, call: Call) -> Outcome:
 
 
 async def _estimate(models: Models, arguments: EstimateArguments, call: Call) -> Outcome:
-    endpoint = endpoint_of(models, arguments.endpoint_id)
+    endpoint = await endpoint_of(models, arguments.endpoint_id, call, is_described=True)
     quoted = await call.prices.quote(endpoint, arguments.arguments, call.fal())
     amount = cost.dollars(cost.micro(None if quoted.amount is None else quoted.amount * arguments.count))
     runs = f"{arguments.count} runs" if arguments.count > 1 else "One run"
@@ -201,7 +200,10 @@ async def _estimate(models: Models, arguments: EstimateArguments, call: Call) ->
         f" {money:.4g} USD are left of the {name} budget." for name, money in left.items() if money is not None
     )
     data = {"endpoint_id": endpoint.endpoint_id, "usd": amount, "note": quoted.note, "left_usd": left}
-    return Outcome(data=data, note=f"{runs} of {endpoint.endpoint_id}: {told}.{budgets}", is_plain=True)
+    outcome = Outcome(data=data, note=f"{runs} of {endpoint.endpoint_id}: {told}.{budgets}", is_plain=True)
+    # A price may be asked about of what is misspelt.
+    near = f"{endpoint.unchecked}. {models.hint(endpoint.endpoint_id)}"
+    return outcome.with_notes((near,)) if endpoint.unchecked else outcome
 
 
 async def _left(call: Call) -> dict[str, float | None]:

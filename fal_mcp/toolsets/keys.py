@@ -89,7 +89,9 @@ async def _made(alias: str, call: Call) -> tuple[str, Path]:
         target = call.secrets / f"{slug(alias) or 'key'}-{slug(key_id, 16)}.key"
         await anyio.to_thread.run_sync(_written, unfinished, target, key, key_id)
     finally:
-        await anyio.to_thread.run_sync(lambda: unfinished.unlink(missing_ok=True))
+        # Also where the time is up: what is awaited in a scope that was cancelled is not done.
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(lambda: unfinished.unlink(missing_ok=True))
     return key_id, target
 
 

@@ -60,7 +60,6 @@ TABLE: Mapping[str, tuple[Line, ...]] = {
     "workflows": (
         ("listWorkflows", "list_workflows", "reads"),
         ("getWorkflow", "get_workflow", "reads"),
-        ("createWorkflow", "create_workflow", "writes"),
     ),
     "assets": (
         ("listAssets", "list_assets", "reads"),
@@ -117,6 +116,7 @@ HAND_MADE: Mapping[str, str] = {
     "serverlessLogsStream": "tail_logs",
     "createComputeInstance": "create_instance",
     "createApiKey": "create_key",
+    "createWorkflow": "create_workflow",
     "getFocusReport": "get_focus_report",
     "getModelAccessControls": "get_model_access",
     "getOrganizationUsage": "get_organization_usage",

@@ -49,10 +49,10 @@ def tools(models: Models) -> list[Tool]:
 
 def _row_of_inputs(models: Models) -> Tool:
     async def run(arguments: RunArguments, call: Call) -> Outcome:
-        endpoint = endpoint_of(models, arguments.endpoint_id)
+        endpoint = await endpoint_of(models, arguments.endpoint_id, call, "realtime")
         # Every input is checked before the first is sent: what was sent is paid for.
         checked = [
-            models.prepared(endpoint, given, f"input {number}").arguments
+            models.prepared(endpoint, given, f"input {number}", "realtime").arguments
             for number, given in enumerate(arguments.inputs, 1)
         ]
         return await realtime.run(endpoint, checked, call, min(arguments.seconds, call.wait))
@@ -110,7 +110,7 @@ def _session(models: Models) -> list[Tool]:
 
 
 async def _open(models: Models, arguments: OpenArguments, call: Call) -> Outcome:
-    endpoint = endpoint_of(models, arguments.endpoint_id)
+    endpoint = await endpoint_of(models, arguments.endpoint_id, call, "realtime")
     session = await realtime.opened(endpoint, call, arguments.idle_seconds, arguments.max_buffering)
     data = {"session_id": session.session_id, "job_id": session.job.job_id, "endpoint_id": endpoint.endpoint_id}
     note = (
@@ -122,8 +122,8 @@ async def _open(models: Models, arguments: OpenArguments, call: Call) -> Outcome
 
 async def _send(models: Models, arguments: SendArguments, call: Call) -> Outcome:
     session = call.sessions().get(arguments.session_id, call.owner)
-    endpoint = endpoint_of(models, session.job.endpoint_id)
-    checked = models.prepared(endpoint, arguments.arguments, "the input").arguments
+    endpoint = await endpoint_of(models, session.job.endpoint_id, call, "realtime")
+    checked = models.prepared(endpoint, arguments.arguments, "the input", "realtime").arguments
     return await realtime.sent(endpoint, session, checked, call, arguments.seconds, arguments.newest_wins)
 
 

@@ -4,8 +4,9 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import Field
 
@@ -16,6 +17,7 @@ from fal_mcp.json_values import JsonObject
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.text import cut, one_line
 from fal_mcp.tools.from_function import Arguments
+from fal_mcp.toolsets import own_apps
 from fal_mcp.toolsets.models import Models
 
 _LONGEST_LINE = 280
@@ -50,21 +52,43 @@ class SearchArguments(Arguments):
     cursor: str | None = Field(None, max_length=200, description="next_cursor of the page before.")
 
 
-def search(models: Models, arguments: SearchArguments) -> Outcome:
-    """A page of rows, in text and in data alike."""
+def search(models: Models, arguments: SearchArguments, own: Sequence[Endpoint] = ()) -> Outcome:
+    """A page of rows, in text and in data alike; the account's `own` that fit come first."""
     start = _start(arguments.cursor)
     matches = models.search.match(arguments.query, _category(arguments.category))
     tests = _tests(models, arguments)
     # Filters read documents, so they come after the ranking and only where one is given.
     hits = [hit for hit in matches.hits if _passes(models, hit, tests)] if tests else matches.hits
-    if not matches.is_sure or not hits:
+    fitting = [one for one in own if _is_wanted(one, arguments, tests)]
+    if (not matches.is_sure or not hits) and not fitting:
         return _nothing(models, arguments, matches, list(tests))
-    return _page(models, arguments, matches, hits, start)
+    return _page(models, arguments, matches, _Hits(fitting, hits if matches.is_sure else []), start)
 
 
-def _page(models: Models, arguments: SearchArguments, matches: Matches, hits: list[Hit], start: int) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class _Hits:
+    """What was found: the account's own, and fal's models."""
+
+    own: list[Endpoint]
+    models: list[Hit]
+
+    def __len__(self) -> int:
+        return len(self.own) + len(self.models)
+
+    def page(self, models: Models, start: int, end: int) -> list[Endpoint]:
+        """The endpoints from one place to another."""
+        rest = self.models[max(start - len(self.own), 0) : max(end - len(self.own), 0)]
+        return [*self.own[start:end], *(one for hit in rest if (one := models.catalog.get(hit.endpoint_id)))]
+
+
+def _is_wanted(endpoint: Endpoint, arguments: SearchArguments, tests: Mapping[str, Test]) -> bool:
+    # An app has no category of fal's.
+    return arguments.category is None and all(test(endpoint) for test in tests.values())
+
+
+def _page(models: Models, arguments: SearchArguments, matches: Matches, hits: _Hits, start: int) -> Outcome:
     end = start + arguments.limit
-    endpoints = [one for hit in hits[start:end] if (one := models.catalog.get(hit.endpoint_id))]
+    endpoints = hits.page(models, start, end)
     data: JsonObject = {"total": len(hits), "models": [_row(models, one) for one in endpoints]}
     summary = f"{start + 1} to {start + len(endpoints)} of {len(hits)}."
     if end < len(hits):
@@ -89,6 +113,8 @@ def _row(models: Models, endpoint: Endpoint) -> JsonObject:
         "price": price_of(endpoint),
         "needs": _needs(endpoint),
     }
+    if (told := own_apps.about(endpoint)) is not None:
+        row["own"] = told
     if is_deprecated(endpoint):
         row["deprecated"] = f"gone soon{instead(models, endpoint.endpoint_id)}"
     room = _LONGEST_ROW - len(json.dumps(row, ensure_ascii=False))
@@ -105,7 +131,9 @@ def _line(models: Models, endpoint: Endpoint) -> str:
 
 
 def _about(endpoint: Endpoint) -> str:
-    return one_line(endpoint.description or endpoint.title, 400)
+    own = own_apps.sentence(endpoint)
+    about = endpoint.description or ("" if own else endpoint.title)
+    return one_line(": ".join(part for part in (own, about) if part), 400)
 
 
 def _needs(endpoint: Endpoint) -> list[str]:
@@ -123,6 +151,8 @@ def price_of(endpoint: Endpoint) -> str:
     price = endpoint.price
     if price is not None and price.amount == 0 and price.unit.casefold() == "free":
         return "free"
+    if own_apps.about(endpoint) is not None:
+        return "machine time"
     return str(price) if price and price.amount > 0 else "price on fal.ai"
 
 
@@ -162,7 +192,7 @@ def _nothing(models: Models, arguments: SearchArguments, matches: Matches, tests
     return Outcome(data=_none(tasks=names, nearest=guesses), note=answer, is_plain=True)
 
 
-def _none(**more: Any) -> JsonObject:
+def _none(**more: object) -> JsonObject:
     return {"total": 0, "models": [], **more}
 
 

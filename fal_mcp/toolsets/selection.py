@@ -2,17 +2,17 @@
 
 import difflib
 import fnmatch
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fal_mcp.catalog.catalog import CATEGORIES, Catalog
 
-_WORDS = ("search", "pinned", "all")
+_WORDS = ("search", "pinned", "all", "mine")
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """`listed`: `search`, `pinned`, `all`, categories and globs; `pins` and `only`: globs over endpoint ids."""
+    """`listed`: `search`, `pinned`, `all`, `mine`, categories and globs; `pins` and `only`: globs over endpoint ids."""
 
     listed: tuple[str, ...] = ("pinned",)
     pins: tuple[str, ...] = ()
@@ -26,14 +26,22 @@ class Selection:
         """Every endpoint that may be run, in the catalog's order."""
         return [one for one in catalog.ids if self.allows(one)]
 
-    def listed_ids(self, catalog: Catalog) -> list[str]:
-        """The endpoints whose tools are listed: pins in the order they were given, then the catalog's order."""
+    def listed_ids(self, catalog: Catalog, own: Sequence[str] = ()) -> list[str]:
+        """The endpoints whose tools are listed: pins in the order they were given, the account's own, then the
+        catalog's order."""
+        mine = [one for one in own if self.allows(one) and self._is_own_listed(one)]
         rest = [one for one in self.allowed(catalog) if self._is_listed(one, catalog)]
-        return list(dict.fromkeys([*self.pinned_ids(catalog), *rest]))
+        return list(dict.fromkeys([*self.pinned_ids(catalog, own), *mine, *rest]))
 
-    def pinned_ids(self, catalog: Catalog) -> list[str]:
+    def asks_for_own(self, catalog: Catalog, usual: Collection[str] = ()) -> bool:
+        """Whether what is listed depends on which apps the account has; the `usual` pins are none."""
+        named = [one for one in (*self.listed, *self.pins) if "/" in one and one not in usual]
+        owners = {one.partition("/")[0] for one in catalog.ids} if named else set[str]()
+        return "mine" in self.listed or any(one.partition("/")[0] not in owners for one in named)
+
+    def pinned_ids(self, catalog: Catalog, own: Sequence[str] = ()) -> list[str]:
         """The pins that are listed, in the order they were given."""
-        pins = _in_order(self.pins, self.allowed(catalog))
+        pins = _in_order(self.pins, [*self.allowed(catalog), *(one for one in own if self.allows(one))])
         # A pin that a category lists too keeps its place at the front.
         return [one for one in dict.fromkeys(pins) if "pinned" in self.listed or self._is_listed(one, catalog)]
 
@@ -49,9 +57,15 @@ class Selection:
         categories = {catalog.category(one) for one in ids} | set(CATEGORIES)
         known = [*_WORDS, *sorted(categories), *ids]
         listed = [one for one in self.listed if one not in _WORDS and one not in categories]
+        owners = {one.partition("/")[0] for one in ids}
+
+        def wrong(parts: Iterable[str]) -> list[str]:
+            # Of an owner who is in no catalog it may be an app of the account's, which is not asked for at the start.
+            return [one for one in _unknown(parts, ids) if "/" not in one or one.partition("/")[0] in owners]
+
         return [
-            *(_sentence(one, "neither a category nor a model", known) for one in _unknown(listed, ids)),
-            *(_sentence(one, "no model", ids) for one in _unknown(self.only, ids) if one != "*"),
+            *(_sentence(one, "neither a category nor a model", known) for one in wrong(listed)),
+            *(_sentence(one, "no model", ids) for one in wrong(self.only) if one != "*"),
         ]
 
     def doubts(self, catalog: Catalog, usual: Collection[str] = ()) -> list[str]:
@@ -60,13 +74,16 @@ class Selection:
         unknown = _unknown(self.pins, catalog.ids)
         return [_sentence(one, "no model", catalog.ids) for one in unknown if one not in usual]
 
+    def _is_own_listed(self, endpoint_id: str) -> bool:
+        return "mine" in self.listed or any("/" in one and fnmatch.fnmatchcase(endpoint_id, one) for one in self.listed)
+
     def _is_listed(self, endpoint_id: str, catalog: Catalog) -> bool:
         return any(
             wanted == "all"
             or (wanted not in _WORDS and fnmatch.fnmatchcase(endpoint_id, wanted))
             or ((wanted in CATEGORIES or "/" not in wanted) and wanted == catalog.category(endpoint_id))
             for wanted in self.listed
-            if wanted not in ("search", "pinned")
+            if wanted not in ("search", "pinned", "mine")
         )
 
 

@@ -283,7 +283,7 @@ def _decoded(text: str) -> bytes:
         raise InvalidInput("That is not base64.", hint="Give a path, or ask for an upload ticket.") from error
 
 
-def _as_file(stream: Any, name: str, size: int) -> LocalFile:
+def _as_file(stream: object, name: str, size: int) -> LocalFile:
     # The name goes to fal and into an address: no folders and nothing that hides.
     safe = Path(one_line(name, 120)).name or "upload.bin"
     # The identity of nothing on this disk, so that no upload before stands for it.

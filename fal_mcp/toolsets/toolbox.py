@@ -5,7 +5,9 @@ from dataclasses import replace
 from importlib import import_module
 
 from fal_mcp.catalog.catalog import Catalog
+from fal_mcp.client.fal import Fal
 from fal_mcp.json_values import JsonObject
+from fal_mcp.runs.resolution import Resolution
 from fal_mcp.tools.tool import Tool
 from fal_mcp.toolset_table import TABLE, TOOLSETS
 from fal_mcp.toolsets.models import Models
@@ -29,15 +31,16 @@ class Toolbox:
         *,
         is_read_only: bool = False,
         has_admin_key: bool = False,
+        resolution: Resolution | None = None,
     ) -> None:
-        self.models = Models(catalog, selection)
+        self.models = Models(catalog, selection, resolution)
         self._is_read_only = is_read_only
         # Whatever order the settings have them in: what a host cuts off a long list must not be what runs a model.
         first = [tool for name in toolsets if name in _FIRST for tool in _made(name, self.models)]
         rest = [tool for name in toolsets if name not in _FIRST for tool in _made(name, self.models)]
         self._first = len(first)
         self._fixed = {tool.name: tool if has_admin_key else _without_key(tool) for tool in (*first, *rest, *more)}
-        self._names: dict[Selection, list[str]] = {}
+        self._names: dict[tuple[Selection, tuple[str, ...]], list[str]] = {}
         self._shown: dict[str, JsonObject | None] = {}
 
     @property
@@ -48,34 +51,45 @@ class Toolbox:
         """The tool of this name, listed or not."""
         return self._fixed.get(name) or self.models.get(name)
 
+    async def named(self, name: str, fal: Callable[[], Fal]) -> Tool | None:
+        """The same; of a name that nothing here knows, fal is asked.
+
+        Raises:
+            FalError: fal knows it, and it cannot be run.
+        """
+        return self.get(name) or await self.models.named(name, fal)
+
     def names(self, selection: Selection | None = None) -> list[str]:
         """What is listed, in order: names of fixed tools, then endpoint ids.
 
         What finds models, runs them and follows their jobs comes first, then the pins: some hosts read one page, and
         others drop what is over a number of theirs.
         """
-        wanted = selection or self.models.selection
+        chosen = selection or self.models.selection
+        wanted = (chosen, tuple(self.models.own_ids()))
         if wanted not in self._names:
             # All of them: a list is quickly made anew, and callers over HTTP come and go.
             if len(self._names) >= _MOST_SELECTIONS:
                 self._names.clear()
-            self._names[wanted] = self._listed(wanted)
+            self._names[wanted] = self._listed(*wanted)
         return self._names[wanted]
 
     def page(self, names: Sequence[str], show: Callable[[Tool], JsonObject]) -> list[JsonObject]:
         """A part of `names` as `show` says each, remembered; a model whose document cannot be used is left out."""
+        own = set(self.models.own_ids())
         for name in names:
-            if name not in self._shown:
+            # What an app takes may be another from one minute to the next.
+            if name not in self._shown or name in own:
                 tool = self._fixed.get(name) or self.models.of(name)
                 self._shown[name] = show(tool) if tool else None
         return [shown for name in names if (shown := self._shown[name])]
 
-    def _listed(self, wanted: Selection) -> list[str]:
+    def _listed(self, wanted: Selection, own: Sequence[str]) -> list[str]:
         if self._is_read_only:
             # Running a model spends, so no model is among them.
             return [name for name, tool in self._fixed.items() if tool.effect == "reads"]
-        models = wanted.listed_ids(self.catalog)
-        fixed, pins = list(self._fixed), len(wanted.pinned_ids(self.catalog))
+        models = wanted.listed_ids(self.catalog, own)
+        fixed, pins = list(self._fixed), len(wanted.pinned_ids(self.catalog, own))
         return [*fixed[: self._first], *models[:pins], *fixed[self._first :], *models[pins:]]
 
 

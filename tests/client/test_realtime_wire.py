@@ -20,7 +20,6 @@ from fal_mcp.client import frames
 from fal_mcp.client.realtime import Line
 from fal_mcp.config import Settings
 from fal_mcp.emulator import Emulator, Live, Script
-from fal_mcp.engine import fal_of
 from fal_mcp.errors import (
     FalError,
     GenerationFailed,
@@ -31,6 +30,7 @@ from fal_mcp.errors import (
     ServiceFailed,
     Unreachable,
 )
+from fal_mcp.ways_to_fal import fal_of
 from tests.conftest import KEY, UNKNOWN_KEY
 
 FLUX = "fal-ai/flux/dev"

@@ -1,4 +1,4 @@
-"""The real server with the tools that the MCP conformance suite's task scenarios ask for, over HTTP."""
+"""The real server with the tools, resources and prompts that the MCP conformance suite asks for, over HTTP."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,10 +9,12 @@ from mcp.shared.exceptions import MCPError
 from fal_mcp import bundled
 from fal_mcp.config import Settings
 from fal_mcp.errors import GenerationFailed
+from fal_mcp.json_values import JsonObject
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs.call import Call
 from fal_mcp.server import app, http
 from fal_mcp.tools.tool import Tool
+from tests.conformance import in_mcps_words
 
 _NAME = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
 _YES = {"type": "object", "properties": {"confirm": {"type": "boolean"}}, "required": ["confirm"]}
@@ -24,6 +26,10 @@ def said(text: str) -> Outcome:
 
 async def greet(arguments: Mapping[str, Any], call: Call) -> Outcome:
     return said(f"Hello, {arguments.get('name', 'you')}!")
+
+
+async def simple_text(arguments: Mapping[str, Any], call: Call) -> Outcome:
+    return said("This is a simple text response for testing.")
 
 
 async def slow_compute(arguments: Mapping[str, Any], call: Call) -> Outcome:
@@ -61,12 +67,12 @@ async def with_task(arguments: Mapping[str, Any], call: Call) -> Outcome:
     return said(f"Hello, {answer.get('name')}!")
 
 
-def tool(name: str, run: Any, *, needs_task: bool = False) -> Tool:
+def tool(name: str, run: Any, *, needs_task: bool = False, properties: JsonObject | None = None) -> Tool:
     return Tool(
         name=name,
         title=name,
         description="A fixture of the conformance suite.",
-        input_schema={"type": "object", "properties": {}, "additionalProperties": True},
+        input_schema={"type": "object", "properties": properties or {}, "additionalProperties": True},
         effect="reads",
         key="none",
         run=run,
@@ -77,18 +83,24 @@ def tool(name: str, run: Any, *, needs_task: bool = False) -> Tool:
 
 TOOLS = [
     tool("greet", greet),
+    tool("test_simple_text", simple_text),
     tool("slow_compute", slow_compute),
     tool("failing_job", failing_job, needs_task=True),
     tool("protocol_error_job", protocol_error_job),
     tool("confirm_delete", confirm_delete),
     tool("multi_input", multi_input),
     tool("test_tool_with_task", with_task),
+    tool("test_header", greet, properties={"region": {"type": "string", "x-mcp-header": "Region"}}),
+    # Listed here; answered in MCP's own words.
+    *(tool(name, greet) for name in (*in_mcps_words.ANSWERS, *in_mcps_words.TRIGGERS)),
 ]
 
 
 async def main() -> None:
     settings = Settings(listed=("search",), models=bundled.schemas() / "models", task_grace=0.2)
-    await http.serve_app(app.build(settings, more_tools=TOOLS), 0, lambda url: print(url, flush=True))  # noqa: T201
+    server = app.build(settings, more_tools=TOOLS)
+    in_mcps_words.put_beside(server)
+    await http.serve_app(server, 0, lambda url: print(url, flush=True))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -9,11 +9,11 @@ import pytest
 
 from fal_mcp.config import Settings
 from fal_mcp.emulator import Emulator
-from fal_mcp.engine import fal_of
 from fal_mcp.errors import BudgetExceeded
 from fal_mcp.jobs.job import Order
 from fal_mcp.jobs.ledger import Ledger, Limits
 from fal_mcp.jobs.sessions import Input, Session, Sessions
+from fal_mcp.ways_to_fal import fal_of
 
 FLUX = "fal-ai/flux/dev"
 DAY = 86_400.0
@@ -35,7 +35,7 @@ async def test_a_session_over_midnight_counts_each_input_on_its_own_day(fal: Emu
     ledger, answers, job_ids = Ledger(None), list[Any](), list[str]()
     with anyio.fail_after(BOUND):
         async with fal_of(settings) as client, anyio.create_task_group() as tasks:
-            sessions = Sessions(lambda: client, ledger, Limits(day=0.25), tasks)
+            sessions = Sessions(lambda: client, ledger, lambda: Limits(day=0.25), tasks)
             session = await sessions.open(Order(FLUX, {"realtime": "session"}, price=0.0), 60)
             answers += [await sessions.send(session, one(0.1)) for _ in range(2)]
             job_ids.append(session.job.job_id)

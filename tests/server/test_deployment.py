@@ -1,5 +1,6 @@
 """Deploying and scaling apps over MCP in both eras, with a stand-in for fal's command line."""
 
+import hashlib
 import json
 import os
 import re
@@ -25,8 +26,16 @@ TOOL_BYTES = 800
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nowhere", "FAL_ADMIN_KEY": "admin", "TOKEN": "hush", "FAL_KEY": "x:y"}
 RECORDS = """
 import json, os, sys
+app = next((one.partition("::")[0] for one in sys.argv if ".py" in one), None)
+about = {
+    "content": open(app).read() if app else "",
+    "beside": sorted(os.listdir(os.path.dirname(app))) if app else [],
+    "arguments": sys.argv[2:],
+    "environment": dict(os.environ),
+    "folder": os.getcwd(),
+}
 with open(sys.argv[1], "w") as file:
-    json.dump({"arguments": sys.argv[2:], "environment": dict(os.environ), "folder": os.getcwd()}, file)
+    json.dump(about, file)
 print("building \\x1b[31mlayers\\x1b[0m " + "x" * 900)
 print("signed in with", os.environ["FAL_KEY"], "and", os.environ["FAL_KEY"].split(":")[1])
 """
@@ -109,7 +118,9 @@ async def test_an_app_is_deployed_by_fals_own_command_line_after_a_yes(host: Hos
     assert not result.is_error, text(result)
     done = ran(record)
     what = f"{folder / 'sketch.py'}::Sketch"
-    assert done["arguments"] == ["deploy", what, "--yes", "--app-name", "sketch-2", "--auth", "private"]
+    command, copy, *options = done["arguments"]
+    assert command == "deploy" and options == ["--yes", "--app-name", "sketch-2", "--auth", "private"]
+    assert copy.endswith(f"/{folder.name}/sketch.py::Sketch")
     assert done["folder"] == str(folder)
     assert len(user.asked) == 1 and what in user.asked[0] and "--auth private" in user.asked[0]
     assert [said[:15] for said in heard][:1] == ["building layers"]
@@ -183,7 +194,57 @@ async def test_what_runs_is_where_a_link_led_when_it_was_allowed(host: Host, fol
     with anyio.fail_after(BOUND):
         async with host(User()) as client:
             await client.call_tool("deploy_app", {"path": str(folder / "alias.py")})
-    assert ran(record)["arguments"][1] == str(folder / "sketch.py")
+    assert ran(record)["arguments"][1].endswith(f"/{folder.name}/sketch.py")
+    assert ran(record)["content"] == "class Sketch: ...\n"
+
+
+@pytest.mark.parametrize("how", ["written", "renamed", "link"])
+async def test_what_runs_is_what_was_checked_whatever_takes_its_name_meanwhile(
+    host: Host, folder: Path, record: Path, tmp_path: Path, how: str
+):
+    """While the user is asked, somebody puts another file in its place."""
+    file, other = folder / "sketch.py", tmp_path / "other.py"
+    (folder / "helpers.py").write_text("x = 1\n")
+    other.write_text("import evil\n")
+
+    class Slow(User):
+        async def __call__(self, context: Any, params: Any) -> types.ElicitResult:
+            if how == "written":
+                file.write_text("import evil\n")
+            elif how == "renamed":
+                _ = other.replace(file) if other.exists() else None
+            else:
+                file.unlink()
+                file.symlink_to(other)
+            return await super().__call__(context, params)
+
+    user = Slow()
+    with anyio.fail_after(BOUND):
+        async with host(user) as client:
+            result = await client.call_tool("deploy_app", {"path": str(file)})
+    # Where the client is asked by calling again, it is asked again about what is there now, or refused.
+    assert result.is_error is not was_run(record)
+    if was_run(record):
+        done = ran(record)
+        assert hashlib.sha256(done["content"].encode()).hexdigest()[:12] in user.asked[-1]
+        assert done["content"] == "class Sketch: ...\n" or len(user.asked) > 1
+        assert done["beside"] == ["helpers.py", "sketch.py"]
+
+
+DEPLOYED = """
+print("  https://fal.ai/dashboard/apps/me/sketch/testing/playground?endpoint=me/sketch")
+for route in ("", "/turbo", "/" + "long" * 40):
+    print(f"  Sync   https://fal.run/me/sketch{route}")
+    print(f"  Async  https://queue.fal.run/me/sketch{route}")
+"""
+
+
+async def test_the_answer_has_the_endpoints_that_were_made(host: Host, folder: Path):
+    with anyio.fail_after(BOUND):
+        async with host(User(), DEPLOYED) as client:
+            result = await client.call_tool("deploy_app", {"path": str(folder / "sketch.py")})
+    made = ["me/sketch", "me/sketch/turbo", f"me/sketch/{'long' * 40}"]
+    assert result.structured_content["endpoints"] == made and all(one in text(result) for one in made)
 
 
 @pytest.mark.parametrize("name", ["--help", "-x", "a b", "a;b", "../a", "a\nb"])

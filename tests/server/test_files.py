@@ -23,12 +23,12 @@ from fal_mcp.client.file_stream import Upload
 from fal_mcp.client.storage import PART
 from fal_mcp.config import Hosts, Settings
 from fal_mcp.emulator import Emulator, serve
-from fal_mcp.engine import fal_of
 from fal_mcp.errors import FalError, NotReadable
 from fal_mcp.machine.readable import Readable
 from fal_mcp.openapi.example import example
 from fal_mcp.runs import file_checks, input_files
 from fal_mcp.server import app
+from fal_mcp.ways_to_fal import fal_of
 from tests.conftest import KEY, kept
 
 KONTEXT, TOOL = "fal-ai/flux-pro/kontext", "fal-ai_flux-pro_kontext"

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -12,6 +13,7 @@ import pytest
 from fal_mcp.config import Settings
 from fal_mcp.emulator import Emulator, Script
 from fal_mcp.server import app, http
+from fal_mcp.server.web.limits import ON_THIS_MACHINE
 from tests.server.stdio_host import INITIALIZED, call, initialize, request
 
 BOUND = 40
@@ -30,7 +32,9 @@ async def served(settings: Settings, idle_seconds: float = 60.0) -> AsyncGenerat
         known.set()
 
     async with anyio.create_task_group() as tasks, httpx.AsyncClient(headers=ACCEPT, timeout=BOUND) as client:
-        tasks.start_soon(http.serve_app, app.build(settings), 0, ready, idle_seconds)
+        tasks.start_soon(
+            http.serve_app, app.build(settings), 0, ready, replace(ON_THIS_MACHINE, session_idle_seconds=idle_seconds)
+        )
         await known.wait()
         yield client, urls[0]
         tasks.cancel_scope.cancel()

@@ -8,6 +8,7 @@ from typing import Any, cast
 from urllib.parse import parse_qsl, unquote
 
 import anyio
+import httpx
 import mcp_types as types
 import pytest
 from mcp.client import Client
@@ -31,9 +32,9 @@ Host = Callable[..., Client]
 def host(request: pytest.FixtureRequest, fal: Emulator, settings: Settings, tmp_path: Path) -> Host:
     fal.admin_keys.add(ADMIN)
 
-    def client(asked: Any = None, **changes: Any) -> Client:
+    def client(asked: Any = None, transport: httpx.AsyncBaseTransport | None = None, **changes: Any) -> Client:
         chosen = {"admin_key": ADMIN, "toolsets": SETS, "listed": ("search",), "data": tmp_path / "data", **changes}
-        server = app.build(replace(settings, **chosen))
+        server = app.build(replace(settings, **chosen), transport)
         return Client(server, mode=request.param, elicitation_callback=asked)
 
     return client
@@ -313,6 +314,23 @@ async def test_a_key_that_could_not_be_written_is_not_made(fal: Emulator, host: 
             result = await client.call_tool("create_key", {"alias": "x"})
     assert result.is_error and "No key was made" in text(result)
     assert not any(call.method == "POST" for call in platform_calls(fal))
+
+
+async def test_a_call_that_is_given_up_does_not_hold_the_server_for_a_silent_fal(host: Host, tmp_path: Path):
+    """A key that fal may have made is waited for, for five seconds and not until fal answers."""
+
+    async def silent(_: httpx.Request) -> httpx.Response:
+        await anyio.sleep_forever()
+        raise AssertionError("never")
+
+    with anyio.fail_after(BOUND):
+        async with host(transport=httpx.MockTransport(silent)) as client:
+            with anyio.move_on_after(0.2):
+                await client.call_tool("create_key", {"alias": "x"})
+            began = anyio.current_time()
+            # What is still shielded holds up the server's end.
+        assert anyio.current_time() - began < 8
+    assert not [file async for file in anyio.Path(tmp_path / "data" / "keys").iterdir()]
 
 
 async def test_a_machine_is_started_after_a_yes_counted_and_waited_for(fal: Emulator, host: Host):

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import os
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -17,10 +19,10 @@ from mcp.client import Client
 
 from fal_mcp.config import Settings
 from fal_mcp.emulator import Emulator
-from fal_mcp.engine import fal_of
 from fal_mcp.errors import FalError, NotReadable
 from fal_mcp.machine.variables import Variables
 from fal_mcp.server import app
+from fal_mcp.ways_to_fal import fal_of
 from tests.conftest import KEY
 from tests.server.http_host import BOUND, TASKS, served
 
@@ -459,3 +461,50 @@ async def test_a_variable_that_nobody_named_leaves_after_a_yes_alone(
             result = await client.call_tool("set_secret", {"name": "A", "from_env": "TOKEN"})
     assert result.is_error is not is_sent and (fal.secrets == {"A": VALUE}) is is_sent
     assert all("TOKEN" in one and VALUE not in one for one in asked) and bool(asked) is (says_yes is not None)
+
+
+STUB = """
+import json, os, sys
+def main(argv=None):
+    with open(os.path.join(os.path.dirname(__file__), "record.json"), "w") as file:
+        json.dump({"argv": argv, "process": sys.argv, "environment": dict(os.environ)}, file)
+    print("fal says", argv)
+    return %d
+"""
+
+
+def stand_in(place: Path, code: int) -> tuple[str, ...]:
+    """A command that is fal's command line as far as it is used here: `python -P -m fal`, with a package of ours."""
+    (place / "fal").mkdir(parents=True)
+    (place / "fal" / "__init__.py").touch()
+    (place / "fal" / "cli.py").write_text(STUB % code)
+    python = place / "python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH="{place}" exec "{sys.executable}" "$@"\n')
+    python.chmod(0o700)
+    return (str(python), "-P", "-m", "fal")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in is a shell script")
+async def test_where_fals_command_line_is_installed_it_sets_them_and_no_process_shows_the_value(
+    fal: Emulator, host: Host, tmp_path: Path
+):
+    """fal 1.83 takes NAME=VALUE among its arguments alone, which any user of the machine can read."""
+    with anyio.fail_after(BOUND):
+        async with host(fal_cli=stand_in(tmp_path / "cli", 0)) as client:
+            result = await client.call_tool("set_secret", {"name": "HF_TOKEN", "from_env": "TOKEN"})
+    assert not result.is_error, text(result)
+    record = json.loads((tmp_path / "cli" / "fal" / "record.json").read_text("utf-8"))
+    assert record["argv"] == ["secrets", "set", f"HF_TOKEN={VALUE}"]
+    assert VALUE not in json.dumps([record["process"], record["environment"]], ensure_ascii=False)
+    assert VALUE not in result.model_dump_json() and not any("secrets" in call.path for call in fal.calls)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in is a shell script")
+async def test_a_command_line_that_fails_is_told_without_what_it_said(fal: Emulator, host: Host, tmp_path: Path):
+    with anyio.fail_after(BOUND):
+        async with host(fal_cli=stand_in(tmp_path / "cli", 1)) as client:
+            result = await client.call_tool("set_secret", {"name": "HF_TOKEN", "from_env": "TOKEN"})
+        async with host(fal_cli=("fal",)) as client:
+            other = await client.call_tool("set_secret", {"name": "HF_TOKEN", "from_env": "TOKEN"})
+    assert result.is_error and "was not set" in text(result) and "hush" not in result.model_dump_json()
+    assert other.is_error and "hush" not in other.model_dump_json()

@@ -1,5 +1,6 @@
 """A long run as an MCP task, over HTTP, for a client that declares tasks; found again after the server was killed."""
 
+import base64
 from pathlib import Path
 
 import anyio
@@ -27,6 +28,25 @@ async def test_a_long_run_is_a_task_that_outlives_the_server(fal: Emulator, sett
     assert "result" not in working and working["pollIntervalMs"] > 0
     assert done["result"]["structuredContent"]["output"]["seed"] == 7
     assert len(fal.jobs) == 1
+
+
+async def test_bytes_of_a_task_read_after_a_restart_land_where_the_settings_say(
+    fal: Emulator, settings: Settings, tmp_path: Path
+):
+    picture = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(64)).decode()
+    fal.script(ENDPOINT, Script(hold_running=True, output={"images": [{"url": picture, "content_type": "image/png"}]}))
+    with anyio.fail_after(BOUND):
+        async with served(settings, tmp_path / "data", grace="1") as (host, process):
+            made = (await host.ask("tools/call", name=TOOL, arguments={"prompt": "x"}))["result"]
+            process.kill()
+            await process.wait()
+        (job,) = fal.jobs.values()
+        job.release()
+        async with served(settings, tmp_path / "data") as (host, _):
+            done = await host.until(made["taskId"], "completed")
+    (file,) = done["result"]["structuredContent"]["files"]
+    assert Path(file["path"]).is_relative_to(tmp_path / "data" / "files")
+    assert not list((tmp_path / "data").glob("**/fal-mcp/**"))
 
 
 async def test_cancelling_a_task_cancels_at_fal(fal: Emulator, settings: Settings, tmp_path: Path):

@@ -1,5 +1,6 @@
 """Following is not running, and neither is fetching: no trouble on the way ends a job, and nobody pays twice for it."""
 
+import gc
 import sqlite3
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import mcp_types as types
 import pytest
@@ -17,6 +19,9 @@ from mcp.client import Client
 from fal_mcp.config import Settings
 from fal_mcp.emulator import Emulator, Failure, Script
 from fal_mcp.emulator.script import Reply
+from fal_mcp.engine import Engine
+from fal_mcp.jobs.follower import Follower
+from fal_mcp.jobs.job import Order
 from fal_mcp.server import app
 
 TOOL, ENDPOINT = "fal-ai_flux_dev", "fal-ai/flux/dev"
@@ -324,3 +329,55 @@ async def test_more_values_than_anybody_reads_are_refused_before_they_are_gone_t
         async with host() as client:
             refused = await client.call_tool(tool, arguments)
     assert refused.is_error and "more than 20,000 values" in text(refused) and not fal.jobs
+
+
+async def test_a_job_that_fal_does_not_know_is_never_asked_for_at_a_start(
+    fal: Emulator, settings: Settings, host: Host, tmp_path: Path
+):
+    """However many servers start, its row still says `lost`, and fal was not asked again for it."""
+    with anyio.fail_after(BOUND):
+        async with Engine(replace(settings, data=tmp_path / "data"), None, _nothing) as engine:
+            order = Order(ENDPOINT, CHANCE, owner=engine.owner, is_fresh=True)
+            lost = (await engine.jobs.ledger.begin(order, engine.jobs.limits)).job_id
+            request = f"{settings.hosts.queue}/{ENDPOINT}/requests/gone"
+            where = {"request_id": "gone", "status_url": f"{request}/status", "response_url": request}
+            await engine.jobs.ledger.record(lost, None, state="lost", **where)
+        for _ in range(3):
+            async with Engine(replace(settings, data=tmp_path / "data"), None, _nothing) as engine:
+                await engine.jobs.picks_up.take_over()
+                await engine.jobs.picks_up.look_again()
+        async with host() as client:
+            (row,) = (await client.call_tool("list_jobs", {})).structured_content["jobs"]
+            result = await client.call_tool("get_job", {"job_id": lost})
+    assert row["state"] == "lost" and lost in text(result) and "fresh" in text(result)
+    assert "failed" not in text(result), "it may be paid for"
+    assert not fal.calls
+
+
+async def test_a_report_that_fails_keeps_no_job_in_memory(fal: Emulator, settings: Settings, tmp_path: Path):
+    """Whoever hears a job's progress may fail at it: nobody is counted as waiting after that."""
+    with anyio.fail_after(BOUND):
+        async with Engine(replace(settings, data=tmp_path / "data"), None, _nothing) as engine:
+            for _ in range(5):
+                order = Order(ENDPOINT, CHANCE, owner=engine.owner, is_fresh=True)
+                job = (await engine.jobs.start(order)).job
+                with pytest.raises(RuntimeError, match="nobody hears"):
+                    await engine.jobs.wait(job, BOUND, _fail)
+                # Whoever waits after that waits as ever, and is told the end.
+                done = await engine.jobs.wait(job, BOUND, _hear)
+                assert done.state == "completed"
+            gc.collect()
+            assert not [thing for thing in gc.get_objects() if isinstance(thing, Follower)]
+
+
+async def _hear(_: Any) -> None:
+    await anyio.lowlevel.checkpoint()
+
+
+async def _nothing() -> None:
+    await anyio.lowlevel.checkpoint()
+
+
+async def _fail(_: Any) -> None:
+    await anyio.lowlevel.checkpoint()
+    raise RuntimeError("nobody hears this")

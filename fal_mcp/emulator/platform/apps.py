@@ -14,7 +14,6 @@ from fal_mcp.emulator.platform.request import Answer, Request, moment
 from fal_mcp.json_values import JsonObject
 
 _EVENTS = 60
-_REVISIONS = 4
 _CATEGORIES = ("runner_started", "runner_finished", "runner_pending", "config_changed", "deployment_ended")
 _METRICS = {
     "fal_app_runners": ("Runners of the app", 'machine_type="{machine_type}",state="running"'),
@@ -30,7 +29,9 @@ def _list(fal: Emulator, request: Request) -> Any:
     search, environment = request.query.get("search", "").casefold(), request.query.get("environment", "main")
     apps = [one for one in fal.apps.values() if search in one["name"] and one["environment"] == environment]
     routes = "endpoints" in request.listed("expand")
-    return {"apps": [{**one, "endpoints": [one["endpoint_id"]]} if routes else one for one in apps]}
+    return {
+        "apps": [{**one, "endpoints": fal.own_apps.endpoints(one["endpoint_id"])} if routes else one for one in apps]
+    }
 
 
 def _queue(fal: Emulator, request: Request) -> Any:
@@ -85,9 +86,10 @@ def _event(fal: Emulator, endpoint_id: str, number: int) -> JsonObject:
 
 def _revisions(fal: Emulator, request: Request) -> Any:
     endpoint_id = _app(fal, request)
+    count = fal.own_apps.revisions[endpoint_id]
     revisions = [
         {
-            "revision_id": f"rev_{_REVISIONS - number:04}",
+            "revision_id": f"rev_{count - number:04}",
             "created_at": (fal.born - timedelta(days=5 * number + 1)).isoformat(),
             "is_current": number == 0,
             "message": None if number else "A sharper lens",
@@ -95,7 +97,7 @@ def _revisions(fal: Emulator, request: Request) -> Any:
             "status": "failed" if number == 1 else "deployed",
             "deployed_by": "ada",
         }
-        for number in range(_REVISIONS)
+        for number in range(count)
     ]
     return {"endpoint_id": endpoint_id, **pages.by_cursor(fal, request, "revisions", revisions)}
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 from urllib.parse import unquote
 
 from fal_mcp import bundled
-from fal_mcp.json_values import JsonObject
+from fal_mcp.json_values import JsonObject, is_list, is_object
 
 Key = Literal["none", "plain", "admin"]
 
@@ -86,13 +86,13 @@ def operations() -> Operations:
     return Operations({**document, "paths": _opened(document, document["paths"])})
 
 
-def _opened(document: JsonObject, part: Any) -> Any:
+def _opened(document: JsonObject, part: object) -> Any:
     """`part` with each reference into the document replaced by what it names."""
-    if isinstance(part, list):
-        return [_opened(document, one) for one in cast(list[Any], part)]
-    if not isinstance(part, dict):
+    if is_list(part):
+        return [_opened(document, one) for one in part]
+    if not is_object(part):
         return part
-    found = cast(JsonObject, part)
+    found = part
     if isinstance(found.get("$ref"), str):
         found = functools.reduce(lambda value, step: value[step], found["$ref"][2:].split("/"), document)
     return {name: _opened(document, one) for name, one in found.items()}

@@ -1,7 +1,7 @@
 """What fal remembers of past requests: this emulator's own jobs. Fact F6.8."""
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.job import Job
@@ -9,7 +9,7 @@ from fal_mcp.emulator.platform import pages
 from fal_mcp.emulator.platform.refusal import Refused
 from fal_mcp.emulator.platform.request import Answer, Request, moment
 from fal_mcp.emulator.queue import app_id
-from fal_mcp.json_values import JsonObject
+from fal_mcp.json_values import JsonObject, is_list, is_object
 
 _RUNNER = "7e1f5a52-0d3b-4d0e-9c55-3f0a8a6d1b11"
 
@@ -92,13 +92,13 @@ def _item(job: Job, request: Request) -> JsonObject:
     return item
 
 
-def _links(value: Any) -> list[str]:
+def _links(value: object) -> list[str]:
     """The CDN's files in a result."""
     if isinstance(value, str):
         return [value] if "/files/" in value else []
-    if isinstance(value, dict):
-        value = list(cast(JsonObject, value).values())
-    return [link for one in cast(list[Any], value) for link in _links(one)] if isinstance(value, list) else []
+    if is_object(value):
+        value = list(value.values())
+    return [link for one in value for link in _links(one)] if is_list(value) else []
 
 
 def _place(link: str) -> str:

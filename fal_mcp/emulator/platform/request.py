@@ -97,7 +97,7 @@ def _kinds(schema: JsonObject) -> set[str]:
     """The JSON types that a schema admits at its top."""
     if "anyOf" in schema:
         return {kind for one in schema["anyOf"] for kind in _kinds(one)}
-    kind: Any = schema.get("type", ())
+    kind: object = schema.get("type", ())
     return {kind} if isinstance(kind, str) else set(cast(list[str], kind))
 
 
@@ -106,7 +106,7 @@ def _typed(text: str, kinds: set[str]) -> Any:
     if not kinds & {"integer", "number", "boolean"}:
         return text
     try:
-        value: Any = json.loads(text)
+        value: object = json.loads(text)
     except ValueError:
         return text
     # `null` or a list in an address is a text; the schema says what is wrong with it.

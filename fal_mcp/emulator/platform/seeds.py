@@ -21,16 +21,17 @@ _KINDS = ("image", "image", "video", "audio")
 def apps() -> dict[str, JsonObject]:
     """Two serverless apps, by endpoint id."""
     return {
-        "emulator/sketch": _app("sketch", "GPU-H100", "private"),
-        "emulator/upscaler": _app("upscaler", "GPU-A100", "shared"),
+        "emulator/sketch": app("sketch", "GPU-H100", "private"),
+        "emulator/upscaler": app("upscaler", "GPU-A100", "shared"),
     }
 
 
-def _app(name: str, machine_type: str, auth_mode: str) -> JsonObject:
+def app(name: str, machine_type: str, auth_mode: str, owner: str = "emulator") -> JsonObject:
+    """An app as the Platform API lists it."""
     return {
-        "endpoint_id": f"emulator/{name}",
+        "endpoint_id": f"{owner}/{name}",
         "name": name,
-        "owner": "emulator",
+        "owner": owner,
         "environment": "main",
         "machine_type": machine_type,
         "auth_mode": auth_mode,

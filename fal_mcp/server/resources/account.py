@@ -11,6 +11,8 @@ from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.outputs import shortening
 from fal_mcp.runs.call import Call
 from fal_mcp.server.resources import contents
+from fal_mcp.team.principal import caller
+from fal_mcp.team.scopes import ADMIN
 from fal_mcp.text import one_line
 from fal_mcp.tools import pages, rules
 from fal_mcp.toolsets import platform
@@ -68,7 +70,7 @@ async def read(shared: "Shared", uri: str) -> types.ReadResourceResult:
     call = shared.unheard()
     try:
         if uri == _TODAY:
-            return _told(uri, await _today(call, has_admin_key=shared.settings.admin_key is not None))
+            return _told(uri, await _today(call, sees_account=_sees_account(shared)))
         if uri == _BALANCE:
             return _told(uri, await _asked("getAccountBilling", {"expand": ["credits"]}, call))
         match uri.removeprefix(_APPS).split("/"):
@@ -82,10 +84,15 @@ async def read(shared: "Shared", uri: str) -> types.ReadResourceResult:
         raise contents.failed(uri, error) from error
 
 
-async def _today(call: Call, *, has_admin_key: bool) -> JsonObject:
+def _sees_account(shared: "Shared") -> bool:
+    principal = caller()
+    return shared.settings.admin_key is not None and (principal is None or ADMIN in principal.scopes)
+
+
+async def _today(call: Call, *, sees_account: bool) -> JsonObject:
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     about = {"since": midnight.isoformat(), "currency": costs.CURRENCY}
-    if not has_admin_key:
+    if not sees_account:
         source = "This server's own runs, by fal's bill or else by list price. With FAL_ADMIN_KEY it is the account's."
         return {**about, "spent": await call.jobs.ledger.spent(call.owner, midnight.timestamp()), "source": source}
     answer = await _asked("getUsage", {"start": midnight.isoformat(), "expand": ["summary"]}, call)

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import cast
 
 from fal_mcp.errors import FalError, InvalidInput, ServiceFailed
-from fal_mcp.json_values import JsonMapping
+from fal_mcp.json_values import JsonMapping, is_list, is_object
 from fal_mcp.openapi import faults
 from fal_mcp.openapi.operation import Operation
 from fal_mcp.openapi.schema import Schema
@@ -126,13 +126,13 @@ async def _before(
         return None, error.message.rstrip(".")
 
 
-def rows(found: Any) -> tuple[Row, ...]:
+def rows(found: object) -> tuple[Row, ...]:
     """A list of objects.
 
     Raises:
         ServiceFailed: it is something else.
     """
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in cast(list[Any], found)):
+    if not is_list(found) or not all(is_object(one) for one in found):
         raise ServiceFailed("fal's report has no rows where they belong.")
     return tuple(cast(list[Row], found))
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Literal, cast
+from typing import Literal
 
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.errors import Fault, InvalidInput
-from fal_mcp.json_values import JsonMapping, JsonObject
+from fal_mcp.json_values import JsonMapping, JsonObject, is_object
 from fal_mcp.openapi.operation import Operation
 from fal_mcp.openapi.schema import Schema
 from fal_mcp.outputs import charts
@@ -53,7 +53,7 @@ def _person(row: Row) -> str:
 
 def _who(row: Row) -> JsonMapping:
     who = row.get(_WHO)
-    return cast(JsonMapping, who) if isinstance(who, dict) else {}
+    return who if is_object(who) else {}
 
 
 def _column(name: str) -> Callable[[Row], str]:

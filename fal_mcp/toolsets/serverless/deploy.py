@@ -1,6 +1,9 @@
 """Deploying and scaling apps with fal's own command line, never without the user's approval. Fact F8."""
 
+import hashlib
+import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -9,7 +12,8 @@ from pydantic import Field
 
 from fal_mcp.client.fal_cli import Said
 from fal_mcp.errors import InvalidInput
-from fal_mcp.machine.readable import path_in
+from fal_mcp.machine.private_copy import private_copy
+from fal_mcp.machine.readable import Readable, path_in
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs import input_files
 from fal_mcp.runs.call import Call
@@ -18,6 +22,10 @@ from fal_mcp.tools import from_function
 from fal_mcp.tools.from_function import Arguments
 from fal_mcp.tools.tool import Tool
 
+_ADDRESS = re.compile(r"https://(?:queue\.)?fal\.run/([\w.-]+/[\w./-]+)")
+"""Where an endpoint is called, synchronously or through the queue."""
+_LARGEST = 4_000_000
+"""Bytes of an app's file."""
 _NAME = r"^[A-Za-z0-9][\w.-]*$"
 _SCALE_SECONDS = 120.0
 _LONGEST_LINE = 200
@@ -71,19 +79,24 @@ def tools() -> list[Tool]:
 async def _deploy(arguments: DeployArguments, call: Call) -> Outcome:
     cli = call.fal().cli
     cli.need()
-    file = await _file(arguments.path, call)
-    what = f"{file}::{arguments.app}" if arguments.app else str(file)
+    file, content = await _file(arguments.path, call)
+    what = _reference(file, arguments.app)
     given = _options({"app-name": arguments.name, "auth": arguments.auth, "env": arguments.environment})
     # The user reads what will be run, word for word.
     wish = " ".join([one_line(what, 300), *given])
+    digest = hashlib.sha256(content).hexdigest()[:12]
     await call.approve(
-        f"Deploy {wish}? Its code runs on this server's machine now, and then on runners that cost money.", _NOBODY
+        f"Deploy {wish} (sha256 {digest})? Its code runs on this server's machine now, and then on runners that cost "
+        "money.",
+        _NOBODY,
     )
-    # fal's own question is skipped: the user was asked this one.
-    output = await cli.run(
-        ["deploy", what, "--yes", *given], _teller(call), seconds=arguments.seconds, folder=file.parent
-    )
-    return _told(f"Deployed {one_line(what, 300)}.", output)
+    # A copy of what was read when it was checked: whatever takes the file's name while the user is asked is not run.
+    with private_copy(content, file) as copy:
+        # fal's own question is skipped: the user was asked this one.
+        command = ["deploy", _reference(copy, arguments.app), "--yes", *given]
+        output = await cli.run(command, _teller(call), seconds=arguments.seconds, folder=file.parent)
+    call.deployed()
+    return _deployed(what, output)
 
 
 async def _scale(arguments: ScaleArguments, call: Call) -> Outcome:
@@ -101,8 +114,12 @@ async def _scale(arguments: ScaleArguments, call: Call) -> Outcome:
     return _told(f"Scaled {arguments.name}.", output)
 
 
-async def _file(given: str, call: Call) -> Path:
-    """Where the file really is: what runs is what was allowed, and not where a link leads later.
+def _reference(file: Path, app: str | None) -> str:
+    return f"{file}::{app}" if app else str(file)
+
+
+async def _file(given: str, call: Call) -> tuple[Path, bytes]:
+    """Where the file really is, and what is in it: what runs is what was allowed, and not where a link leads later.
 
     A file and not a folder: a folder's pyproject.toml may name code anywhere.
     """
@@ -115,7 +132,25 @@ async def _file(given: str, call: Call) -> Path:
         raise InvalidInput(
             f"{one_line(str(file), 120)!r} is not a Python file that fal can be told.", hint="Rename it."
         )
-    return file
+    return file, await anyio.to_thread.run_sync(_content, call.readable, path)
+
+
+def _content(readable: Readable, path: str) -> bytes:
+    with readable.opened(path) as file:
+        if file.size > _LARGEST:
+            raise InvalidInput(f"{one_line(path, 120)!r} is larger than {_LARGEST:,} bytes, and no app's file.")
+        return file.stream.read(_LARGEST)
+
+
+def _deployed(what: str, said: Said) -> Outcome:
+    """What was said, and first the ids by which the app can be called: fal's command line prints their addresses."""
+    outcome = _told(f"Deployed {one_line(what, 300)}.", said)
+    ids = [match for line in said.lines for match in _ADDRESS.findall(line)]
+    endpoints = [one.rstrip("/.") for one in dict.fromkeys(ids)]
+    if not endpoints:
+        return outcome
+    note = f"Its endpoints: {', '.join(endpoints)}.\n{outcome.note}"
+    return replace(outcome, note=note, data={**outcome.data, "endpoints": endpoints})
 
 
 def _options(given: dict[str, str | None]) -> list[str]:

@@ -2,14 +2,14 @@
 
 import re
 from pathlib import PurePosixPath
-from typing import Any, cast
+from typing import cast
 
 import anyio
 from pydantic import Field
 
 from fal_mcp.client.file_stream import Upload
 from fal_mcp.errors import InvalidInput, NotFound, NotWritable, ServiceFailed
-from fal_mcp.json_values import JsonObject
+from fal_mcp.json_values import JsonObject, is_list, is_object
 from fal_mcp.machine.output_folder import slug
 from fal_mcp.machine.readable import path_in
 from fal_mcp.outputs import endings, saving
@@ -82,8 +82,8 @@ async def _list(arguments: ListArguments, call: Call) -> Outcome:
     # The top has an address of its own: the other one wants a folder's name.
     operation = platform.operations()[name]
     rules.check(operation, given)
-    answer: Any = await pages.send(operation, given, call)
-    if not isinstance(answer, list) or not all(isinstance(one, dict) for one in cast(list[Any], answer)):
+    answer: object = await pages.send(operation, given, call)
+    if not is_list(answer) or not all(is_object(one) for one in answer):
         raise ServiceFailed("fal's answer is no list of files.")
     entries = cast(list[JsonObject], answer)
     where = f"in {one_line(arguments.dir, _LONGEST_NAME)}" if arguments.dir else "at the top"

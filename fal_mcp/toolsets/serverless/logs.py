@@ -4,13 +4,12 @@ import json
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import Any, cast
 
 import anyio
 from pydantic import Field
 
 from fal_mcp.errors import FalError, ServiceFailed
-from fal_mcp.json_values import JsonMapping, JsonObject
+from fal_mcp.json_values import JsonMapping, JsonObject, is_object
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs.call import Call
 from fal_mcp.text import cut, one_line
@@ -133,14 +132,14 @@ async def _followed(arguments: TailArguments, tail: Tail, call: Call) -> str:
 def read(data: str) -> Line | None:
     """The line that an event carries; its level may be missing, or among its labels."""
     try:
-        event: Any = json.loads(data)
+        event: object = json.loads(data)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(event, dict) or not isinstance(cast(JsonObject, event).get("message"), str):
+    if not is_object(event) or not isinstance(event.get("message"), str):
         return None
-    about = cast(JsonObject, event)
-    labels: Any = about.get("labels")
-    level = _text(about, "level") or (_text(cast(JsonObject, labels), "level") if isinstance(labels, dict) else "")
+    about = event
+    labels: object = about.get("labels")
+    level = _text(about, "level") or (_text(labels, "level") if is_object(labels) else "")
     return Line(
         timestamp=_text(about, "timestamp"),
         # fal's levels are few; whoever writes others fills no table with them.

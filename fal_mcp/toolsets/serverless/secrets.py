@@ -93,7 +93,9 @@ async def _verify(arguments: VerifyArguments, call: Call) -> Outcome:
 async def _set(arguments: SetArguments, call: Call) -> Outcome:
     call.fal().need_key()
     value, source = await _value(arguments, call)
-    await call.fal().secrets.set(arguments.name, _checked(value))
+    # The way of fal's own clients where it is installed; else the one that older clients had.
+    cli = call.fal().cli
+    await (cli.set_secret if cli.is_there else call.fal().secrets.set)(arguments.name, _checked(value))
     note = f"{arguments.name} is set, from {source}. Apps get it when their runners start."
     return Outcome(data={"name": arguments.name, "is_set": True}, note=note, is_plain=True)
 

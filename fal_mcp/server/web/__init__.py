@@ -1,0 +1,1 @@
+"""What stands between the network and the MCP server: limits, names, and who is let in."""

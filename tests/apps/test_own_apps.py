@@ -1,0 +1,196 @@
+"""The account's own apps are found, listed, described and announced."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import anyio
+import mcp_types as types
+import pytest
+from mcp.client import Client
+
+from fal_mcp.config import Settings
+from fal_mcp.emulator import Emulator
+from fal_mcp.json_values import JsonObject
+from fal_mcp.server import app
+from tests.apps import made
+from tests.apps.test_resolution import asked, called
+from tests.conftest import Connect
+
+Mode = Literal["auto", "legacy"]
+MINE = ("emulator_drawing", "emulator_drawing_turbo", "emulator_drawing_v2_describe")
+
+
+@pytest.fixture
+def drawing(fal: Emulator) -> str:
+    fal.apps.clear()
+    fal.deploy("emulator/drawing", made.document("Routes"))
+    return "emulator/drawing"
+
+
+async def names(client: Client) -> list[str]:
+    with anyio.fail_after(20):
+        listed, cursor = list[str](), None
+        while True:
+            page = await client.list_tools(cursor=cursor)
+            listed += [tool.name for tool in page.tools]
+            if (cursor := page.next_cursor) is None:
+                return listed
+
+
+async def test_a_search_finds_own_apps_first_and_says_whose_they_are(drawing: str, connect: Connect):
+    async with connect() as client:
+        text, data = await called(client, "search_models", query="my drawing app")
+    first = data["models"][0]
+    assert first["endpoint_id"] == drawing and first["tool"] == "emulator_drawing"
+    assert first["own"] == {
+        "environment": "main",
+        "auth": "private",
+        "machine": "GPU-H100",
+        "updated": "2026-07-01T12:00:00Z",
+    }
+    assert "your own app (main, private, GPU-H100)" in text.splitlines()[1]
+
+
+async def test_a_search_for_something_else_finds_no_app(drawing: str, connect: Connect):
+    async with connect() as client:
+        _, data = await called(client, "search_models", query="text to image")
+    assert data["models"] and not any("own" in row for row in data["models"])
+
+
+async def test_a_search_goes_on_without_apps_where_they_cannot_be_listed(fal: Emulator, connect: Connect):
+    async with connect(key=None) as client:
+        _, data = await called(client, "search_models", query="text to image")
+    assert data["models"]
+
+
+async def test_what_is_told_of_an_own_app(drawing: str, connect: Connect, fal: Emulator):
+    fal.queues[drawing] = 3
+    async with connect() as client:
+        text, data = await called(client, "get_model", endpoint_id=drawing)
+    own: JsonObject = data["own"]
+    assert own["revision"] == "rev_0001" and own["queue"] == 3 and own["machine"] == "GPU-H100"
+    assert own["deployed"] and set(own["runners"]) == {"running", "idle", "pending"}
+    assert "revision rev_0001" in text and "3 wait in its queue" in text and "your own app" in text
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_mine_lists_a_typed_tool_for_each_route(drawing: str, settings: Settings, mode: Mode, fal: Emulator):
+    fal.deploy("emulator/live", made.document("Realtime"))
+    fal.deploy("emulator/well", made.document("Health"))
+    async with Client(app.build(replace(settings, listed=("mine",))), mode=mode) as client:
+        listed = await names(client)
+    own = [name for name in listed if name.startswith("emulator")]
+    # A connection is no call, and a health route is no model.
+    assert own == [*MINE, "emulator_well"]
+    assert "search_models" in listed and "fal-ai_flux_dev" not in listed
+
+
+async def test_a_pin_takes_the_id_of_an_own_app(drawing: str, settings: Settings):
+    pins = ("emulator/drawing/turbo", "fal-ai/flux/dev")
+    async with Client(app.build(replace(settings, pins=pins))) as client:
+        listed = await names(client)
+    assert "emulator_drawing_turbo" in listed and "emulator_drawing" not in listed
+    assert listed.index("emulator_drawing_turbo") < listed.index("fal-ai_flux_dev")
+
+
+async def test_only_bounds_which_own_apps_are_listed(drawing: str, settings: Settings):
+    chosen = replace(settings, listed=("mine",), only=("emulator/drawing/*",))
+    async with Client(app.build(chosen)) as client:
+        listed = await names(client)
+    assert [name for name in listed if name.startswith("emulator")] == list(MINE[1:])
+
+
+async def test_a_server_that_only_reads_lists_no_app(drawing: str, settings: Settings, fal: Emulator):
+    async with Client(app.build(replace(settings, listed=("mine",), read_only=True))) as client:
+        assert not [name for name in await names(client) if name.startswith("emulator")]
+    assert fal.calls == []
+
+
+async def test_the_usual_list_asks_fal_nothing(drawing: str, connect: Connect, fal: Emulator):
+    async with connect() as client:
+        assert not [name for name in await names(client) if name.startswith("emulator")]
+    assert fal.calls == []
+
+
+class Announced:
+    """What a client heard."""
+
+    def __init__(self) -> None:
+        self.heard = anyio.Event()
+        self.progress: list[str] = []
+
+    async def __call__(self, message: Any) -> None:
+        if isinstance(message, types.ToolListChangedNotification):
+            self.heard.set()
+
+    async def tell(self, progress: float, total: float | None, message: str | None) -> None:
+        self.progress.append(message or "")
+
+
+async def test_a_deploy_is_announced_and_its_tool_runs_logs_and_costs(
+    fal: Emulator, settings: Settings, tmp_path: Path
+):
+    """The conversation: deploy, the tool is announced, a typed call, its logs, its cost."""
+    fal.apps.clear()
+    heard = Announced()
+    server = app.build(replace(settings, listed=("mine",)))
+    async with Client(server, mode="legacy", message_handler=heard) as client:
+        assert not [name for name in await names(client) if name.startswith("emulator")]
+        fal.deploy("emulator/drawing", made.document("Routes"))
+        server.shared.deployed()
+        with anyio.fail_after(10):
+            await heard.heard.wait()
+        assert [name for name in await names(client) if name.startswith("emulator")] == list(MINE)
+        answer = await client.call_tool("emulator_drawing", {"prompt": "x"}, progress_callback=heard.tell)
+    assert answer.structured_content and answer.structured_content["status"] == "completed"
+    assert heard.progress
+    assert asked(fal).count("GET rest/applications/emulator/drawing/metadata") == 1
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_deployed_from_here_it_is_a_tool_whose_call_has_logs(
+    fal: Emulator, settings: Settings, tmp_path: Path, mode: Mode
+):
+    """deploy_app, then the tool is listed, called by its name, and its lines are read."""
+    fal.apps.clear()
+    (tmp_path / "drawing.py").write_text("class Drawing: ...\n")
+
+    async def user(context: Any, params: Any) -> types.ElicitResult:
+        # fal has it from here on.
+        fal.deploy("emulator/drawing", made.document("Routes"))
+        return types.ElicitResult(action="accept", content={"approve": True})
+
+    chosen = replace(
+        settings,
+        listed=("mine",),
+        toolsets=(*settings.toolsets, "serverless"),
+        allow_dirs=(tmp_path,),
+        fal_cli=(sys.executable, "-c", "print('deployed')"),
+    )
+    async with Client(app.build(chosen), mode=mode, elicitation_callback=user) as client:
+        assert not [name for name in await names(client) if name.startswith("emulator")]
+        _, data = await called(client, "deploy_app", path=str(tmp_path / "drawing.py"))
+        assert data["done"]
+        with anyio.fail_after(10):
+            await fal.until(lambda: "GET rest/applications/emulator/drawing/metadata" in asked(fal))
+        _, data = await called(client, "emulator_drawing", prompt="x")
+        assert data["status"] == "completed"
+        fal.log("drew x", app="emulator/drawing")
+        fal.logs.extend(fal.live_logs)
+        text, data = await called(client, "search_app_logs", app_id=["emulator/drawing"])
+    assert not data["is_error"] and "drew x" in text, text
+
+
+async def test_a_new_revision_with_other_arguments_is_announced(drawing: str, fal: Emulator, settings: Settings):
+    heard = Announced()
+    server = app.build(replace(settings, listed=("mine",)))
+    async with Client(server, mode="legacy", message_handler=heard) as client:
+        await names(client)
+        fal.deploy(drawing, {**made.document("Routes"), "paths": made.document("NestedModels")["paths"]})
+        server.shared.deployed()
+        with anyio.fail_after(10):
+            await heard.heard.wait()
+        (tool,) = [one for one in (await client.list_tools()).tools if one.name == "emulator_drawing"]
+    assert "style" in tool.input_schema["properties"]
