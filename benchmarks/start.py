@@ -20,7 +20,7 @@ MOST_TO_THE_FIRST_ANSWER, MOST_TO_THE_LIST = 0.35, 0.5
 _BUSY = 2
 Figure = tuple[str, float, float, str]
 
-_HELLO: dict[str, object] = {
+HELLO: dict[str, object] = {
     "jsonrpc": "2.0",
     "id": 1,
     "method": "initialize",
@@ -72,7 +72,7 @@ def resident(command: Sequence[str]) -> float:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin and process.stdout
         initialized = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-        for message in (_HELLO, initialized, {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}):
+        for message in (HELLO, initialized, {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}):
             process.stdin.write(json.dumps(message).encode() + b"\n")
         process.stdin.flush()
         while b'"id":2' not in process.stdout.readline().replace(b" ", b""):
@@ -110,19 +110,20 @@ def answers(command: Sequence[str], more: Mapping[str, str]) -> list[float]:
     discover = {"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {"_meta": _ENVELOPE}}
     initialized = {"jsonrpc": "2.0", "method": "notifications/initialized"}
     lists = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
-    return [*times(command, [[discover]], more), *times(command, [[_HELLO], [initialized, lists]], more)]
+    return [*times(command, [[discover]], more), *times(command, [[HELLO], [initialized, lists]], more)]
 
 
 def times(command: Sequence[str], questions: Sequence[Sequence[object]], more: Mapping[str, str]) -> list[float]:
     """Seconds from one launch to the answer of each question, each asked when the one before is answered."""
     found: list[float] = []
     started = time.perf_counter()
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment(more)) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(more)) as process:
         assert process.stdin and process.stdout
         for messages in questions:
             process.stdin.write(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
             process.stdin.flush()
-            assert b'"result"' in process.stdout.readline()
+            answer = process.stdout.readline()
+            assert b'"result"' in answer, answer
             found.append(time.perf_counter() - started)
         process.stdin.close()
         process.wait(10)
@@ -131,7 +132,7 @@ def times(command: Sequence[str], questions: Sequence[Sequence[object]], more: M
 
 def _leave_answers(command: Sequence[str], more: Mapping[str, str], home: Path) -> None:
     """Start it once, until it has written down what hosts ask first."""
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment(more)) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(more)) as process:
         while not list(home.rglob("*.answers")):
             time.sleep(0.05)
         assert process.stdin
@@ -149,7 +150,8 @@ def busy(count: int) -> Generator[None]:
         yield
 
 
-def _environment(more: Mapping[str, str]) -> dict[str, str]:
+def environment(more: Mapping[str, str]) -> dict[str, str]:
+    """The variables of here and some more, as an installed program has them."""
     # Compiled modules are what an installed server has; a variable that forbids them would time the compiler.
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | dict(more)
 
@@ -157,4 +159,4 @@ def _environment(more: Mapping[str, str]) -> dict[str, str]:
 def once(command: Sequence[str], more: Mapping[str, str] | None = None) -> float:
     """Seconds from the launch to the answer of `initialize`, where no earlier start left it."""
     with tempfile.TemporaryDirectory() as home:
-        return times(command, [[_HELLO]], {"XDG_CACHE_HOME": home, **(more or {})})[0]
+        return times(command, [[HELLO]], {"XDG_CACHE_HOME": home, **(more or {})})[0]

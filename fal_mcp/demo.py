@@ -32,7 +32,7 @@ _LONGEST_RUN = 120.0
 
 async def run(out: Path) -> int:
     """Show it, leave the files in `out`, and say where. Returns the exit code."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     try:
         await anyio.Path(out).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -44,7 +44,7 @@ async def run(out: Path) -> int:
     # What is only shown belongs in nobody's ledger.
     with anyio.fail_after(_LONGEST_RUN), tempfile.TemporaryDirectory() as scratch:
         async with serve(fal, port=0) as url:
-            console.print(f"[dim]A local fal listens on {url}; nothing leaves this machine, and no key is needed.[/]")
+            _say(console, f"[dim]A local fal listens on {url}; nothing leaves this machine, and no key is needed.[/]")
             async with Client(_server(url, scratch)) as client:
                 return await _show(client, console, anyio.Path(out))
 
@@ -59,14 +59,19 @@ def _server(url: str, scratch: str) -> StdioServerParameters:
 
 async def _show(client: Client, console: Console, out: anyio.Path) -> int:
     tools = [tool async for tool in _tools(client)]
-    console.print(f"The server lists [bold]{len(tools)}[/] tools over MCP, all its models included. Calling three:\n")
+    _say(console, f"The server lists [bold]{len(tools)}[/] tools over MCP, all its models included. Calling three:\n")
     failed = 0
     for title, name, arguments in _SHOW:
         failed += not await _call(client, console, out, title, name, arguments)
     if not failed:
-        console.print("\nWith a key of your own it talks to fal:  [bold]fal-mcp login[/], then")
-        console.print('[bold]  fal-mcp run fal-ai/flux/dev prompt="a pier at night"[/]')
+        _say(console, "\nWith a key of your own it talks to fal:  [bold]fal-mcp login[/], then")
+        _say(console, '[bold]  fal-mcp run fal-ai/flux/dev prompt="a pier at night"[/]')
     return 1 if failed else 0
+
+
+def _say(console: Console, text: str) -> None:
+    # Words wrap at a terminal; in a pipe nothing does.
+    console.print(text, soft_wrap=not console.is_terminal)
 
 
 async def _tools(client: Client) -> AsyncIterator[types.Tool]:
@@ -100,10 +105,12 @@ async def _call(
         result = await client.call_tool(name, arguments, progress_callback=hear)
         bar.update(task, completed=100, total=100, said="failed" if result.is_error else "done")
     if result.is_error:
-        console.print(*(block.text for block in result.content if isinstance(block, types.TextContent)), style="red")
+        texts = (block.text for block in result.content if isinstance(block, types.TextContent))
+        console.print(*texts, style="red", soft_wrap=True)
         return False
     for file in await _save(result.structured_content["files"], out, name):
-        console.print(f"  [green]{file}[/] ({file.stat().st_size / 1000:.0f} kB)")
+        # A path that is broken in two cannot be copied.
+        console.print(f"  [green]{file}[/] ({file.stat().st_size / 1000:.0f} kB)", soft_wrap=True)
     return True
 
 

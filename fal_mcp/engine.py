@@ -3,10 +3,8 @@
 Each part is made when it is first asked for. Knows nothing of MCP: `server.shared` adds that.
 """
 
-import gc
 import logging
 import secrets
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import cached_property
@@ -20,6 +18,7 @@ import anyio.to_thread
 from fal_mcp import bundled
 from fal_mcp.config import DEFAULT_PINS, Settings
 from fal_mcp.errors import FalError
+from fal_mcp.freshness import FIRST_AFTER, Freshness
 from fal_mcp.json_values import JsonObject
 from fal_mcp.machine.output_folder import OutputFolder
 from fal_mcp.machine.readable import Readable
@@ -45,10 +44,8 @@ if TYPE_CHECKING:
     from fal_mcp.toolsets.toolbox import Toolbox
     from fal_mcp.ways_to_fal import Payers
 
-_FIRST_REFRESH_AFTER = 2.0
 _PICK_UP_AFTER = 1.0
 _AND_AGAIN_AFTER = 300.0
-_AGAIN_AFTER_A_FAILURE = 600.0
 
 logger = logging.getLogger("fal_mcp")
 
@@ -76,13 +73,14 @@ class Engine:
         self._open = AsyncExitStack()
         self._tools: Toolbox | None = None
         self._tasks: anyio.abc.TaskGroup | None = None
+        self._freshness = Freshness(settings, lambda: self.fal, self._take_newest)
 
     async def __aenter__(self) -> Self:
         # By hand and not with `async with`: what runs in it lives from here to `__aexit__`, through everything in
         # between.
         self._tasks = await anyio.create_task_group().__aenter__()
         if self.settings.models is None and self.settings.refresh_hours:
-            self._tasks.start_soon(self._keep_fresh)
+            self._tasks.start_soon(self._freshness.keep)
         # Without a key nothing of it could be asked of fal; the jobs wait for a server that has one.
         if not {*self.settings.listed, *self.settings.pins} <= {*DEFAULT_PINS, "pinned", "search", "all"}:
             self._tasks.start_soon(self._keep_own)
@@ -283,20 +281,7 @@ class Engine:
         Raises:
             FalError, OSError: it could not be fetched or kept; everything stays as it was.
         """
-        from fal_mcp import refresh
-
-        # A page of the catalog is so many objects that the collector would look through everything alive, for 70 ms,
-        # several times over. What is alive now stays as long as that takes: it need not look there.
-        gc.freeze()
-        try:
-            done = await refresh.refresh(self.fal, self.settings.catalog_folder, prices=self.settings.key is not None)
-            if not done.changed:
-                return
-            await self._take_newest(done.changed)
-        finally:
-            gc.unfreeze()
-        # The tools before it hold each other, and with them an open file: nothing else lets go of those.
-        await anyio.to_thread.run_sync(gc.collect)
+        await self._freshness.refresh()
 
     async def _take_newest(self, changed: frozenset[str]) -> None:
         before = self.tools
@@ -336,37 +321,8 @@ class Engine:
             await anyio.sleep(jobs.ledger.store.look_after)
 
     async def _keep_own(self) -> None:
-        await anyio.sleep(_FIRST_REFRESH_AFTER)
+        await anyio.sleep(FIRST_AFTER)
         await self.own_tools.keep()
-
-    async def _keep_fresh(self) -> None:
-        # The handshake and the first list come first.
-        await anyio.sleep(_FIRST_REFRESH_AFTER)
-        wait = 0.0
-        try:
-            wait = await self._until_due()
-        except Exception as error:
-            logger.warning("When fal's catalog was fetched cannot be told: %s", error)
-        while True:
-            await anyio.sleep(wait)
-            wait = self.settings.refresh_hours * 3600
-            try:
-                await self.refresh()
-            except Exception as error:
-                # Whatever it was, the last good copy serves on.
-                logger.warning("fal's catalog could not be refreshed: %s", error)
-                wait = min(wait, _AGAIN_AFTER_A_FAILURE)
-
-    async def _until_due(self) -> float:
-        from fal_mcp.catalog import cache
-
-        known = await anyio.to_thread.run_sync(cache.newest, self.settings.catalog_folder)
-        if known is None:
-            return 0.0
-        known.close()
-        # A clock that was set back makes it look as if it came from the future.
-        longest = self.settings.refresh_hours * 3600
-        return min(max(known.fetched_at + longest - time.time(), 0.0), longest)
 
     def _toolbox(self, source: "Source") -> "Toolbox":
         from fal_mcp.catalog.catalog import Catalog

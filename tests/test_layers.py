@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Who calls, and how anybody knows: above the client, which fetches an issuer's keys through a function it is given.
     "team": {"errors", "key"},
     "ways_to_fal": {"client", "config", "errors", "runs"},
+    "freshness": {"catalog", "client", "config", "refresh"},
     "engine": {
         *(
             "toolsets",
@@ -43,6 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
             "runs",
             "machine",
             "refresh",
+            "freshness",
             "jobs",
             "catalog",
             "client",

@@ -40,9 +40,9 @@ def endpoint(endpoint_id: str, workflow: JsonMapping, known: Known) -> Endpoint:
     is_checked = schema.get("additionalProperties") is not True
     return Endpoint(
         endpoint_id=endpoint_id,
-        title=one_line(text_of(workflow.get("title")) or endpoint_id, 80),
+        title=_title(workflow) or endpoint_id,
         category="workflow",
-        description=clean(text_of(workflow.get("description")) or _about(workflow, steps), 600),
+        description=clean(text_of(workflow.get("description")) or "", 600) or clean(_about(workflow, steps), 600),
         input_schema=schema,
         output_schema=_output_schema(contents),
         files=tuple(_files(schema, fields, uses)),
@@ -52,10 +52,15 @@ def endpoint(endpoint_id: str, workflow: JsonMapping, known: Known) -> Endpoint:
     )
 
 
+def _title(workflow: JsonMapping) -> str:
+    """Empty where its author gave none; cleaned first, as what cannot be seen is none."""
+    return one_line(text_of(workflow.get("title")) or "", 80)
+
+
 def _about(workflow: JsonMapping, steps: tuple[Step, ...]) -> str:
     models = list(dict.fromkeys(step.endpoint_id for step in steps))
     shown = ", then ".join(models[:6]) + (f" and {len(models) - 6} more models" if len(models) > 6 else "")
-    return f"{text_of(workflow.get('title')) or 'A workflow'}: runs {shown or 'no model'}."
+    return f"{_title(workflow) or 'A workflow'}: runs {shown or 'no model'}."
 
 
 def _fields(contents: JsonMapping) -> tuple[JsonObject, bool]:

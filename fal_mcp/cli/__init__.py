@@ -27,14 +27,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Every model on fal as a typed MCP tool. Without a command, serves on standard input and output.",
 )
-app.command(name="run", cls=RunCommand)(run_model)
+app.command(name="run", cls=RunCommand, short_help="Run a model and save what comes out.")(run_model)
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(models_app, name="models")
 app.add_typer(webhook_app, name="webhook")
 app.add_typer(token_app, name="token")
-app.command()(usage)
-app.command()(install)
+app.command(short_help="Say what was spent, by model.")(usage)
+app.command(short_help="Put this server into Claude, Cursor, Codex, …")(install)
 
 
 @app.callback(invoke_without_command=True)
@@ -51,7 +51,7 @@ def main_command(
         _serve(None, chosen)
 
 
-@app.command()
+@app.command(short_help="Serve MCP, over HTTP too with --http PORT.")
 @takes("serve")
 def serve(
     chosen: JsonObject,
@@ -80,7 +80,10 @@ def _serve(http: str | None, chosen: JsonObject) -> None:
         from fal_mcp.server import stdio
 
         if sys.stdin.isatty():
-            typer.echo("An MCP server waits here for a host's messages; Ctrl-C ends it. Try: fal-mcp demo", err=True)
+            from fal_mcp.terminal import screen
+
+            about = "An MCP server waits here for a host's messages; Ctrl-C ends it. Try: fal-mcp demo"
+            screen.say(screen.errors(), about)
         ran(stdio.serve, settings)
     else:
         from fal_mcp.server import http as over_http
@@ -93,7 +96,7 @@ def _say_where(url: str) -> None:
     typer.echo(f"Serving MCP on {url}", err=True)
 
 
-@app.command()
+@app.command(short_help="Show the whole thing without a key.")
 def demo(
     out: Annotated[Path | None, typer.Option(help="Where the files go. Default: ./fal-mcp-demo.")] = None,
 ) -> None:
@@ -103,7 +106,7 @@ def demo(
     raise typer.Exit(ran(show.run, out or Path("fal-mcp-demo")))
 
 
-@app.command()
+@app.command(short_help="Run a local stand-in for fal.")
 @takes("emulate")
 def emulate(
     chosen: JsonObject,
@@ -118,7 +121,7 @@ def emulate(
     ran(terminal.run, settings_of(chosen).models or bundled.schemas() / "models", port, speed)
 
 
-@app.command()
+@app.command(short_help="Ask for fal's key, try it, and store it.")
 @takes("fal")
 def login(
     chosen: JsonObject,
@@ -138,7 +141,7 @@ def logout() -> None:
     raise typer.Exit(terminal.logout(settings_of({}, needs_key=False)))
 
 
-@app.command()
+@app.command(short_help="Say whose key it is, and what it may.")
 @takes("fal")
 def whoami(chosen: JsonObject, as_json: AsJson = False) -> None:
     """Say whose key is in use, what it may, and where it comes from."""
@@ -148,7 +151,7 @@ def whoami(chosen: JsonObject, as_json: AsJson = False) -> None:
     raise typer.Exit(ran(terminal.whoami, settings, source_of_key(settings), as_json))
 
 
-@app.command()
+@app.command(short_help="Examine what this server needs.")
 @takes("look")
 def doctor(chosen: JsonObject, as_json: AsJson = False) -> None:
     """Examine what this server needs: key, network, folders, catalog, hosts. Exit code 1: something is amiss."""

@@ -37,4 +37,4 @@ def install(
         arguments += ["--output-dir", str(Path(output_dir).absolute())]
     key_by = "literal" if has_literal_key else ("stored" if is_key_stored() else "reference")
     wish = terminal.Wish(hosts or (), project, arguments, key_by, is_printed, is_removed, needs_no_yes)
-    raise typer.Exit(terminal.run(wish, os.environ, typer.echo, typer.confirm))
+    raise typer.Exit(terminal.run(wish, os.environ, terminal.shown, typer.confirm))

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from fal_mcp.cli.options import AsJson, Yes, takes
+from fal_mcp.cli.options import AsJson, Yes, help_alone, takes
 from fal_mcp.cli.start import quiet, ran
 from fal_mcp.json_values import JsonObject
 
-jobs_app = typer.Typer(help="What was run from this machine: list, look at, wait for, cancel, save.")
+jobs_app = typer.Typer(help="What was run: list, get, wait, cancel, save.")
 
 
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many, the newest first.")]
@@ -24,7 +24,7 @@ def jobs_command(chosen: JsonObject, context: typer.Context, limit: Limit = 20, 
         _list(chosen, limit, as_json)
 
 
-@jobs_app.command("list")
+@jobs_app.command("list", short_help="List jobs with state and cost.")
 @takes("jobs")
 def list_jobs(chosen: JsonObject, limit: Limit = 20, as_json: AsJson = False) -> None:
     """List jobs with what they were asked for, their state and cost."""
@@ -49,7 +49,7 @@ def get_job(chosen: JsonObject, job_id: JobId, as_json: AsJson = False) -> None:
     raise typer.Exit(ran(jobs.look, quiet(chosen), job_id, as_json))
 
 
-@jobs_app.command("wait")
+@jobs_app.command("wait", short_help="Wait for a job.")
 @takes("jobs")
 def wait_for_job(chosen: JsonObject, job_id: JobId, as_json: AsJson = False) -> None:
     """Wait for a job; Ctrl-C ends the waiting and not the job."""
@@ -58,7 +58,7 @@ def wait_for_job(chosen: JsonObject, job_id: JobId, as_json: AsJson = False) -> 
     raise typer.Exit(ran(jobs.wait, quiet(chosen), job_id, as_json))
 
 
-@jobs_app.command("save")
+@jobs_app.command("save", short_help="Save a job's files.")
 @takes("jobs")
 def save_job(chosen: JsonObject, job_id: JobId, as_json: AsJson = False) -> None:
     """Save a job's files in the current folder, or in --output-dir."""
@@ -69,7 +69,7 @@ def save_job(chosen: JsonObject, job_id: JobId, as_json: AsJson = False) -> None
     raise typer.Exit(ran(jobs.save, settings, job_id, as_json))
 
 
-@jobs_app.command("cancel")
+@jobs_app.command("cancel", short_help="Cancel a job at fal.")
 @takes("jobs")
 def cancel_job(chosen: JsonObject, job_id: JobId, yes: Yes = False) -> None:
     """Cancel a job at fal. In the queue it then costs nothing; one that runs may be billed."""
@@ -78,15 +78,16 @@ def cancel_job(chosen: JsonObject, job_id: JobId, yes: Yes = False) -> None:
     raise typer.Exit(ran(jobs.cancel, quiet(chosen), job_id, yes))
 
 
-ledger_app = typer.Typer(help="The ledger of paid work.", no_args_is_help=True)
+ledger_app = typer.Typer(help="The ledger of paid work.")
 
 
-@ledger_app.callback()
-def ledger_commands() -> None:
+@ledger_app.callback(invoke_without_command=True)
+def ledger_commands(context: typer.Context) -> None:
     """The ledger of paid work."""
+    help_alone(context)
 
 
-@ledger_app.command("accept")
+@ledger_app.command("accept", short_help="Open the budgets again after damage.")
 @takes("look")
 def accept_ledger(chosen: JsonObject) -> None:
     """Open the budgets again after a damaged ledger was set aside."""

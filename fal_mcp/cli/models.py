@@ -6,12 +6,18 @@ from typing import Annotated
 import typer
 
 from fal_mcp.cli.completion import ids_that_begin
-from fal_mcp.cli.options import AsJson, takes
+from fal_mcp.cli.options import AsJson, help_alone, takes
 from fal_mcp.cli.start import ran, settings_of
 from fal_mcp.json_values import JsonObject
 
-models_app = typer.Typer(help="fal's models: search, show, refresh.", no_args_is_help=True)
-webhook_app = typer.Typer(help="fal's callbacks.", no_args_is_help=True)
+models_app = typer.Typer(help="fal's models: search, show, refresh.")
+webhook_app = typer.Typer(help="fal's callbacks.")
+
+
+@models_app.callback(invoke_without_command=True)
+def model_commands(context: typer.Context) -> None:
+    """fal's models: search, show, refresh."""
+    help_alone(context)
 
 
 @models_app.command("refresh")
@@ -50,12 +56,13 @@ def show_model(
     raise typer.Exit(models.show(settings_of(chosen), endpoint_id, as_json))
 
 
-@webhook_app.callback()
-def webhook_commands() -> None:
+@webhook_app.callback(invoke_without_command=True)
+def webhook_commands(context: typer.Context) -> None:
     """fal's callbacks."""
+    help_alone(context)
 
 
-@webhook_app.command("verify")
+@webhook_app.command("verify", short_help="Check that a saved delivery is fal's.")
 @takes("fal")
 def verify_webhook(
     chosen: JsonObject,

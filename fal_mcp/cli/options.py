@@ -13,6 +13,14 @@ from fal_mcp.settings_table import Setting, taken_by
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Say yes to every question beforehand.")]
+
+
+def help_alone(context: typer.Context) -> None:
+    """Print the help of a group of commands that was called without one: asking what there is is no error."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
 _TYPES: JsonObject = {
     **{
         "switch": bool | None,

@@ -36,12 +36,9 @@ _SCOPE = (
     "fal knows the key and does not let it do this. A key of another scope, or of the team that owns it, may: "
     "https://fal.ai/dashboard/keys."
 )
-NO_KEY = "This call needs a fal API key, and the server was started without one."
-NO_ADMIN_KEY = "This call needs a key of scope ADMIN, and the server was started without one."
-ADMIN_HINT = (
-    "Create a key of scope ADMIN at https://fal.ai/dashboard/keys and set it as FAL_ADMIN_KEY where this server is "
-    "configured."
-)
+NO_KEY = "This call needs a fal API key, and none is set."
+NO_ADMIN_KEY = "This call needs a key of scope ADMIN, and none is set."
+ADMIN_HINT = "Create a key of scope ADMIN at https://fal.ai/dashboard/keys and set it as FAL_ADMIN_KEY."
 
 
 def is_about_credit(status: int, message: str) -> bool:

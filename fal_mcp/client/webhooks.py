@@ -11,9 +11,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from fal_mcp.client import answers
 from fal_mcp.client.body import SMALL
 from fal_mcp.client.http import Http
@@ -131,6 +128,10 @@ def keys_of(entries: Iterable[Any]) -> Iterable[bytes]:
 
 
 def _fits(key: bytes, signature: bytes, message: bytes) -> bool:
+    # A tenth of what this client takes to import, and most of its users take no callbacks.
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     try:
         Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
     except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):

@@ -82,7 +82,7 @@ def _sentence(problem: Problem, root: Schema) -> str:
         case "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties":
             return _length(rule, value, cast(Any, problem.instance))
         case "anyOf" | "oneOf":
-            return f"{got} fits none of the forms allowed: {_forms(object_of(problem.schema), root)}."
+            return _of_no_form(got, _forms(object_of(problem.schema), root))
         case "pattern":
             return f"{got} does not match {_show(value)}."
         case "uniqueItems":
@@ -149,8 +149,14 @@ def _values(allowed: list[Any]) -> str:
     return shown if len(allowed) <= _MOST_VALUES else f"{shown} and {len(allowed) - _MOST_VALUES} more"
 
 
-def _forms(schema: Schema, root: Schema) -> str:
-    return "; ".join(dict.fromkeys(_form(branch) for branch in branches(schema, root)))
+def _of_no_form(got: str, forms: list[str]) -> str:
+    if len(forms) == 1:
+        return f"{got} is not {forms[0]}."
+    return f"{got} fits none of the forms allowed: {'; '.join(forms)}."
+
+
+def _forms(schema: Schema, root: Schema) -> list[str]:
+    return list(dict.fromkeys(_form(branch) for branch in branches(schema, root)))
 
 
 def _form(schema: Schema) -> str:

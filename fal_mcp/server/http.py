@@ -2,8 +2,11 @@
 
 import socket
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import uvicorn
+from starlette.requests import Request
+from starlette.responses import Response
 
 from fal_mcp.config import Settings
 from fal_mcp.machine.loopback import listener, port_of
@@ -27,7 +30,8 @@ async def serve(settings: Settings, port: int, ready: Callable[[str], None], hos
     `ready` is told the URL. Neither `json_response`, which loses progress, nor `stateless_http`, which loses
     cancellation.
     """
-    await serve_app(app.build(settings), port, ready, host=host)
+    server = app.build(settings)
+    await serve_app(server, port, ready, host=host, metrics=_figures(server))
 
 
 async def serve_app(
@@ -94,6 +98,20 @@ def guarded(server: app.FalServer, limits: WebLimits, metrics: routes.Metrics | 
         wanting(shared, PATH, limits.body_bytes),
     )
     return guard
+
+
+def _figures(server: app.FalServer) -> routes.Metrics | None:
+    """What `/metrics` answers, where the extra `team` has brought the library that counts."""
+    if find_spec("prometheus_client") is None:
+        return None
+    from fal_mcp.server.metrics import CONTENT_TYPE
+
+    figures = app.measured(server)
+
+    async def tell(_: Request) -> Response:
+        return Response(figures.text(), headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})
+
+    return tell
 
 
 def _end(server: app.FalServer, guard: Guard) -> None:

@@ -10,6 +10,7 @@ from fal_mcp.install import files, launcher, plan
 from fal_mcp.install.hosts import HOSTS, NAME, Host, Machine, is_here
 from fal_mcp.install.plan import KeyBy
 from fal_mcp.install.refusal import NotInstalled
+from fal_mcp.terminal import screen
 
 Say = Callable[[str], None]
 Ask = Callable[[str], bool]
@@ -48,6 +49,14 @@ def run(wish: Wish, environment: Mapping[str, str], say: Say, ask: Ask) -> int:
         return 1
     results = [_one(host, machine, wish, command, say, ask) for host in chosen]
     return 0 if chosen and all(results) else 1
+
+
+def shown(text: str) -> None:
+    """Say it at a terminal: what goes in in green, what goes out in red, words wrapped and paths whole."""
+    console = screen.out()
+    styles = {"+": "green", "-": "red", "@": "dim"}
+    for line in text.split("\n"):
+        screen.say(console, line, styles.get(line[:1], "") if console.is_terminal else "")
 
 
 def _here(machine: Machine, wish: Wish, say: Say, ask: Ask) -> list[Host]:

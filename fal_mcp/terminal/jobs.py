@@ -4,6 +4,8 @@ import time
 from collections.abc import Iterable
 from datetime import datetime
 
+from rich.text import Text
+
 from fal_mcp.config import Settings
 from fal_mcp.errors import FalError, InvalidInput, NotFound
 from fal_mcp.jobs.job import Job
@@ -156,19 +158,20 @@ def _row(job: Job) -> JsonObject:
 
 def _line(job: Job, width: int | None) -> None:
     console = screen.out()
-    about, cost = one_line(_prompt(job) or "", 200), money(job.cost)
+    about = one_line(_prompt(job) or "", 200)
     if width is None:
         # In a pipe: whole ids and tabs, for whatever reads it.
-        parts = (job.job_id, job.state, _stamp(job), cost, job.endpoint_id, about)
+        parts = (job.job_id, job.state, _stamp(job), money(job.cost), job.endpoint_id, about)
         console.print("\t".join(parts))
         return
-    short = job.job_id.removeprefix("job_")[:_SHORT_ID]
-    first = f"{short}  {job.state:<9}  {cost:>7}  {job.endpoint_id}"
-    if width >= _WIDE:
-        console.print(cut(f"{_stamp(job)}  {first}  {about}", width), style=_style(job))
-        return
-    console.print(cut(first, width), style=_style(job))
-    console.print(cut(f"  {_stamp(job)}  {about}", width), style="dim")
+    cost = money(job.cost) if job.cost is not None else "-"
+    stamp = f"{_stamp(job)}  " if width >= _WIDE else ""
+    first = f"{stamp}{job.job_id.removeprefix('job_')[:_SHORT_ID]}  {job.state:<9}  {cost:>7}  {job.endpoint_id}"
+    line = Text(cut(f"{first}  {about}" if stamp else first, width))
+    line.highlight_words([job.state], _style(job))
+    console.print(line)
+    if not stamp:
+        console.print(cut(f"  {_stamp(job)}  {about}", width), style="dim")
 
 
 def _style(job: Job) -> str:

@@ -100,14 +100,16 @@ async def waited(opened: Session, outcome: Outcome) -> Outcome:
     Raises:
         FalError: the job failed, or cannot be followed.
     """
-    job_id = text_of(outcome.data.get("job_id"))
+    job_id, began_with = text_of(outcome.data.get("job_id")), outcome
     while job_id and outcome.data.get("status") == "in_progress":
         outcome = await opened.use("wait_for_job", {"job_id": job_id, "seconds": _LONG_SECONDS})
     if job_id and outcome.data.get("output_parts"):
         # Nobody's context is at stake here: the whole of it.
         job = await opened.engine.jobs.get(job_id, opened.engine.owner)
         outcome = replace(outcome, data={**outcome.data, "output": await opened.engine.jobs.output(job)})
-    return outcome
+    # What was put right in the arguments was said when the job began, and nobody has seen it yet.
+    notes = [text_of(note) or "" for note in list_of(began_with.data.get("notes"))]
+    return outcome if outcome is began_with else outcome.with_notes(tuple(filter(None, notes)))
 
 
 def report(outcomes: list[Outcome | FalError], wish: Wish, settings: Settings) -> int:

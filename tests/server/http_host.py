@@ -54,6 +54,10 @@ class Host:
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         return await self._client.post(self._url, json=body, headers=headers, timeout=BOUND)
 
+    async def get(self, path: str) -> httpx.Response:
+        """What is served beside MCP."""
+        return await self._client.get(self._url.removesuffix("/mcp") + path, timeout=BOUND)
+
     async def until(self, task_id: str, *statuses: str) -> Any:
         while True:
             task = (await self.ask("tasks/get", taskId=task_id))["result"]

@@ -1,5 +1,7 @@
 """Figures for Prometheus: each request counted by its tool and how it ended, and nothing that a caller chose."""
 
+from pathlib import Path
+
 import anyio
 import pytest
 from mcp.client import Client
@@ -8,6 +10,7 @@ from mcp.shared.exceptions import MCPError
 from fal_mcp.config import Settings
 from fal_mcp.emulator import Emulator, Failure, Script
 from fal_mcp.server import app
+from tests.server.http_host import served
 
 BOUND = 20
 COUNT = "mcp_server_operation_duration_seconds_count"
@@ -38,3 +41,13 @@ async def test_each_call_is_counted_by_its_tool_and_its_end(fal: Emulator, setti
 
 def _label(line: str, name: str) -> str:
     return line.split(f'{name}="', 1)[1].split('"', 1)[0]
+
+
+async def test_a_server_over_http_tells_its_figures(settings: Settings, tmp_path: Path):
+    with anyio.fail_after(2 * BOUND):
+        async with served(settings, tmp_path) as (host, _):
+            await host.ask("tools/call", {}, name="list_jobs", arguments={})
+            answer = await host.get("/metrics")
+    assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/plain; version=")
+    (line,) = [line for line in answer.text.splitlines() if line.startswith(COUNT) and 'name="list_jobs"' in line]
+    assert _label(line, "network_transport") == "tcp" and line.endswith(" 1.0")
