@@ -161,8 +161,16 @@ class Settings:
     max_cost: float | None = None
     session_budget: float | None = None
     daily_budget: float | None = None
+    daily_budget_each: float | None = None
+    max_running: float = 0
+    max_running_each: float = 0
+    max_waiting: float = 500
     approve_over: float | None = None
     allow_unpriced: bool = False
+    state_keys: tuple[str, ...] = field(default=(), repr=False)
+    """What the state of questions is sealed with: the first seals, all open."""
+    store: str | None = field(default=None, repr=False)
+    """The address of the PostgreSQL database that the ledger is kept in; it may have a password in it."""
 
     @property
     def is_shared(self) -> bool:
@@ -178,6 +186,11 @@ class Settings:
     def ledger_file(self) -> Path | None:
         """Where paid work is written down; what a stand-in is asked to do is no work of fal's."""
         return self.data / f"ledger{self._stand_in}.sqlite3" if self.data else None
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether paid work outlives this server."""
+        return self.store is not None or self.data is not None
 
     @property
     def kept_folder(self) -> Path:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fal_mcp.jobs.jobs import Jobs
     from fal_mcp.jobs.progress import Report
     from fal_mcp.jobs.sessions import Sessions
+    from fal_mcp.jobs.turns import Room
     from fal_mcp.runs.call import Call
     from fal_mcp.runs.pricing import Prices
     from fal_mcp.runs.resolution import Resolution
@@ -83,7 +84,7 @@ class Engine:
         # Without a key nothing of it could be asked of fal; the jobs wait for a server that has one.
         if not {*self.settings.listed, *self.settings.pins} <= {*DEFAULT_PINS, "pinned", "search", "all"}:
             self._tasks.start_soon(self._keep_own)
-        if self.settings.data is not None and self.settings.key is not None:
+        if self.settings.is_recorded and self.settings.key is not None:
             self._tasks.start_soon(self._pick_up)
         return self
 
@@ -153,17 +154,23 @@ class Engine:
         settings = self.settings
         # A server without a key must not take over what an earlier version wrote for whoever has one.
         first_owner = self.payer if settings.key is not None else None
-        ledger = Ledger(settings.ledger_file, records_arguments=settings.records_arguments, first_owner=first_owner)
+        ledger = Ledger(
+            settings.store or settings.ledger_file,
+            records_arguments=settings.records_arguments,
+            first_owner=first_owner,
+        )
         self._open.push_async_callback(ledger.aclose)
         limits = Limits(
             call=settings.max_cost,
             session=settings.session_budget,
             day=settings.daily_budget,
+            own_day=settings.daily_budget_each,
             approve_over=settings.approve_over,
             allow_unpriced=settings.allow_unpriced,
         )
         # By a function: a client is only opened, and a key only missed, where something is sent.
-        jobs = Jobs(lambda: self.fal, ledger, self.background, limits, settings.on_disconnect, self.payer, _own_day)
+        about: JsonObject = {"owner": self.payer, "own_day": _own_day, "room": _room(settings)}
+        jobs = Jobs(lambda: self.fal, ledger, self.background, limits, settings.on_disconnect, **about)
         self._open.push_async_callback(jobs.aclose)
         return jobs
 
@@ -290,15 +297,28 @@ class Engine:
     async def _pick_up(self) -> None:
         """Go on with what servers that ended left unfinished, once the handshake is through, and now and then."""
         await anyio.sleep(_PICK_UP_AFTER)
+        try:
+            jobs = self.jobs
+        except FalError as error:
+            logger.error("%s", error.message)
+            return
+        self.background.start_soon(jobs.picks_up.keep_alive)
+        self.background.start_soon(jobs.ledger.store.listen, jobs.hearing.hear)
+        next_round = 0.0
         while True:
             try:
-                await self.jobs.ledger.prune()
-                await self.jobs.resume()
+                if time.monotonic() >= next_round:
+                    next_round = time.monotonic() + _AND_AGAIN_AFTER
+                    # Of several servers one tidies up.
+                    if await self.is_first("prune", _AND_AGAIN_AFTER / 2):
+                        await jobs.ledger.prune()
+                    await jobs.picks_up.look_again()
+                await jobs.picks_up.take_over()
             except FalError as error:
                 logger.warning("What was left unfinished could not be picked up: %s", error.message)
             except Exception:
                 logger.exception("What was left unfinished could not be picked up.")
-            await anyio.sleep(_AND_AGAIN_AFTER)
+            await anyio.sleep(jobs.ledger.store.look_after)
 
     async def _keep_own(self) -> None:
         await anyio.sleep(FIRST_AFTER)
@@ -327,6 +347,13 @@ class Engine:
 
     def _source(self) -> "Source":
         return source_of(self.settings)
+
+
+def _room(settings: Settings) -> "Room":
+    from fal_mcp.jobs.turns import Room
+
+    whole, each = settings.max_running, settings.max_running_each
+    return Room(int(whole) if whole else None, int(each) if each else None, int(settings.max_waiting))
 
 
 def _own_day() -> float | None:

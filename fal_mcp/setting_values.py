@@ -3,6 +3,7 @@ itself.
 """
 
 import difflib
+import importlib.util
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from fal_mcp.addresses import parts_of
 from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.settings_table import PREFIX, TABLE, Setting
 
+_SHORTEST_SECRET = 32
 _ON, _OFF = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
@@ -65,6 +67,10 @@ def value_of(setting: Setting, given: Any, source: str) -> Any:
             return tuple(_several(given, ","))
         case "address":
             return _address(given, source)
+        case "secrets":
+            return _secrets(given, source)
+        case "store":
+            return _store(given, source)
         case "file":
             return _file(given, source)
         case "text":
@@ -147,6 +153,23 @@ def _address(given: Any, source: str) -> str:
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError(f"{source} is {given!r} and should be a URL such as 'http://127.0.0.1:8080'.")
     return str(given).rstrip("/")
+
+
+def _secrets(given: Any, source: str) -> tuple[str, ...]:
+    secrets = tuple(_several(given, ","))
+    if short := [number for number, secret in enumerate(secrets, 1) if len(secret) < _SHORTEST_SECRET]:
+        raise ValueError(f"{source}: number {short[0]} has fewer than {_SHORTEST_SECRET} characters.")
+    return secrets
+
+
+def _store(given: Any, source: str) -> str:
+    parts = parts_of(str(given))
+    # What was given is not repeated: it may have a password in it.
+    if parts is None or parts.scheme not in ("postgresql", "postgres") or not parts.path.strip("/"):
+        raise ValueError(f"{source} should be an address such as 'postgresql://user@host:5432/database'.")
+    if importlib.util.find_spec("psycopg") is None:
+        raise ValueError(f"{source} needs a driver that is not installed: install fal-mcp[team] in place of fal-mcp.")
+    return str(given)
 
 
 def _several(given: Any, separator: str) -> list[Any]:

@@ -9,13 +9,17 @@ from typing import Literal
 
 from fal_mcp.toolset_table import MORE_TOOLSETS, TOOLSETS
 
-Kind = Literal["text", "words", "switch", "number", "money", "choice", "folder", "folders", "names", "address", "file"]
+Kind = (
+    Literal["text", "words", "switch", "number", "money", "choice", "folder", "folders", "names", "address"]
+    | Literal["file", "store", "secrets"]
+)
 PREFIX = "FAL_MCP_"
 _MOST_HOURS = 24 * 30
 _MOST_PROXIES = 10
 _LONGEST_WAIT = 3600.0
 _LARGEST_PAGE = 100_000
 _MOST_MONEY = 1_000_000.0
+_MOST_JOBS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,35 @@ TABLE: tuple[Setting, ...] = (
         commands=("serve", "run"),
     ),
     Setting(
+        "daily_budget_each",
+        "money",
+        "The most that each of several callers may spend on one UTC day, in USD, unless they have a budget of their "
+        "own.",
+        default="no limit",
+        most=_MOST_MONEY,
+    ),
+    Setting(
+        "max_running",
+        "number",
+        "How many jobs may be at fal at once; more wait here, and callers take turns. 0 is no limit.",
+        default="0",
+        most=_MOST_JOBS,
+    ),
+    Setting(
+        "max_running_each",
+        "number",
+        "The same for each of several callers.",
+        default="0",
+        most=_MOST_JOBS,
+    ),
+    Setting(
+        "max_waiting",
+        "number",
+        "How many jobs may wait here for their turn; more are refused at once, with when to come back.",
+        default="500",
+        most=_MOST_JOBS,
+    ),
+    Setting(
         "approve_over",
         "money",
         "Ask the user about what costs more than this, in USD.",
@@ -181,6 +214,21 @@ TABLE: tuple[Setting, ...] = (
         default="the user's data folder",
         commands=("serve", "run", "jobs", "look"),
         field="data",
+    ),
+    Setting(
+        "store",
+        "store",
+        "The PostgreSQL database that the ledger is kept in, for servers of several machines; needs fal-mcp[team].",
+        default="a file in the data folder",
+        commands=("serve", "run", "jobs", "look"),
+    ),
+    Setting(
+        "state_keys",
+        "secrets",
+        "Secrets of 32 characters or more, the same at every server, that seal the state of questions: the first "
+        "seals, all open. To change one, add the new one last everywhere, then put it first, then drop the old one.",
+        default="with a store what follows from fal's key, else one for each start",
+        commands=(),
     ),
     Setting(
         "record_arguments",

@@ -133,6 +133,7 @@ DOORS: dict[str, set[str]] = {
     "opentelemetry": {"traces"},
     "prometheus_client": {"server"},
     "sqlite3": {"jobs", "catalog"},
+    "psycopg": {"jobs"},
     "rich": {"demo", "terminal"},
     "typer": {"cli"},
 }

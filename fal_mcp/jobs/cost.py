@@ -11,8 +11,9 @@ from typing import Literal
 from fal_mcp.errors import BudgetExceeded
 from fal_mcp.json_values import number_of
 
-State = Literal["intent", "queued", "running", "completed", "failed", "cancelled", "unknown", "lost"]
-"""`unknown`: fal may have it, and it is looked for. `lost`: fal does not know it (any more), and it is over."""
+State = Literal["waiting", "intent", "queued", "running", "completed", "failed", "cancelled", "unknown", "lost"]
+"""`waiting`: nothing of it was sent yet.
+`unknown`: fal may have it, and it is looked for. `lost`: fal does not know it (any more), and it is over."""
 DAY = 86_400.0
 _MILLION = 1_000_000
 _MOST = 10**15

@@ -21,6 +21,7 @@ from fal_mcp.jobs.cost import is_on_fals_side
 from fal_mcp.jobs.job import Job, Order
 from fal_mcp.jobs.kept_errors import said
 from fal_mcp.jobs.ledger import Ledger
+from fal_mcp.jobs.turns import Waiting
 from fal_mcp.json_values import JsonObject
 
 _KEPT_STATUSES = 400
@@ -38,18 +39,21 @@ _LONGEST_FETCH = 900.0
 
 logger = logging.getLogger("fal_mcp")
 LookFor = Callable[[Job, str | None], Awaitable[Job]]
+Turn = Callable[[Job, Callable[[int], None]], Awaitable[None]]
 
 
 class Follower:
     """One job while this server follows it. `outcome` is its output, or what went wrong, once `is_over`."""
 
-    def __init__(self, job: Job, queue: Queue, ledger: Ledger, look_for: LookFor, *, writes: bool = True) -> None:
+    def __init__(
+        self, job: Job, queue: Queue, ledger: Ledger, look_for: LookFor, turn: Turn, *, writes: bool = True
+    ) -> None:
         self.job = job
         self.request: Request | None = job.request
         self.waiting = 0
         self.is_over = False
         self.outcome: JsonObject | FalError | None = None
-        self.last: Status | None = None
+        self.last: Status | Waiting | None = None
         self.trouble: FalError | None = None
         """Why the result of a completed job could not be fetched yet."""
         self.unwritten: JsonObject = {}
@@ -60,9 +64,10 @@ class Follower:
         self._queue = queue
         self._ledger = ledger
         self._look_for = look_for
+        self._turn_of = turn
         self._writes = writes
         # Bounded: a job of hours says thousands of things, and who waits only needs the last of them.
-        self._statuses: deque[Status] = deque(maxlen=_KEPT_STATUSES)
+        self._statuses: deque[Status | Waiting] = deque(maxlen=_KEPT_STATUSES)
         self._seen = 0
         self._changed = anyio.Event()
         self._over = anyio.Event()
@@ -83,7 +88,7 @@ class Follower:
 
     async def submit(self, order: Order) -> None:
         """Submit it, then follow it to its end. Never raises."""
-        await self._guarded(self._submit(order))
+        await self._guarded(self._submit_in_turn(order))
 
     async def follow(self) -> None:
         """Follow a request that was submitted before. Never raises."""
@@ -92,9 +97,7 @@ class Follower:
     async def cancel(self) -> str:
         """Ask fal to cancel it, and say what fal answered: requested, already completed, not found."""
         if self.request is None:
-            # Cancelled as soon as there is something to cancel.
-            # fal has no id for it yet, or the answer with the id is on its way; a cancel that is forgotten here would
-            # be paid for.
+            # Cancelled as soon as there is something to cancel: a cancel that is forgotten here would be paid for.
             self._is_dropped = True
             return "requested"
         return await self._queue.cancel(self.request)
@@ -103,7 +106,7 @@ class Follower:
         """Whether there were more statuses than these."""
         return self._seen > seen
 
-    async def news(self, seen: int) -> tuple[list[Status], int]:
+    async def news(self, seen: int) -> tuple[list[Status | Waiting], int]:
         """The statuses after the first `seen`, as soon as there is one or it is over, and how many there were."""
         changed = self._changed
         if self._seen == seen and not self.is_over:
@@ -130,7 +133,8 @@ class Follower:
                 return True
             is_written = False
             try:
-                await self._ledger.record(self.job.job_id, self.job.fence, **columns)
+                # Where another server took it over, its word counts; whoever waits here still wants the result.
+                self._writes = await self._ledger.record(self.job.job_id, self.job.fence, **columns)
                 is_written = True
             except NotRecorded as error:
                 # What is paid for is followed and handed out, whatever the disk says; it is written when that is
@@ -169,6 +173,13 @@ class Follower:
             # A fault of this program: the job goes on at fal, and the next who asks follows it anew.
             logger.exception("Following %s failed.", self.job.job_id)
             self._failed(doubts.out_of_sight(self.job.job_id))
+
+    async def _submit_in_turn(self, order: Order) -> None:
+        if self.job.state == "waiting":
+            await self._turn_of(self.job, self._see_place)
+            self.job = replace(self.job, state="intent")
+            self._known |= {"state": "intent", "position": None}
+        await self._submit(order)
 
     async def _submit(self, order: Order) -> None:
         try:
@@ -278,13 +289,20 @@ class Follower:
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _see(self, status: Status) -> None:
-        # Written whether anybody waits or not: from here on a cancel may be billed, and a server that takes over must
-        # know.
+        # Whether anybody waits or not: from here on a cancel may be billed, and a server that takes over must know.
         if isinstance(status, InProgress) and self._began is None:
             self._began = time.monotonic()
             self._note(state="running", position=None, queue_seconds=round(self._began - self._started, 3))
         elif isinstance(status, Queued) and status != self.last:
             self._note(position=status.position)
+        self._show(status)
+
+    def _see_place(self, place: int) -> None:
+        if self.last != Waiting(place):
+            self._known |= {"position": place}
+            self._show(Waiting(place))
+
+    def _show(self, status: Status | Waiting) -> None:
         self.last = status
         self._statuses.append(status)
         self._seen += 1

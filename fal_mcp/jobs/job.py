@@ -13,7 +13,7 @@ from fal_mcp.jobs import cost
 from fal_mcp.jobs.cost import State
 from fal_mcp.json_values import JsonMapping, JsonObject
 
-UNFINISHED: tuple[State, ...] = ("intent", "queued", "running", "unknown")
+UNFINISHED: tuple[State, ...] = ("waiting", "intent", "queued", "running", "unknown")
 Way = Literal["queue", "workflow", "sync", "stream", "realtime", "compute"]
 """How it goes to fal. Only what is followed outside of its call can be found again and be joined."""
 FOLLOWED: tuple[Way, ...] = ("queue", "workflow")
@@ -51,6 +51,11 @@ class Order:
     came: float | None = None
     """When its call reached this server, by `time.monotonic`: whether two were made at once is not told by when their
     prices, files or questions were done with. None for now."""
+
+    @property
+    def payer(self) -> str:
+        """Who pays for it at fal."""
+        return payer_of(self.owner)
 
     @property
     def digest(self) -> str:
@@ -105,6 +110,8 @@ class Job:
     """The server that follows it."""
     fence: int = 0
     """Grows whenever another server takes it over; what an earlier one still wants to write is not written."""
+    account: str = ""
+    """Who pays for it at fal."""
 
     @property
     def cost(self) -> float | None:
@@ -150,6 +157,7 @@ def begun(order: Order, now: float, came: float, session: str, *, keeps_argument
         connection=order.connection,
         session=session,
         fence=1,
+        account=order.payer,
     )
 
 
@@ -162,6 +170,12 @@ def owner_of(key: str | None) -> str:
     return (
         key_id if colon and key_id else f"key-{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}"
     )
+
+
+def payer_of(owner: str) -> str:
+    """Who pays for this owner's jobs: what stands before the slash; where the server has no key, each for itself."""
+    payer = owner.partition("/")[0]
+    return owner if payer == NOBODY else payer
 
 
 def costs_nothing(error: FalError) -> bool:

@@ -4,6 +4,7 @@ A call only waits here. What it waits for lives in the server's task group and i
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Literal
@@ -16,18 +17,22 @@ from fal_mcp.client.fal import Fal
 from fal_mcp.client.webhooks import Delivery
 from fal_mcp.errors import FalError, GenerationFailed, NotFound, NotRecorded
 from fal_mcp.jobs import callbacks, cost, kept_errors, lost_submits
+from fal_mcp.jobs.admission import Admission
 from fal_mcp.jobs.follower import Follower
+from fal_mcp.jobs.followers import Followers
+from fal_mcp.jobs.hearing import Hearing
 from fal_mcp.jobs.job import FOLLOWED, NOBODY, Job, Order, Started
 from fal_mcp.jobs.ledger import Ledger, Limits
 from fal_mcp.jobs.outgoing import Outgoing
+from fal_mcp.jobs.pick_up import PickUp
+from fal_mcp.jobs.turns import Room
 from fal_mcp.jobs.watching import Tell, watch
-from fal_mcp.jobs.workflow_follower import WorkflowFollower
 from fal_mcp.json_values import JsonObject
 
-_MOST_RESUMED_AT_ONCE = 32
 _LONGEST_GOODBYE = 10.0
 _LONGEST_SUBMIT = 5.0
-_WRITE_AGAIN_AFTER = 5.0
+_LOOK_AGAIN_AFTER = 1.0
+_ABOUT_TO_GO = ("waiting", "intent")
 
 Policy = Literal["detach", "cancel"]
 
@@ -47,6 +52,7 @@ class Jobs:
         on_disconnect: Policy = "detach",
         owner: str = NOBODY,
         own_day: Callable[[], float | None] = lambda: None,
+        room: Room | None = None,
     ) -> None:
         self.ledger = ledger
         self._limits = limits
@@ -55,15 +61,20 @@ class Jobs:
         self._fal = fal
         self._tasks = tasks
         self._on_disconnect: Policy = on_disconnect
-        self._followers: dict[str, Follower] = {}
         self._outgoing = Outgoing(ledger, tasks)
+        self.admission = Admission(ledger, tasks, room or Room())
+        self.followers = Followers(fal, ledger, tasks, self.admission)
+        self.picks_up = PickUp(fal, ledger, self.followers, owner, tasks)
+        self.hearing = Hearing()
+        self.hearing.on("job:", lambda topic: self.admission.ring())
         self.is_ending = False
         """Whether the server ends: who is cut off then has not let go of anything."""
 
     @property
     def limits(self) -> Limits:
         """What this call may spend; whoever calls may have a budget of its own."""
-        return replace(self._limits, own_day=self._own_day())
+        own = self._own_day()
+        return self._limits if own is None else replace(self._limits, own_day=own)
 
     async def start(self, order: Order) -> Started:
         """Begin a job, or join the same one where it was asked for already.
@@ -72,12 +83,12 @@ class Jobs:
             BudgetExceeded, NotRecorded: nothing was submitted.
         """
         with traces.span("decide", endpoint_id=order.endpoint_id):
-            started = await self.ledger.join_or_begin(order, self.limits, self._outgoing.jobs)
+            started = await self._decided(order)
         # Nothing is awaited from the row to the task that submits it: whoever hangs up now loses nothing.
         if started.is_joined:
             self._outgoing.take_back(started.job.job_id)
         else:
-            self._follow(self._follower(started.job), order)
+            self.followers.begin(started.job, order)
         return started
 
     async def started(self, order: Order) -> Started:
@@ -86,7 +97,10 @@ class Jobs:
         Raises:
             BudgetExceeded, NotRecorded: it must not be run.
         """
-        return await self.ledger.join_or_begin(order, self.limits, self._outgoing.jobs)
+        started = await self._decided(order)
+        if started.job.state == "waiting":
+            await self._own_turn(started.job)
+        return started
 
     async def check(self, orders: list[Order]) -> None:
         """Refuse what would go over a limit, before anything leaves this machine for it. What is begun is checked
@@ -95,17 +109,18 @@ class Jobs:
         Raises:
             BudgetExceeded, NotRecorded: nothing was sent.
         """
-        await self.ledger.check(orders, self.limits)
+        await self.ledger.check(orders, self.limits, self.admission.room)
 
     @property
     def followed(self) -> int:
         """How many jobs are followed here now."""
-        return len(self._followers)
+        return self.followers.count
 
     async def repeated(self, order: Order) -> Job | None:
         """The job that this order would join: then there is nothing to pay, and nothing to ask about."""
         # Nothing depends on it where there is no limit and nobody is asked.
-        if not self.limits.are_set and self.limits.approve_over is None:
+        limits = self.limits
+        if not (limits.are_set or limits.approve_over is not None or self.admission.room.is_limited):
             return None
         return await self.ledger.repeated(order, self._outgoing.jobs)
 
@@ -118,7 +133,12 @@ class Jobs:
         Raises:
             FalError: fal says that it failed or was cancelled, or nobody knows what became of it.
         """
-        followed = self._followers.get(job.job_id) or await self._resumed(job)
+        began = time.monotonic()
+        followed = await self.followers.resumed(job)
+        if followed is None:
+            job = await self._seen_elsewhere(job, seconds)
+            seconds = max(seconds - (time.monotonic() - began), 0.0)
+            followed = await self.followers.resumed(job)
         if followed is None:
             return await self.get(job.job_id, job.owner)
         # Counted before anything is awaited: a job is only forgotten here when nobody waits.
@@ -137,7 +157,7 @@ class Jobs:
             raise
         finally:
             followed.waiting -= 1
-            self._forget(followed)
+            self.followers.forget(followed)
         return self._standing(followed, job)
 
     async def get(self, job_id: str, owner: str) -> Job:
@@ -161,7 +181,7 @@ class Jobs:
             raise kept_errors.of(job)
         if job.output is not None:
             return job.output
-        followed = self._followers.get(job.job_id)
+        followed = self.followers.get(job.job_id)
         if followed is not None and isinstance(followed.outcome, dict):
             return followed.outcome
         if job.request is None:
@@ -193,6 +213,8 @@ class Jobs:
             await self.ledger.record(job.job_id, **columns)
         except NotRecorded as error:
             logger.error("%s", error.message)
+        if "state" in columns:
+            self.admission.ring()
 
     async def note_at_the_end(self, job: Job, **columns: object) -> None:
         """The same for a call that is being broken off."""
@@ -200,22 +222,16 @@ class Jobs:
             await self.note(job, **columns)
 
     async def cancel(self, job: Job) -> str:
-        """Ask fal to cancel the job, whatever it is doing, and say what fal answered."""
-        followed = self._followers.get(job.job_id) or await self._resumed(job)
+        """Ask fal to cancel the job, whatever it is doing, and say what fal answered; `withdrawn` is one that was not
+        sent yet, and is not going to be."""
+        if job.request is None and await self.admission.withdraw(job.job_id):
+            return "withdrawn"
+        followed = await self.followers.resumed(job)
         if followed is not None:
             return await followed.cancel()
         if job.request is None:
             return "not found"
         return await self._fal().queue.cancel(job.request)
-
-    async def look_for(self, job: Job, request_id: str | None = None) -> Job:
-        """Look through fal's own records for a job whose submit was never answered; the job with its request where it
-        is there.
-
-        Raises:
-            FalError: fal's records could not be read.
-        """
-        return await lost_submits.look_for(job, self._fal().requests, self.ledger, request_id)
 
     async def looked_up(self, job: Job, error: FalError) -> FalError:
         """The error of a run without the queue that may be paid for, with fal's id of it where fal's records have it.
@@ -225,7 +241,7 @@ class Jobs:
             f"{error.hint} It counts as estimated (job {job.job_id!r}); fal keeps no result of a run without its queue."
         )
         try:
-            known = await self.look_for(job)
+            known = await self.followers.look_for(job)
         except FalError as trouble:
             logger.info("fal's records could not be read: %s", trouble.message)
             return error
@@ -237,21 +253,6 @@ class Jobs:
     async def called_back(self, delivery: Delivery) -> bool:
         """Take a verified callback: the job is over, without a poll. False where no such job is known here."""
         return await callbacks.taken(delivery, self.ledger, self.owner)
-
-    async def resume(self) -> None:
-        """Pick up this owner's work whose server is gone, and look again for submits without an answer."""
-        # After a night with hundreds of jobs, the user's first call must not stand behind all of their polls.
-        limiter = anyio.CapacityLimiter(_MOST_RESUMED_AT_ONCE)
-        jobs = {job.job_id: job for job in await self.ledger.orphaned(self.owner)}
-        for job in await self.ledger.unanswered(self.owner, lost_submits.MOST):
-            if job.request is None and job.session == self.ledger.session:
-                jobs.setdefault(job.job_id, job)
-        # One reading of fal's records for all: they are rate-limited, and the same for every job of an endpoint.
-        records = lost_submits.Records(self._fal().requests)
-        async with anyio.create_task_group() as tasks:
-            for job in jobs.values():
-                if job.job_id not in self._followers:
-                    tasks.start_soon(self._resume, job, limiter, records)
 
     def answering(self, job_ids: Iterable[str], call_id: str = "", *, is_open: bool = False) -> None:
         """The answer to the call that asked for these jobs is on its way to its client; an open one says only that
@@ -271,82 +272,30 @@ class Jobs:
         """Write down what is left to write."""
         with anyio.move_on_after(_LONGEST_GOODBYE, shield=True):
             await self._outgoing.arrived()
-            for followed in list(self._followers.values()):
-                await followed.write()
+            await self.followers.write()
 
     def standing(self, job: Job) -> Follower | None:
         """Who follows the job, if anyone does."""
-        return self._followers.get(job.job_id)
+        return self.followers.get(job.job_id)
 
-    def _follower(self, job: Job, *, writes: bool = True) -> Follower:
-        if job.way == "workflow":
-            return WorkflowFollower(job, self._fal(), self.ledger, self.look_for)
-        return Follower(job, self._fal().queue, self.ledger, self.look_for, writes=writes)
+    async def _seen_elsewhere(self, job: Job, seconds: float) -> Job:
+        """The job once fal has it, or it is over, where another server is at it."""
+        with anyio.move_on_after(seconds):
+            while job.request is None and job.state in _ABOUT_TO_GO and job.way in FOLLOWED:
+                await self.hearing.heard(f"job:{job.job_id}", _LOOK_AGAIN_AFTER)
+                job = await self.get(job.job_id, job.owner)
+        return job
 
-    def _follow(self, followed: Follower, order: Order | None) -> None:
-        self._followers[followed.job.job_id] = followed
-        self._tasks.start_soon(self._live, followed, order)
+    async def _decided(self, order: Order) -> Started:
+        return await self.ledger.join_or_begin(order, self.limits, self._outgoing.jobs, self.admission.room)
 
-    async def _live(self, followed: Follower, order: Order | None) -> None:
-        """Never raises: it hangs in the server's own group."""
+    async def _own_turn(self, job: Job) -> None:
         try:
-            await (followed.follow() if order is None else followed.submit(order))
-            while True:
-                if await followed.write():
-                    break
-                await anyio.sleep(_WRITE_AGAIN_AFTER)
-        except Exception:
-            logger.exception("%s could not be written down.", followed.job.job_id)
-            # What will never be written must not hold the follower, and its output, in memory for ever.
-            followed.unwritten.clear()
-        finally:
-            self._forget(followed)
-
-    def _forget(self, followed: Follower) -> None:
-        is_current = self._followers.get(followed.job.job_id) is followed
-        if is_current and followed.is_over and not followed.waiting and not followed.unwritten:
-            del self._followers[followed.job.job_id]
-
-    async def _resumed(self, job: Job, records: "lost_submits.Records | None" = None) -> Follower | None:
-        """Who follows the job from here on; None where there is nothing to follow."""
-        if job.state in ("completed", "failed", "cancelled") or job.way not in FOLLOWED:
-            return None
-        if job.way == "workflow":
-            return await self._gathered(job)
-        # Its server may be about to submit it: only one that is gone may have its job taken over.
-        if job.request is None and job.session not in ("", self.ledger.session):
-            job = await self.ledger.claim(job) or job
-        if job.request is None and job.state == "unknown":
-            job = await (records.look_for(job, self.ledger) if records else self.look_for(job))
-        if job.request is None:
-            return None
-        # Claimed before it is followed: two servers that both write would undo each other's rows.
-        mine = await self.ledger.claim(job)
-        if (followed := self._followers.get(job.job_id)) is not None:
-            return followed
-        # Followed even where another server has it: this call wants the result, and only writes nothing.
-        followed = self._follower(replace(mine, request=job.request) if mine else job, writes=mine is not None)
-        self._follow(followed, None)
-        return followed
-
-    async def _gathered(self, job: Job) -> Follower | None:
-        """Who gathers what is left of a workflow whose server is gone; another server that lives follows it itself."""
-        mine = await self.ledger.claim(job) if job.session != self.ledger.session or job.state != "unknown" else None
-        if mine is None or mine.is_over or job.job_id in self._followers:
-            return self._followers.get(job.job_id)
-        followed = self._follower(mine)
-        self._follow(followed, None)
-        return followed
-
-    async def _resume(self, job: Job, limiter: anyio.CapacityLimiter, records: "lost_submits.Records") -> None:
-        async with limiter:
-            try:
-                followed = self._followers.get(job.job_id) or await self._resumed(job, records)
-                if followed is not None:
-                    await followed.ended()
-            except Exception as error:
-                # One job that cannot be picked up is no reason to leave the others.
-                logger.info("%s could not be picked up: %s", job.job_id, error)
+            await self.admission.turn(job, lambda place: None)
+        except anyio.get_cancelled_exc_class():
+            with anyio.move_on_after(_LONGEST_GOODBYE, shield=True):
+                await self.admission.withdraw(job.job_id)
+            raise
 
     async def _fetched(self, job: Job) -> JsonObject:
         assert job.request is not None
@@ -371,6 +320,6 @@ class Jobs:
                 # What runs is paid for either way, as many models heed no cancel: left alone, its result is there for
                 # the call again.
                 if not followed.is_running or self._on_disconnect == "cancel":
-                    await followed.cancel()
+                    await self.cancel(followed.job)
             except Exception as error:
                 logger.info("%s could not be cancelled: %s", followed.job.job_id, error)

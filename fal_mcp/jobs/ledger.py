@@ -1,93 +1,83 @@
-"""The ledger of paid work: one row a job, written before it is submitted and at every change since. SQLite.
+"""The ledger of paid work: one row a job, written before it is submitted and at every change since.
 
-The write-ahead log keeps a row that was written through `kill -9` at any moment, and lets several servers share one
-ledger. What decides is one transaction: join what was asked for already, or refuse by the limits, or write the row.
-Nothing here touches the event loop, and nothing is asked of the order in which work arrives: another engine, with its
-own clock and for several machines, can take this one's place.
+In SQLite for the servers of one machine, in PostgreSQL for those of several. What is written stays through `kill -9` at
+any moment. What decides is one transaction: join what was asked for already, or refuse by the limits, or write the row.
 """
 
 import secrets
-import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from fal_mcp.client.queue import Request
-from fal_mcp.errors import BudgetExceeded
-from fal_mcp.jobs import cost, joining, records, rows, schema
-from fal_mcp.jobs.cost import Limits, Spent
-from fal_mcp.jobs.job import FIRST_OWNER, UNFINISHED, Job, Order, Started, begun
-from fal_mcp.jobs.leases import Leases
-from fal_mcp.jobs.store import BUSY_SECONDS, CLOSED, Store
+from fal_mcp.errors import NotRecorded
+from fal_mcp.jobs import cost, records, rows, schema
+from fal_mcp.jobs.cost import Limits, Spent, State
+from fal_mcp.jobs.database import Database, Store, tell
+from fal_mcp.jobs.decisions import Decisions
+from fal_mcp.jobs.job import FIRST_OWNER, UNFINISHED, Job, Order, Started
+from fal_mcp.jobs.store import BUSY_SECONDS, SqliteStore
+from fal_mcp.jobs.turns import Room
 from fal_mcp.jobs.uploads import Uploads
+from fal_mcp.json_values import object_of
 
 __all__ = ["Ledger", "Limits"]
-_MOST_COMPARED = 200
-
+_ANY = Room()
 Clock = Callable[[], float]
 
 
 class Ledger:
-    """One server's view of the ledger. Opened when it is first needed; every operation is one transaction.
+    """One server's view of the ledger: a file, the address of a PostgreSQL database, or memory where there is neither.
+    Opened when it is first needed; every operation is one transaction.
 
-    Any of them raises `NotRecorded`, with one sentence on why, where the file cannot be used.
+    Any of them raises `NotRecorded`, with one sentence on why, where it cannot be used.
     """
 
     def __init__(
         self,
-        file: Path | None,
+        where: Path | str | None,
         *,
         records_arguments: bool = True,
         first_owner: str | None = None,
         busy_seconds: float = BUSY_SECONDS,
-        clock: Clock = time.time,
+        clock: Clock | None = None,
     ) -> None:
         # At random and not the process's number: numbers come again, and in containers all are 1.
         self.session = secrets.token_hex(8)
-        self._records_arguments = records_arguments
         self._first_owner = first_owner
-        self._clock = clock
-        self._leases = Leases(file.with_name(f"{file.name}.servers") if file else None, self.session)
-        self._store = Store(file, busy_seconds, self._adopt)
-        self.uploads = Uploads(self._store, clock)
+        self.store = self._store_at(where, busy_seconds, clock)
+        self.uploads = Uploads(self.store)
+        self._decisions = Decisions(self.store, self.session, keeps_arguments=records_arguments)
 
     async def aclose(self) -> None:
-        """Close the file, and say that this server ends."""
-        await self._store.aclose()
-        self._leases.let_go()
+        """Close it, and say that this server ends."""
+        await self.store.aclose()
 
-    async def join_or_begin(self, order: Order, limits: Limits, answering: frozenset[str] = frozenset()) -> Started:
-        """The job that this order repeats, or a new one, written down before it is submitted. One decision: of calls
-        at once, in any number of servers, each sees what the others decided. `answering` are jobs whose answers are on
-        their way out.
+    async def join_or_begin(
+        self, order: Order, limits: Limits, answering: frozenset[str] = frozenset(), room: Room = _ANY
+    ) -> Started:
+        """The job that this order repeats, or a new one, written down before it is submitted; one that `waiting` is
+        the state of has yet to get its turn. One decision: of calls at once, in any number of servers, each sees what
+        the others decided. `answering` are jobs whose answers are on their way out.
 
         Raises:
             BudgetExceeded: it would go over a limit; nothing was written.
+            RateLimited: as many wait as may.
             NotRecorded: it cannot be written down, so it must not be submitted.
         """
 
-        def decide(database: sqlite3.Connection) -> Started:
-            with records.transaction(database):
-                # Joining comes before the limits: what is paid for already costs nothing more, however little is left.
-                job = None if order.is_fresh else self._repeated(database, order, answering)
-                if job is not None:
-                    return Started(self._asked_again(database, job, order), True)
-                # Nobody was asked about money because there seemed to be none to pay; it was, a moment ago.
-                if order.is_only_joined:
-                    raise BudgetExceeded(
-                        "The job that this call would have joined has just ended without a result.",
-                        hint="Nothing was sent. Call again to begin another; the user is asked first.",
-                    )
-                return Started(self._begun(database, order, limits), False)
+        def decide(database: Database) -> Started:
+            with database.transaction(decides=True):
+                return self._decisions.join_or_begin(database, order, limits, room, answering)
 
-        return await self._store.run(decide)
+        return await self.store.run(decide)
 
     async def repeated(self, order: Order, answering: frozenset[str] = frozenset()) -> Job | None:
         """The job that this order would join, without joining it."""
         if order.is_fresh:
             return None
-        return await self._store.run(lambda database: self._repeated(database, order, answering))
+        return await self.store.run(lambda database: self._decisions.repeated(database, order, answering))
 
     async def begin(self, order: Order, limits: Limits) -> Job:
         """Write down that this is about to be submitted, whatever was asked for before.
@@ -104,23 +94,23 @@ class Ledger:
             BudgetExceeded, NotRecorded: as for `begin`.
         """
 
-        def charge(database: sqlite3.Connection) -> None:
-            with records.transaction(database):
-                self._check(database, order, limits)
-                records.charge(database, job_id, cost.micro(order.price) or 0, self._clock())
+        def charge(database: Database) -> None:
+            with database.transaction(decides=True):
+                self._decisions.check(database, order, limits)
+                records.charge(database, job_id, cost.micro(order.price) or 0, database.now())
 
-        await self._store.run(charge)
+        await self.store.run(charge)
 
     async def give_back(self, job_id: str, price: float | None) -> None:
         """What was added was refused or failed, and fal does not bill it."""
         # By the same rounding as it was added with, so that nothing is left over.
         amount = -(cost.micro(price) or 0)
 
-        def refund(database: sqlite3.Connection) -> None:
-            with records.transaction(database):
-                records.charge(database, job_id, amount, self._clock())
+        def refund(database: Database) -> None:
+            with database.transaction():
+                records.charge(database, job_id, amount, database.now())
 
-        await self._store.run(refund)
+        await self.store.run(refund)
 
     async def accepted(self, job_id: str, request: Request, fence: int | None = None) -> bool:
         """fal took it."""
@@ -130,15 +120,15 @@ class Ledger:
         """Write down what became of a job: values by the names of `Job`'s fields. With a fence, only while nobody took
         the job over; whether it was written."""
 
-        def write(database: sqlite3.Connection) -> bool:
-            with records.transaction(database):
-                return records.write(database, job_id, fence, columns, self._clock())
+        def write(database: Database) -> bool:
+            with database.transaction():
+                return records.write(database, job_id, fence, columns, database.now())
 
-        return await self._store.run(write)
+        return await self.store.run(write)
 
     def now(self) -> float:
         """This moment, by the ledger's clock."""
-        return self._clock()
+        return self.store.now()
 
     async def answered(self, job_ids: Iterable[str], call_id: str = "", at: float | None = None) -> None:
         """A client has the answer to the call that asked for these jobs; without a call, whoever asked last. `at` is
@@ -155,207 +145,206 @@ class Ledger:
 
     async def get(self, job_id: str, owner: str) -> Job | None:
         """This owner's job with its output; None for an unknown one and for anybody else's."""
-        return await self._store.run(
-            lambda database: records.whole(database, "job_id = ? AND owner = ?", job_id, owner)
-        )
+        return await self.store.run(lambda database: records.whole(database, "job_id = ? AND owner = ?", job_id, owner))
 
-    async def by_request(self, request_id: str, owner: str) -> Job | None:
-        """The job of this request of fal's, of this owner or below it."""
-        within, whom = records.of_payer(owner)
-        return await self._store.run(
-            lambda database: records.whole(database, f"request_id = ? AND {within}", request_id, *whom)
-        )
+    async def by_request(self, request_id: str, account: str) -> Job | None:
+        """This account's job of this request of fal's."""
+        where = "request_id = ? AND account = ?"
+        return await self.store.run(lambda database: records.whole(database, where, request_id, account))
+
+    async def unanswered(self, account: str, most: int) -> list[Job]:
+        """This account's jobs whose submit was never answered, and that this server looks for."""
+        where = "account = ? AND state = 'unknown' AND request_id IS NULL AND session = ? ORDER BY created DESC LIMIT ?"
+        return await self.store.run(lambda database: list(records.jobs(database, where, account, self.session, most)))
 
     async def listed(
         self, owner: str, *, state: str | None = None, endpoint_id: str | None = None, since: float = 0, limit: int = 20
     ) -> list[Job]:
         """This owner's jobs without their outputs, the newest first."""
         where = (
-            "owner = ? AND created >= ? AND (? IS NULL OR state = ?) AND (? IS NULL OR endpoint_id = ?) "
+            "owner = ? AND created >= ? AND (? = '' OR state = ?) AND (? = '' OR endpoint_id = ?) "
             "ORDER BY created DESC, rowid DESC LIMIT ?"
         )
-        values = (owner, since, state, state, endpoint_id, endpoint_id, limit)
-        return await self._store.run(lambda database: list(records.jobs(database, where, *values)))
+        values = (owner, since, *2 * (state or "",), *2 * (endpoint_id or "",), limit)
+        return await self.store.run(lambda database: list(records.jobs(database, where, *values)))
 
-    async def unanswered(self, payer: str, limit: int) -> list[Job]:
-        """The newest jobs of this payer, and below it, that nobody knows what became of."""
-        within, whom = records.of_payer(payer)
-        where = f"{within} AND state = 'unknown' ORDER BY created DESC, rowid DESC LIMIT ?"
-        return await self._store.run(lambda database: list(records.jobs(database, where, *whom, limit)))
+    async def followed(self, account: str) -> list[tuple[str, str]]:
+        """The jobs that fal has and that this server is to follow, with whose they are."""
+        where = "account = ? AND session = ? AND state IN ('queued', 'running') AND way = 'queue'"
+        return await self.store.run(lambda database: records.ids(database, where, account, self.session))
 
-    async def claimed(self, owner: str, request_ids: Iterable[str]) -> set[str]:
-        """Those of these requests of fal's that are known jobs already, of whoever has the same payer."""
-        wanted = list(request_ids)
-        within, whom = records.of_payer(records.payer_of(owner))
+    async def claimed(self, account: str, request_ids: Iterable[str]) -> set[str]:
+        """Those of these requests of fal's that are known jobs already."""
 
-        def look(database: sqlite3.Connection) -> set[str]:
+        def look(database: Database) -> set[str]:
             # One at a time: how many marks one statement may have depends on how SQLite was built.
-            statement = f"SELECT 1 FROM job WHERE request_id = ? AND {within}"
-            return {request_id for request_id in wanted if database.execute(statement, (request_id, *whom)).fetchone()}
+            statement = "SELECT 1 FROM job WHERE request_id = ? AND account = ?"
+            return {
+                request_id
+                for request_id in request_ids
+                if database.execute(statement, (request_id, account)).fetchone()
+            }
 
-        return await self._store.run(look)
+        return await self.store.run(look)
 
-    async def orphaned(self, owner: str) -> list[Job]:
-        """Take over jobs of this owner, and below it, that are not over and whose server is gone, the newest first.
-        Where fal's answer to the submit never came, nobody knows whether it runs."""
-        within, whom = records.of_payer(owner)
+    async def orphaned(self, account: str) -> list[Job]:
+        """Take over this account's jobs that are not over and whose server is gone, the newest first. Where fal's
+        answer to the submit never came, nobody knows whether it runs."""
 
-        def take(database: sqlite3.Connection) -> list[Job]:
-            with records.transaction(database):
-                where = f"state IN {UNFINISHED} AND {within} ORDER BY created DESC"
-                found = list(records.jobs(database, where, *whom))
-                alive = self._alive(found)
-                return [records.take(database, job, self.session) for job in found if job.session not in alive]
+        def take(database: Database) -> list[Job]:
+            sessions = records.gone(database, account)
+            dead = sessions.keys() - self.store.alive(database, sessions) if sessions else set[str]()
+            # Most looks find nobody gone, and write nothing.
+            if not dead:
+                return []
+            where = f"state IN {UNFINISHED} AND account = ? AND session = ? ORDER BY created DESC"
+            with database.transaction():
+                found = [job for session in dead for job in records.jobs(database, where, account, session)]
+                taken = [records.take(database, job, self.session) for job in found]
+            return sorted((job for job in taken if job), key=lambda job: -job.created)
 
-        return await self._store.run(take)
+        return await self.store.run(take)
 
     async def claim(self, job: Job) -> Job | None:
         """Follow this job from here on; None where another server that lives does."""
 
-        def take(database: sqlite3.Connection) -> Job | None:
-            with records.transaction(database):
+        def take(database: Database) -> Job | None:
+            with database.transaction():
                 found = records.whole(database, "job_id = ?", job.job_id)
-                if found is None or (found.session != self.session and found.session in self._alive([found])):
+                # A fence that grew without another server would shut out whoever follows it here already.
+                if found is None or found.session == self.session:
+                    return found
+                if found.session in self._decisions.alive(database, [found]):
                     return None
+                taken = records.take(database, found, self.session)
                 # The output is no part of the row: a caller that claims a completed job wants it still.
-                return replace(records.take(database, found, self.session), output=found.output)
+                return replace(taken, output=found.output) if taken else None
 
-        return await self._store.run(take)
+        return await self.store.run(take)
 
-    async def spent(self, owner: str, since: float = 0, session: str | None = None) -> float:
+    async def spent(self, owner: str, since: float = 0) -> float:
         """USD that this owner's jobs since then cost, or are thought to."""
-        amount = await self._store.run(lambda database: records.spent(database, owner, since, session))
+        where = "owner = ? AND created >= ?"
+        amount = await self.store.run(lambda database: records.spent(database, where, owner, since))
         return amount / 1_000_000
 
     async def spent_now(self, owner: str) -> Spent:
-        """What this owner spent in this session and on this day, in millionths."""
-        return await self._store.run(lambda database: self._spent(database, owner))
+        """What was spent in this session and on this day, in millionths."""
+        return await self.store.run(lambda database: self._decisions.spent(database, owner))
 
-    async def check(self, orders: list[Order], limits: Limits) -> None:
-        """Refuse orders that would go over a limit, each or together.
+    async def check(self, orders: list[Order], limits: Limits, room: Room = _ANY) -> None:
+        """Refuse orders that would go over a limit, each or together, or for which nothing is left to wait in.
 
         Raises:
             BudgetExceeded: they would, or budgets are closed.
+            RateLimited: as many wait as may.
         """
         # Without limits the file is not even opened: a disk that cannot be used then stops no estimate.
-        if not orders or not limits.are_set:
-            return
+        if orders and (limits.are_set or room.is_limited):
+            await self.store.run(lambda database: self._decisions.check_together(database, orders, limits, room))
 
-        def check(database: sqlite3.Connection) -> None:
-            records.check_open(database)
-            # All orders of one call are one owner's.
-            spent = self._spent(database, orders[0].owner)
-            for order in orders:
-                cost.check(order.endpoint_id, cost.micro(order.price), order.price_note, limits, spent)
-            cost.check_together([cost.micro(order.price) for order in orders], limits, spent)
+    async def admit(self, account: str, room: Room) -> dict[str, int]:
+        """Give those of this server's waiting jobs their turn that have it; the place of each that waits on."""
 
-        await self._store.run(check)
+        def look(database: Database) -> dict[str, int]:
+            with database.transaction(decides=True):
+                return self._decisions.admit(database, account, room)
+
+        return await self.store.run(look)
+
+    async def withdraw(self, job_id: str) -> bool:
+        """End a job that still waits for its turn, at no cost; False where it does not wait any more."""
+
+        def end(database: Database) -> bool:
+            with database.transaction():
+                return records.withdraw(database, job_id, database.now())
+
+        return await self.store.run(end)
+
+    async def is_at(self, job_id: str, state: State) -> bool:
+        """Whether a job of this server is in this state."""
+        statement = "SELECT 1 FROM job WHERE job_id = ? AND session = ? AND state = ?"
+        values = (job_id, self.session, state)
+        return await self.store.run(lambda database: database.execute(statement, values).fetchone()) is not None
+
+    async def order_of(self, job: Job) -> Order | None:
+        """What a job that waited for its turn is to be sent with; None where that was not kept."""
+        if job.arguments is None or job.way != "queue":
+            return None
+        more = await self.store.run(lambda database: records.sending(database, job.job_id))
+        headers, query = (object_of(more.get(name)) or None for name in ("headers", "query"))
+        return Order(job.endpoint_id, job.arguments, job.owner, headers=headers, query=query)
+
+    async def tell(self, topic: str) -> None:
+        """Tell all servers of several machines that something changed."""
+        if self.store.is_shared:
+            await self.store.run(lambda database: tell(database, topic))
 
     async def once(self, key: str, seconds: float) -> bool:
         """Whether this is the first time in so many seconds that this key is shown. Each counts once, for all servers
         of the ledger."""
 
-        def show(database: sqlite3.Connection) -> bool:
-            with records.transaction(database):
-                return records.is_first(database, key, self._clock(), seconds)
+        def show(database: Database) -> bool:
+            with database.transaction():
+                return records.is_first(database, key, database.now(), seconds)
 
-        return await self._store.run(show)
+        return await self.store.run(show)
 
     async def accept(self) -> str | None:
         """Open the budgets again after a damaged ledger was set aside; what was set aside, None where nothing was."""
 
-        def go(database: sqlite3.Connection) -> str | None:
-            with records.transaction(database):
-                aside = records.note(database, CLOSED)
-                database.execute("DELETE FROM note WHERE name = ?", (CLOSED,))
+        def go(database: Database) -> str | None:
+            with database.transaction():
+                aside = records.note(database, schema.CLOSED)
+                database.execute("DELETE FROM note WHERE name = ?", (schema.CLOSED,))
                 return aside
 
-        return await self._store.run(go)
+        return await self.store.run(go)
 
     async def prune(self) -> None:
         """Forget what is old, and what is too much. Unfinished work is never forgotten, but what fal does not know a
         day after its submit was lost is over."""
-        now = self._clock()
 
-        def forget(database: sqlite3.Connection) -> None:
-            with records.transaction(database):
-                schema.settle(database)
-                records.forget_old(database, now)
+        def forget(database: Database) -> None:
+            with database.transaction():
+                self.store.settle(database)
+                records.forget_old(database, database.now())
 
-        await self._store.run(forget)
+        await self.store.run(forget)
         await self.uploads.prune()
 
-    def _adopt(self, database: sqlite3.Connection) -> None:
-        self._leases.hold()
+    def _store_at(self, where: Path | str | None, busy_seconds: float, clock: Clock | None) -> Store:
+        if isinstance(where, str):
+            # An extra, and 12 MB: only for who uses it.
+            try:
+                from fal_mcp.jobs.postgres import PostgresStore
+            except ImportError as error:
+                raise NotRecorded(
+                    "A ledger in PostgreSQL needs a driver that is not installed here.",
+                    hint="Nothing was sent. Install fal-mcp[team] in place of fal-mcp.",
+                ) from error
+            return PostgresStore(where, self.session, self._adopt, clock=clock)
+        return SqliteStore(where, self.session, self._adopt, busy_seconds=busy_seconds, clock=clock or time.time)
+
+    def _adopt(self, database: Database) -> None:
         # Before the ledger told keys apart there was one owner, of whatever key; nearly always that of the key in use
         # today. Given to nobody, the jobs of yesterday and what was spent today would be out of reach.
         if self._first_owner is not None:
-            statement = "UPDATE job SET owner = ? WHERE owner = ?"
+            statement = "UPDATE job SET owner = ?, account = ? WHERE owner = ?"
             if database.execute("SELECT 1 FROM job WHERE owner = ? LIMIT 1", (FIRST_OWNER,)).fetchone():
-                database.execute(statement, (self._first_owner, FIRST_OWNER))
-
-    def _repeated(self, database: sqlite3.Connection, order: Order, answering: frozenset[str]) -> Job | None:
-        now = self._clock()
-        came = self._came(order)
-        where = (
-            "owner = ? AND digest = ? AND max(asked, coalesce(detached, 0)) >= ? "
-            f"ORDER BY created DESC, rowid DESC LIMIT {_MOST_COMPARED}"
-        )
-        jobs = list(records.jobs(database, where, order.owner, order.digest, now - joining.MOMENTS_AGO))
-        alive = self._alive(jobs)
-        return next((job for job in jobs if joining.joins(job, order, came, alive, answering)), None)
-
-    def _came(self, order: Order) -> float:
-        """When the order's call reached this server, by the ledger's clock."""
-        return self._clock() - (0.0 if order.came is None else max(time.monotonic() - order.came, 0.0))
-
-    def _asked_again(self, database: sqlite3.Connection, job: Job, order: Order) -> Job:
-        # Its answer is this call's now: where that does not arrive, the next call is owed it.
-        statement = (
-            "UPDATE job SET asked = ?, call_id = ?, connection = ?, detached = NULL, answered = NULL WHERE job_id = ?"
-        )
-        database.execute(statement, (self._came(order), order.call_id, order.connection, job.job_id))
-        return records.whole(database, "job_id = ?", job.job_id) or job
-
-    def _begun(self, database: sqlite3.Connection, order: Order, limits: Limits) -> Job:
-        self._check(database, order, limits)
-        job = begun(order, self._clock(), self._came(order), self.session, keeps_arguments=self._records_arguments)
-        records.insert(database, job)
-        return job
-
-    def _check(self, database: sqlite3.Connection, order: Order, limits: Limits) -> None:
-        if not limits.are_set:
-            return
-        records.check_open(database)
-        spent = self._spent(database, order.owner)
-        cost.check(order.endpoint_id, cost.micro(order.price), order.price_note, limits, spent)
-
-    def _spent(self, database: sqlite3.Connection, owner: str) -> Spent:
-        payer, today = records.payer_of(owner), cost.midnight(self._clock())
-        day = records.spent(database, payer, today, None)
-        return Spent(
-            session=records.spent(database, payer, 0, self.session),
-            day=day,
-            own_day=day if owner == payer else records.spent(database, owner, today, None),
-        )
-
-    def _alive(self, jobs: list[Job]) -> set[str]:
-        sessions: dict[str, float] = {}
-        for job in jobs:
-            # The newest sign of life of each, for disks where locks say nothing.
-            sessions[job.session] = max(job.updated, sessions.get(job.session, 0.0))
-        return self._leases.are_alive(sessions, self._clock)
+                database.execute(statement, (self._first_owner, self._first_owner, FIRST_OWNER))
 
     async def _mark(self, calls: Iterable[tuple[str, str, float | None]], what: str) -> None:
-        now = self._clock()
-        values = [(now if at is None else at, job_id, call_id, call_id) for job_id, call_id, at in calls]
-        if not values:
+        known = list(calls)
+        if not known:
             return
 
-        def mark(database: sqlite3.Connection) -> None:
-            with records.transaction(database):
+        def mark(database: Database) -> None:
+            with database.transaction():
+                now = database.now()
                 # A call that joined since has taken it over.
                 where = "job_id = ? AND (? = '' OR call_id = ?)"
+                values = [(now if at is None else at, job_id, call_id, call_id) for job_id, call_id, at in known]
                 database.executemany(f"UPDATE job SET {what} WHERE {where}", values)
 
-        await self._store.run(mark)
+        await self.store.run(mark)

@@ -56,7 +56,7 @@ async def look_for(job: Job, requests: Requests, ledger: Ledger, request_id: str
 
 async def _matched(job: Job, past: Iterable[Past], ledger: Ledger, request_id: str | None = None) -> Job:
     fits = [one for one in past if _fits(one, job, request_id)]
-    claimed = await ledger.claimed(job.owner, [one.request.request_id for one in fits])
+    claimed = await ledger.claimed(job.account, [one.request.request_id for one in fits])
     free = [one for one in fits if one.request.request_id not in claimed]
     if not free:
         return job

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from fal_mcp.client.queue import Completed, InProgress, Queued, Status
+from fal_mcp.jobs.turns import Waiting
 from fal_mcp.text import one_line
 
 LONGEST_MESSAGE = 200
@@ -40,9 +41,11 @@ class Progress:
         self._percent: float | None = None
         self._message = "sent to fal"
 
-    def after(self, status: Status) -> Report | None:
+    def after(self, status: Status | Waiting) -> Report | None:
         """The report for a change of status; None for one that says nothing new."""
         match status:
+            case Waiting(place):
+                return self._report(_in_line(place))
             case Queued(position):
                 return self._report(_in_queue(position))
             case InProgress(logs):
@@ -114,6 +117,10 @@ def _in_queue(position: int | None) -> str:
     if position is None:
         return "waiting in fal's queue"
     return "next in fal's queue" if position == 0 else f"{_ordinal(position + 1)} in fal's queue"
+
+
+def _in_line(place: int) -> str:
+    return "waiting for its turn here, next in line" if place == 0 else f"{_ordinal(place + 1)} in line here"
 
 
 def _ordinal(number: int) -> str:

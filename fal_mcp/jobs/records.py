@@ -1,16 +1,15 @@
 """What the ledger does inside a transaction: rows read, written, taken over and summed."""
 
-import sqlite3
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from fal_mcp.errors import BudgetExceeded
 from fal_mcp.jobs import cost, rows
-from fal_mcp.jobs.job import NOBODY, UNFINISHED, Job
-from fal_mcp.jobs.store import CLOSED
-from fal_mcp.json_values import JsonMapping
+from fal_mcp.jobs.database import Database
+from fal_mcp.jobs.job import UNFINISHED, Job, Order
+from fal_mcp.jobs.schema import CLOSED
+from fal_mcp.json_values import JsonMapping, JsonObject, dumped, number_of
 
 KEPT_DAYS = 30
 MOST_ROWS = 20_000
@@ -18,17 +17,24 @@ _LARGEST_OUTPUT = 512 * 1024
 _LOOKED_FOR = cost.DAY
 """Seconds for which a submit without an answer is looked for in fal's records."""
 
-_SUM = "SUM(MIN(MAX(CAST(booked AS INTEGER), 0), 1000000000000000))"
+_BOOKED = "CAST(booked AS BIGINT)"
+_MOST = 1_000_000_000_000_000
+_SUM = f"SUM(CASE WHEN {_BOOKED} > {_MOST} THEN {_MOST} WHEN {_BOOKED} > 0 THEN {_BOOKED} ELSE 0 END)"
 """What is booked, whatever another program put there: never less than nothing."""
 
 
-def jobs(database: sqlite3.Connection, where: str, *values: object) -> Iterator[Job]:
+def jobs(database: Database, where: str, *values: Any) -> Iterator[Job]:
     """The jobs of some rows, without their outputs."""
-    with closing(database.execute(f"SELECT {rows.COLUMNS} FROM job WHERE {where}", values)) as cursor:
-        yield from [rows.read(row) for row in cursor.fetchall()]
+    found = database.execute(f"SELECT {rows.COLUMNS} FROM job WHERE {where}", values).fetchall()
+    yield from [rows.read(row) for row in found]
 
 
-def whole(database: sqlite3.Connection, where: str, *values: object) -> Job | None:
+def ids(database: Database, where: str, *values: Any) -> list[tuple[str, str]]:
+    """The ids of some jobs, with whose they are."""
+    return database.execute(f"SELECT job_id, owner FROM job WHERE {where}", values).fetchall()
+
+
+def whole(database: Database, where: str, *values: Any) -> Job | None:
     """The first such job, with its output."""
     job = next(jobs(database, where, *values), None)
     if job is None:
@@ -37,35 +43,18 @@ def whole(database: sqlite3.Connection, where: str, *values: object) -> Job | No
     return replace(job, output=rows.read_object(row[0])) if row else job
 
 
-def of_payer(payer: str) -> tuple[str, tuple[str, str, str]]:
-    """A condition for the jobs of a payer and of every principal below it, and its values. A range, for the index."""
-    return "(owner = ? OR (owner > ? AND owner < ?))", (payer, f"{payer}/", f"{payer}0")
+def spent(database: Database, where: str, *values: Any) -> int:
+    """Millionths that such jobs are booked at."""
+    return int(database.execute(f"SELECT {_SUM} FROM job WHERE {where}", values).fetchone()[0] or 0)
 
 
-def payer_of(owner: str) -> str:
-    """Who pays for this owner's jobs; where the server has no key, each for itself."""
-    payer = owner.partition("/")[0]
-    return owner if payer == NOBODY else payer
-
-
-def spent(database: sqlite3.Connection, owner: str, since: float, session: str | None) -> int:
-    """Millionths that this owner spent, with whoever is below it."""
-    within, whom = of_payer(owner)
-    if session is not None:
-        statement = f"SELECT {_SUM} FROM job WHERE {within} AND session = ? AND created >= ?"
-        values: tuple[Any, ...] = (*whom, session, since)
-    else:
-        statement, values = f"SELECT {_SUM} FROM job WHERE {within} AND created >= ?", (*whom, since)
-    return int(database.execute(statement, values).fetchone()[0] or 0)
-
-
-def note(database: sqlite3.Connection, name: str) -> str | None:
+def note(database: Database, name: str) -> str | None:
     """What was noted under a name."""
     row = database.execute("SELECT text FROM note WHERE name = ?", (name,)).fetchone()
     return row[0] if row else None
 
 
-def check_open(database: sqlite3.Connection) -> None:
+def check_open(database: Database) -> None:
     """Refuse where budgets are closed.
 
     Raises:
@@ -80,26 +69,10 @@ def check_open(database: sqlite3.Connection) -> None:
         )
 
 
-@contextmanager
-def transaction(database: sqlite3.Connection) -> Generator[None]:
-    """All of it, or nothing."""
-    # The lock for writing is taken at the beginning: two servers that both read first would both see the money that is
-    # there once.
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        database.execute("COMMIT")
-    # A cancelled thread or an interrupt too: a transaction that is left open locks every other server out.
-    except BaseException:
-        with suppress(sqlite3.Error):
-            database.execute("ROLLBACK")
-        raise
-
-
-def write(database: sqlite3.Connection, job_id: str, fence: int | None, columns: JsonMapping, now: float) -> bool:
+def write(database: Database, job_id: str, fence: int | None, columns: JsonMapping, now: float) -> bool:
     """Write values by the names of `Job`'s fields, and book the job anew; whether the fence is still the row's."""
     statement = "SELECT state, price_micro, billed_micro, has_run, fence, request_id FROM job WHERE job_id = ?"
-    row = database.execute(statement, (job_id,)).fetchone()
+    row = database.execute(statement + database.locking, (job_id,)).fetchone()
     # Another server took it over, for whatever reason it thought this one gone; what it writes is the truth now.
     if row is None or (fence is not None and row[4] != fence):
         return False
@@ -121,32 +94,93 @@ def write(database: sqlite3.Connection, job_id: str, fence: int | None, columns:
     is_at_fal = bool(values.get("request_id", row[5]))
     # What is large is fetched again when it is asked for, where fal has it.
     if output is not None and not (is_at_fal and len(output) > _LARGEST_OUTPUT):
-        database.execute("INSERT OR REPLACE INTO output (job_id, content) VALUES (?, ?)", (job_id, output))
+        statement = "INSERT INTO output (job_id, content) VALUES (?, ?) ON CONFLICT (job_id) DO UPDATE SET content = ?"
+        database.execute(statement, (job_id, output, output))
     return True
 
 
-def insert(database: sqlite3.Connection, job: Job) -> None:
-    """Write the row of a job that is about to be submitted."""
+def insert(database: Database, job: Job, sending: Order | None = None) -> None:
+    """Write the row of a job that is about to be submitted; with `sending`, once it is its turn."""
     columns = rows.changed(rows.written(job))
+    if sending is not None and (sending.headers or sending.query):
+        columns["sending"] = dumped({"headers": dict(sending.headers or {}), "query": dict(sending.query or {})})
+    if sending is None:
+        columns["admitted"] = job.created
     names, marks = ", ".join(columns), ", ".join("?" * len(columns))
     database.execute(f"INSERT INTO job ({names}) VALUES ({marks})", (*columns.values(),))
 
 
-def charge(database: sqlite3.Connection, job_id: str, amount: int, now: float) -> None:
+def waiting(database: Database, account: str) -> list[tuple[str, str, str, float]]:
+    """The jobs of an account that wait for their turn: id, owner, server, and when it was last written, the oldest
+    first."""
+    statement = "SELECT job_id, owner, session, updated FROM job WHERE account = ? AND state = 'waiting' "
+    return database.execute(statement + "ORDER BY created, rowid", (account,)).fetchall()
+
+
+def count_waiting(database: Database, account: str) -> int:
+    """How many jobs of an account wait for their turn."""
+    statement = "SELECT count(*) FROM job WHERE account = ? AND state = 'waiting'"
+    return int(database.execute(statement, (account,)).fetchone()[0])
+
+
+def running(database: Database, account: str) -> dict[str, int]:
+    """How many jobs of an account are at fal, by whose they are."""
+    # What is unknown is looked for, for up to a day; a session or an instance is no job in fal's queue.
+    statement = (
+        "SELECT owner, count(*) FROM job WHERE account = ? AND state IN ('intent', 'queued', 'running') "
+        "AND way IN ('queue', 'workflow', 'sync', 'stream') GROUP BY owner"
+    )
+    return {row[0]: int(row[1]) for row in database.execute(statement, (account,)).fetchall()}
+
+
+def last_turn(database: Database, account: str, owner: str) -> float:
+    """When one of this owner's jobs last got its turn."""
+    statement = "SELECT MAX(admitted) FROM job WHERE account = ? AND owner = ?"
+    return number_of(database.execute(statement, (account, owner)).fetchone()[0]) or 0.0
+
+
+def admit(database: Database, job_id: str, now: float) -> None:
+    """It is this job's turn."""
+    statement = "UPDATE job SET state = 'intent', admitted = ?, updated = ? WHERE job_id = ? AND state = 'waiting'"
+    database.execute(statement, (now, now, job_id))
+
+
+def withdraw(database: Database, job_id: str, now: float) -> bool:
+    """End a job that still waits for its turn; False where it does not any more."""
+    statement = "UPDATE job SET state = 'cancelled', booked = 0, updated = ? WHERE job_id = ? AND state = 'waiting'"
+    return database.execute(statement, (now, job_id)).rowcount == 1
+
+
+def sending(database: Database, job_id: str) -> JsonObject:
+    """With which headers and query a job that waited is to be sent."""
+    row = database.execute("SELECT sending FROM job WHERE job_id = ?", (job_id,)).fetchone()
+    return (rows.read_object(row[0]) if row else None) or {}
+
+
+def usual_seconds(database: Database, account: str, lately: int) -> float:
+    """How long the last so many jobs of an account ran."""
+    statement = (
+        "SELECT AVG(run_seconds) FROM (SELECT run_seconds FROM job WHERE account = ? AND state = 'completed' "
+        "ORDER BY created DESC LIMIT ?) AS latest"
+    )
+    return number_of(database.execute(statement, (account, lately)).fetchone()[0]) or 0.0
+
+
+def charge(database: Database, job_id: str, amount: int, now: float) -> None:
     """Add so many millionths to what a job is thought to cost; less than nothing gives them back."""
     row = database.execute("SELECT price_micro FROM job WHERE job_id = ?", (job_id,)).fetchone()
     if row is not None:
         write(database, job_id, None, {"price_micro": max((rows.typed("price_micro", row[0]) or 0) + amount, 0)}, now)
 
 
-def is_first(database: sqlite3.Connection, key: str, now: float, seconds: float) -> bool:
+def is_first(database: Database, key: str, now: float, seconds: float) -> bool:
     """Whether this key is shown for the first time in so many seconds; shown again, it is not."""
     database.execute("DELETE FROM mark WHERE until < ?", (now,))
-    statement = "INSERT OR IGNORE INTO mark (key, until) VALUES (?, ?)"
+    statement = "INSERT INTO mark (key, until) VALUES (?, ?) ON CONFLICT (key) DO NOTHING"
     return database.execute(statement, (key, now + seconds)).rowcount == 1
 
 
-def forget_old(database: sqlite3.Connection, now: float) -> None:
+def forget_old(database: Database, now: float) -> None:
     """Delete what is old, and what is too much; unfinished work never."""
     database.execute(
         "UPDATE job SET state = 'lost' WHERE state = 'unknown' AND request_id IS NULL AND created < ?",
@@ -161,10 +195,18 @@ def forget_old(database: sqlite3.Connection, now: float) -> None:
     database.execute("DELETE FROM mark WHERE until < ?", (now,))
 
 
-def take(database: sqlite3.Connection, job: Job, session: str) -> Job:
-    """Let this server follow the job from here on."""
+def gone(database: Database, account: str) -> dict[str, float]:
+    """The servers that have this account's unfinished jobs, with when each was last heard of by one."""
+    statement = f"SELECT session, MAX(updated) FROM job WHERE account = ? AND state IN {UNFINISHED} GROUP BY session"
+    return {row[0]: number_of(row[1]) or 0.0 for row in database.execute(statement, (account,)).fetchall()}
+
+
+def take(database: Database, job: Job, session: str) -> Job | None:
+    """Let this server follow the job from here on; None where another one was faster."""
     # Its server ended between the row and fal's answer: it may be running, and is not sent again.
     state = "unknown" if job.state == "intent" else job.state
-    statement = "UPDATE job SET fence = fence + 1, session = ?, state = ? WHERE job_id = ?"
-    database.execute(statement, (session, state, job.job_id))
+    statement = "UPDATE job SET fence = fence + 1, session = ?, state = ? WHERE job_id = ? AND fence = ? AND state = ?"
+    values = (session, state, job.job_id, job.fence, job.state)
+    if database.execute(statement, values).rowcount != 1:
+        return None
     return replace(job, fence=job.fence + 1, session=session, state=state)

@@ -1,8 +1,15 @@
-"""The ledger's tables, and the way from each earlier version to today's."""
+"""The ledger's tables, and the way from each earlier version to today's.
+
+SQLite's files have a history of their own; what is added from now on is one text for both engines.
+"""
 
 import sqlite3
 
-from fal_mcp.jobs.job import UNFINISHED
+from fal_mcp.jobs.database import Runs
+
+CLOSED = "closed"
+"""The note that names what was set aside, until a person says go."""
+_UNFINISHED = "('intent', 'queued', 'running', 'unknown')"
 
 _SETTLED = (
     "INSERT OR IGNORE INTO output SELECT job_id, output FROM job WHERE output IS NOT NULL",
@@ -17,7 +24,28 @@ _SETTLED = (
 )
 """What rows of an earlier version lack. Done again, it changes nothing."""
 
-STEPS: tuple[tuple[str, ...], ...] = (
+_ACCOUNTED = "UPDATE job SET account = owner WHERE account = ''"
+"""The same for rows of before one account paid for several people."""
+
+COMMON: tuple[tuple[str, ...], ...] = (
+    (
+        # Whose jobs these are is one thing, who pays another: people of a team share an account at fal.
+        "ALTER TABLE job ADD COLUMN account TEXT NOT NULL DEFAULT ''",
+        _ACCOUNTED,
+        # When it got its turn, and with what besides its arguments it is to be sent then.
+        "ALTER TABLE job ADD COLUMN admitted DOUBLE PRECISION",
+        "ALTER TABLE job ADD COLUMN sending TEXT",
+        "DROP INDEX IF EXISTS job_unfinished",
+        "CREATE INDEX job_open ON job (account, state) "
+        "WHERE state IN ('waiting', 'intent', 'queued', 'running', 'unknown')",
+        "CREATE INDEX job_account ON job (account, created, booked)",
+        "CREATE INDEX job_budget ON job (account, session, booked)",
+        "CREATE INDEX job_turn ON job (account, owner, admitted)",
+    ),
+)
+"""From the tables of before there were two engines to today's, in what the two have in common."""
+
+_HISTORY: tuple[tuple[str, ...], ...] = (
     (
         """
 CREATE TABLE IF NOT EXISTS job (
@@ -27,7 +55,7 @@ CREATE TABLE IF NOT EXISTS job (
   queue_seconds REAL NOT NULL DEFAULT 0, run_seconds REAL NOT NULL DEFAULT 0, detached REAL,
   session TEXT NOT NULL, process INTEGER NOT NULL)""",
         "CREATE INDEX IF NOT EXISTS job_created ON job (created)",
-        f"CREATE INDEX IF NOT EXISTS job_unfinished ON job (state) WHERE state IN {UNFINISHED}",
+        f"CREATE INDEX IF NOT EXISTS job_unfinished ON job (state) WHERE state IN {_UNFINISHED}",
         "CREATE INDEX IF NOT EXISTS job_digest ON job (owner, digest, created)",
         """
 CREATE TABLE IF NOT EXISTS upload (
@@ -61,6 +89,7 @@ CREATE TABLE IF NOT EXISTS upload (
         "CREATE TABLE note (name TEXT PRIMARY KEY, text TEXT NOT NULL)",
     ),
 )
+STEPS = (*_HISTORY, *COMMON)
 """From an empty file to today's ledger; the file's user_version counts the steps that it has been through."""
 
 
@@ -92,7 +121,7 @@ def migrate(database: sqlite3.Connection) -> int:
     return max(version, len(STEPS))
 
 
-def settle(database: sqlite3.Connection) -> None:
+def settle(database: Runs) -> None:
     """Give rows that an earlier version wrote, or that were carried over from one, what they lack."""
-    for statement in _SETTLED:
+    for statement in (*_SETTLED, _ACCOUNTED):
         database.execute(statement)

@@ -1,4 +1,5 @@
-"""The ledger's file: opened when it is first needed, used by one thread at a time and never by the event loop's.
+"""The ledger as a file of SQLite's: opened when it is first needed, used by one thread at a time and never by the event
+loop's.
 
 A file that SQLite calls damaged is set aside, with what can be read of it carried over; every other trouble is said,
 and the file stays where it is.
@@ -8,45 +9,84 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 from fal_mcp.jobs import schema, trouble
+from fal_mcp.jobs.database import Database, T
+from fal_mcp.jobs.leases import Leases
 from fal_mcp.jobs.trouble import Damaged, translated
 
 BUSY_SECONDS = 5.0
 _PAUSE = 0.02
-CLOSED = "closed"
-"""The note that names what was set aside, until a person says go."""
 _BESIDE = ("", "-wal", "-shm")
 _TABLES = ("job", "output", "upload", "mark", "note")
 
 logger = logging.getLogger("fal_mcp")
-T = TypeVar("T")
 
 
-class Store:
+class SqliteDatabase:
+    """SQLite's connection as the ledger's statements know it."""
+
+    # Whoever writes has the whole file: no row of it needs a lock.
+    locking = ""
+
+    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float]) -> None:
+        self.connection = connection
+        self.now = clock
+        self.execute = connection.execute
+
+    def executemany(self, statement: str, values: Iterable[Sequence[Any]], /) -> sqlite3.Cursor:
+        """Run one statement for each of several rows of values."""
+        return self.connection.executemany(statement, values)
+
+    @contextmanager
+    def transaction(self, *, decides: bool = False) -> Generator[None]:
+        """All of it, or nothing."""
+        # The lock for writing is taken at the beginning: two servers that both read first would both see the money
+        # that is there once.
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.execute("COMMIT")
+        # A cancelled thread or an interrupt too: a transaction that is left open locks every other server out.
+        except BaseException:
+            with suppress(sqlite3.Error):
+                self.execute("ROLLBACK")
+            raise
+
+
+class SqliteStore:
     """One connection to the ledger's file; `opened` is called with each new one."""
+
+    look_after = 10.0
+    is_shared = False
 
     def __init__(
         self,
         file: Path | None,
+        session: str,
+        opened: Callable[[Database], None] = lambda database: None,
+        *,
         busy_seconds: float = BUSY_SECONDS,
-        opened: Callable[[sqlite3.Connection], None] = lambda database: None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.file = file
+        self.now = clock
         self._busy = busy_seconds
         self._opened = opened
-        self._database: sqlite3.Connection | None = None
+        self._leases = Leases(file.with_name(f"{file.name}.servers") if file else None, session)
+        self._database: SqliteDatabase | None = None
         # One at a time: a transaction is one piece of work, and SQLite's connection is not for several threads.
         self._limiter = anyio.CapacityLimiter(1)
 
-    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def run(self, work: Callable[[Database], T]) -> T:
         """Do one piece of work in the ledger's own thread.
 
         Raises:
@@ -54,7 +94,7 @@ class Store:
         """
         return await anyio.to_thread.run_sync(self.run_here, work, limiter=self._limiter)
 
-    def run_here(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def run_here(self, work: Callable[[Database], T]) -> T:
         """The same in this thread, for what has no event loop."""
         try:
             return self._done(work)
@@ -68,7 +108,7 @@ class Store:
         """Close the file; what comes after opens it again."""
         if self._database is not None:
             with suppress(*trouble.FOREIGN):
-                self._database.close()
+                self._database.connection.close()
             self._database = None
 
     async def aclose(self) -> None:
@@ -76,16 +116,34 @@ class Store:
         # Closing writes the log into the file; broken off, that is left to the next start.
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(self.close, limiter=self._limiter)
+        self._leases.let_go()
 
-    def _done(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def alive(self, database: Database, sessions: dict[str, float]) -> set[str]:
+        """Those of these servers that live, by the locks they hold."""
+        return self._leases.are_alive(sessions, self.now)
+
+    def settle(self, database: Database) -> None:
+        """Give rows that an earlier version wrote what they lack."""
+        schema.settle(database)
+
+    async def renew(self) -> None:
+        """The system itself knows who lives."""
+        await anyio.lowlevel.checkpoint()
+
+    async def listen(self, hear: Callable[[str], None]) -> None:
+        """Servers of one file tell each other nothing: they look."""
+        await anyio.lowlevel.checkpoint()
+
+    def _done(self, work: Callable[[Database], T]) -> T:
         database = self._open()
         with translated(self.file):
             return work(database)
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> SqliteDatabase:
         if self._database is None:
-            self._database = self._found()
+            self._database = SqliteDatabase(self._found(), self.now)
             with translated(self.file):
+                self._leases.hold()
                 self._opened(self._database)
         return self._database
 
@@ -240,6 +298,6 @@ def _carried_over(
                 values = [row[place] for place in places]
                 count += database.execute(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", values).rowcount
     schema.settle(database)
-    database.execute("INSERT OR REPLACE INTO note (name, text) VALUES (?, ?)", (CLOSED, str(aside)))
+    database.execute("INSERT OR REPLACE INTO note (name, text) VALUES (?, ?)", (schema.CLOSED, str(aside)))
     database.execute("COMMIT")
     return count

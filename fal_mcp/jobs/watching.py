@@ -8,6 +8,7 @@ import anyio
 from fal_mcp.client.status import Status
 from fal_mcp.jobs.follower import Follower
 from fal_mcp.jobs.progress import Progress, Report
+from fal_mcp.jobs.turns import Waiting
 
 HEARTBEAT = 5.0
 """Seconds. Hosts that reset their clock on progress need it well before their shortest limit."""
@@ -21,7 +22,7 @@ async def watch(followed: Follower, tell: Tell) -> None:
     await tell(progress.begin())
     # What was reported before the end is told even where the end came first.
     while not followed.is_over or followed.has_news(seen):
-        statuses: list[Status] = []
+        statuses: list[Status | Waiting] = []
         # A little sooner, so that a slow machine still says something within the beat.
         with anyio.move_on_after(HEARTBEAT - 0.5) as pause:
             statuses, seen = await followed.news(seen)

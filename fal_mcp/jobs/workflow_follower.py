@@ -14,7 +14,7 @@ from fal_mcp.client.status import InProgress, Log
 from fal_mcp.errors import FalError, GenerationFailed, MaybeReceived
 from fal_mcp.jobs import workflow_events
 from fal_mcp.jobs.doubts import is_refusal
-from fal_mcp.jobs.follower import Follower, LookFor
+from fal_mcp.jobs.follower import Follower, LookFor, Turn
 from fal_mcp.jobs.job import Job, Order
 from fal_mcp.jobs.kept_errors import said
 from fal_mcp.jobs.ledger import Ledger
@@ -31,8 +31,8 @@ logger = logging.getLogger("fal_mcp")
 class WorkflowFollower(Follower):
     """One run of a workflow while this server follows it."""
 
-    def __init__(self, job: Job, fal: Fal, ledger: Ledger, look_for: LookFor) -> None:
-        super().__init__(job, fal.queue, ledger, look_for)
+    def __init__(self, job: Job, fal: Fal, ledger: Ledger, look_for: LookFor, turn: Turn) -> None:
+        super().__init__(job, fal.queue, ledger, look_for, turn)
         self.steps = workflow_events.read(job.output)
         self._streaming = fal.streaming
         self._request_of = fal.request

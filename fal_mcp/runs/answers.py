@@ -188,6 +188,7 @@ def _pending(job: Job, call: Call) -> Outcome:
     poll = _POLL_AFTER.get(job.state, 10)
     place = f", {job.position} before it" if job.position else ""
     known = {"queued": f"waits in fal's queue{place}", "running": "is running", "intent": "is being submitted"}
+    known["waiting"] = f"waits here for its turn{place}, and nothing of it was sent yet"
     known["completed"] = "is completed at fal, and its result could not be fetched yet"
     stands = known.get(job.state, "was submitted, and fal's answer was lost; it is being looked for")
     data: JsonObject = {

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import mcp_types as types
 from mcp.server.caching import CacheHint
 from mcp.server.lowlevel.server import NotificationOptions, Server
-from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
+from mcp.server.request_state import RequestStateBoundary
 
 from fal_mcp import __version__
 from fal_mcp.config import Settings
 from fal_mcp.json_values import JsonMapping
-from fal_mcp.server import gallery, tasks
+from fal_mcp.server import gallery, question_state, tasks
 from fal_mcp.server.list_changed import News
 from fal_mcp.server.shared import Shared
 
@@ -76,7 +76,7 @@ def build(
     server.add_request_handler("tasks/update", tasks.UpdateParams, _update_task)
     server.add_request_handler("tasks/cancel", tasks.TaskParams, _cancel_task)
     # What a client sends back as the state of a question must be what was sent to it.
-    server.middleware.append(RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience=server.name))
+    server.middleware.append(RequestStateBoundary(question_state.security(settings), default_audience=server.name))
     server.shared, server.news = shared, news
     server.middleware.append(news.watch)
     return server

@@ -1,6 +1,5 @@
 """`POST /webhooks/fal`: fal's own callbacks over HTTP. A verified one completes its job without a poll."""
 
-import time
 from typing import Any
 
 from starlette.requests import Request
@@ -8,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from fal_mcp.client.webhooks import LARGEST
-from fal_mcp.errors import FalError, NotAuthentic
+from fal_mcp.errors import FalError, NotAuthentic, NotRecorded
 from fal_mcp.server.shared import Shared
 
 _REMEMBERED = 700.0
@@ -20,7 +19,6 @@ class Callbacks:
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        self._seen: dict[tuple[str, int], float] = {}
         self.route = Route("/webhooks/fal", self._take, methods=["POST"])
 
     async def _take(self, request: Request) -> Response:
@@ -37,18 +35,15 @@ class Callbacks:
         except FalError:
             # fal tries again later; by then its keys may be had.
             return JSONResponse({"error": "fal's keys cannot be had"}, 503)
-        if not self._is_new((delivery.request_id, delivery.timestamp)):
-            return JSONResponse({"error": "replayed"}, 409)
-        is_known = await self._shared.jobs.called_back(delivery)
+        try:
+            # In the ledger: what one server took must not be played to another.
+            mark = f"webhook:{delivery.request_id}:{delivery.timestamp}"
+            if not await self._shared.is_first(mark, _REMEMBERED):
+                return JSONResponse({"error": "replayed"}, 409)
+            is_known = await self._shared.jobs.called_back(delivery)
+        except NotRecorded:
+            return JSONResponse({"error": "it cannot be written down now"}, 503)
         return JSONResponse({"ok": True, "known": is_known})
-
-    def _is_new(self, mark: tuple[str, int]) -> bool:
-        now = time.monotonic()
-        for old in [one for one, seen in self._seen.items() if seen < now - _REMEMBERED]:
-            del self._seen[old]
-        is_new = mark not in self._seen
-        self._seen[mark] = now
-        return is_new
 
 
 def routes(shared: Any) -> list[Route]:

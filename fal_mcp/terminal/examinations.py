@@ -181,7 +181,9 @@ def data(examined: Examined) -> Iterator[Finding]:
         return
     yield Finding("data folder", "good", str(folder))
     file = examined.settings.ledger_file
-    if file is not None and file.exists():
+    if examined.settings.store is not None:
+        yield Finding("ledger", "note", "in PostgreSQL, which is looked at when it is first needed")
+    elif file is not None and file.exists():
         yield _ledger(file)
 
 

@@ -181,6 +181,7 @@ async def _cancel(arguments: GetArguments, call: Call) -> Outcome:
             + (
                 "It was running and may be billed." if job.state == "running" else "It had not begun and costs nothing."
             ),
+            "withdrawn": "It still waited here for its turn: nothing of it was sent, and it costs nothing.",
             "already completed": "fal says it is completed already; it is billed, and get_job has its result.",
             "not found": "fal does not know this request.",
         }[said]

@@ -18,6 +18,7 @@ from fal_mcp.jobs.ledger import Ledger, Limits
 
 TODAY = len(schema.STEPS)
 JOBS, PRICE = 20, 0.25
+MONEY_IN_MILLIONTHS = 4
 
 
 def write_old(file: Path, version: int, now: float | None = None) -> None:
@@ -37,6 +38,9 @@ def write_old(file: Path, version: int, now: float | None = None) -> None:
                 "process) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
             )
+        if version >= MONEY_IN_MILLIONTHS:
+            money = f"price_micro = {int(PRICE * 1_000_000)}, booked = {int(PRICE * 1_000_000)}"
+            database.execute(f"UPDATE job SET {money}, asked = created, has_run = 1")
         if version == TODAY:
             schema.settle(database)
         database.execute(f"PRAGMA user_version = {version}")

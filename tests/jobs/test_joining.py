@@ -86,10 +86,10 @@ def test_what_was_answered_is_never_handed_out_as_new(
 ):
     """A person who asks for another picture gets another picture."""
     if is_joined(order, state=state, alive=alive, answering=answering, detached=detached, answered=960.0):
-        assert state in ("unknown", "lost") or (order is FIXED and state in ("intent", "queued", "running"))
+        assert state in ("unknown", "lost") or (order is FIXED and state in ("waiting", "intent", "queued", "running"))
 
 
-@given(st.sampled_from(["intent", "queued", "running", "completed", "unknown", "lost"]), st.booleans())
+@given(st.sampled_from(["waiting", "intent", "queued", "running", "completed", "unknown", "lost"]), st.booleans())
 def test_what_nobody_got_is_owed(state: State, alive: bool):
     assert is_joined(state=state, alive=alive, detached=950.0)
     assert is_joined(state=state, alive=False)

@@ -2,12 +2,13 @@
 
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fal_mcp.client.queue import Request
@@ -15,6 +16,7 @@ from fal_mcp.client.storage import Parts
 from fal_mcp.errors import BudgetExceeded
 from fal_mcp.jobs.job import Job, Order
 from fal_mcp.jobs.ledger import Ledger, Limits
+from tests.jobs.conftest import Where
 
 REQUEST = Request("a/b", "R", "https://q/s", "https://q/r", "https://q/c")
 NONE = Limits()
@@ -27,8 +29,8 @@ def order(price: float | None = 0.1, **options: Any) -> Order:
     return Order("a/b", {"prompt": "x"}, **about)
 
 
-async def test_a_row_is_there_before_and_after_and_in_another_process(tmp_path: Path):
-    one, other = Ledger(tmp_path / "l.sqlite3"), Ledger(tmp_path / "l.sqlite3")
+async def test_a_row_is_there_before_and_after_and_in_another_process(where: Where):
+    one, other = Ledger(where), Ledger(where)
     job = await one.begin(order(), NONE)
     assert await other.get(job.job_id, ME) == job and job.state == "intent"
     await one.accepted(job.job_id, REQUEST)
@@ -37,9 +39,9 @@ async def test_a_row_is_there_before_and_after_and_in_another_process(tmp_path: 
     assert found is not None and (found.state, found.output, found.request) == ("completed", {"seed": 7}, REQUEST)
 
 
-async def test_somebody_elses_job_is_no_job_at_any_door(tmp_path: Path):
+async def test_somebody_elses_job_is_no_job_at_any_door(where: Where):
     """Two keys on one ledger: neither sees, joins, follows or pays for what is the other's."""
-    ledger, later = Ledger(tmp_path / "l.sqlite3"), Ledger(tmp_path / "l.sqlite3")
+    ledger, later = Ledger(where), Ledger(where)
     job = await ledger.begin(order(owner="alice"), NONE)
     await ledger.accepted(job.job_id, REQUEST)
     await ledger.uploads.remember("alice", "file", "https://f", None)
@@ -54,10 +56,10 @@ async def test_somebody_elses_job_is_no_job_at_any_door(tmp_path: Path):
     assert (await later.join_or_begin(order(owner="alice"), NONE)).job.job_id == job.job_id
 
 
-async def test_the_first_key_adopts_what_was_written_before_keys_were_told_apart(tmp_path: Path):
-    before = Ledger(tmp_path / "l.sqlite3")
+async def test_the_first_key_adopts_what_was_written_before_keys_were_told_apart(where: Where):
+    before = Ledger(where)
     job = await before.begin(order(owner="local"), NONE)
-    first, second = (Ledger(tmp_path / "l.sqlite3", first_owner=name) for name in ("first", "second"))
+    first, second = (Ledger(where, first_owner=name) for name in ("first", "second"))
     assert [one.job_id for one in await first.listed("first")] == [job.job_id]
     assert await second.listed("second") == [] and await second.listed("local") == []
 
@@ -89,8 +91,8 @@ def _modes(folder: Path) -> dict[str, int]:
     return {file.name: stat.S_IMODE(file.stat().st_mode) for file in files}
 
 
-async def test_an_unknown_price_is_over_every_limit_unless_allowed():
-    ledger = Ledger(None)
+async def test_an_unknown_price_is_over_every_limit_unless_allowed(where: Where):
+    ledger = Ledger(where)
     for price in (None, float("nan"), float("inf"), -1.0, -1e-9):
         with pytest.raises(BudgetExceeded, match="not known"):
             await ledger.begin(order(price), Limits(call=1))
@@ -99,12 +101,12 @@ async def test_an_unknown_price_is_over_every_limit_unless_allowed():
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 40), st.booleans()), max_size=30), st.integers(1, 100))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_interleaving_of_servers_and_calls_exceeds_a_daily_budget(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, int, bool]], budget: int
+    places: Callable[[], Where], steps: list[tuple[int, int, bool]], budget: int
 ):
     """Three servers on one ledger begin and end jobs in any order."""
-    file = tmp_path_factory.mktemp("ledger") / "l.sqlite3"
+    file = places()
     limits = Limits(day=budget / 100)
 
     async def run() -> None:
@@ -124,9 +126,9 @@ def test_no_interleaving_of_servers_and_calls_exceeds_a_daily_budget(
     anyio.run(run)
 
 
-async def test_calls_at_once_in_two_servers_join_or_begin_once(tmp_path: Path):
+async def test_calls_at_once_in_two_servers_join_or_begin_once(where: Where):
     """One decision: of twenty calls of one thing, in two servers, one begins and nineteen join."""
-    ledgers = [Ledger(tmp_path / "l.sqlite3") for _ in range(2)]
+    ledgers = [Ledger(where) for _ in range(2)]
     joined: list[bool] = []
 
     async def one(number: int) -> None:
@@ -140,10 +142,10 @@ async def test_calls_at_once_in_two_servers_join_or_begin_once(tmp_path: Path):
 
 
 @pytest.mark.parametrize("apart", [-400.0, -3.0, -1.2, -0.5, 0.0, 0.5, 1.2, 3.0, 400.0])
-async def test_two_calls_were_made_at_once_if_they_came_at_once(apart: float):
+async def test_two_calls_were_made_at_once_if_they_came_at_once(apart: float, where: Where):
     """A call may be held up on its way to the ledger for as long as its client waits, and be overtaken by the same
     call again; `apart` is how long after the first to be written down the other came."""
-    ledger, now = Ledger(None), time.monotonic()
+    ledger, now = Ledger(where), time.monotonic()
     about: dict[str, Any] = {"is_repeatable": False, "connection": "c"}
     first, other = min(now, now - apart), min(now, now + apart)
     await ledger.join_or_begin(order(call_id="first", came=first, **about), NONE)
@@ -151,8 +153,8 @@ async def test_two_calls_were_made_at_once_if_they_came_at_once(apart: float):
     assert started.is_joined is (abs(apart) > 1)
 
 
-async def test_what_another_server_took_over_is_not_written_by_the_one_before(tmp_path: Path):
-    first, second = Ledger(tmp_path / "l.sqlite3"), Ledger(tmp_path / "l.sqlite3")
+async def test_what_another_server_took_over_is_not_written_by_the_one_before(where: Where):
+    first, second = Ledger(where), Ledger(where)
     job = await first.begin(order(), NONE)
     assert await second.claim(job) is None, "the first one lives"
     await first.aclose()
@@ -164,26 +166,35 @@ async def test_what_another_server_took_over_is_not_written_by_the_one_before(tm
     assert found is not None and found.state == "running"
 
 
-async def test_an_intent_of_a_server_that_is_gone_is_looked_for_though_its_process_id_lives(tmp_path: Path):
+async def test_claimed_again_by_who_has_it_a_job_keeps_its_fence(where: Where):
+    """Two calls at one server ask about a job at once: whoever follows it goes on writing."""
+    ledger = Ledger(where)
+    job = await ledger.begin(order(), NONE)
+    first, second = await ledger.claim(job), await ledger.claim(job)
+    assert first is not None and second is not None and first.fence == second.fence == job.fence
+    assert await ledger.record(job.job_id, first.fence, state="running")
+
+
+async def test_an_intent_of_a_server_that_is_gone_is_looked_for_though_its_process_id_lives(where: Where):
     """In containers every server is process 1; both of these are one process."""
-    first, second = Ledger(tmp_path / "l.sqlite3"), Ledger(tmp_path / "l.sqlite3")
+    first, second = Ledger(where), Ledger(where)
     job = await first.begin(order(), NONE)
     assert await second.orphaned(ME) == []
     await first.aclose()
     assert [(one.job_id, one.state) for one in await second.orphaned(ME)] == [(job.job_id, "unknown")]
 
 
-async def test_a_mark_counts_once_for_all_servers(tmp_path: Path):
+async def test_a_mark_counts_once_for_all_servers(where: Where):
     now = [1000.0]
-    ledgers = [Ledger(tmp_path / "l.sqlite3", clock=lambda: now[0]) for _ in range(2)]
+    ledgers = [Ledger(where, clock=lambda: now[0]) for _ in range(2)]
     assert [await ledger.once("yes", 60) for ledger in ledgers] == [True, False]
     now[0] += 61
     assert [await ledger.once("yes", 60) for ledger in ledgers] == [True, False]
 
 
-async def test_what_is_old_is_forgotten_and_unfinished_work_never():
+async def test_what_is_old_is_forgotten_and_unfinished_work_never(where: Where):
     now = [time.time() - 40 * DAY]
-    ledger = Ledger(None, clock=lambda: now[0])
+    ledger = Ledger(where, clock=lambda: now[0])
     old, running, unknown, lost = [await ledger.begin(order(), NONE) for _ in range(4)]
     await ledger.record(old.job_id, state="completed", output={"seed": 1})
     await ledger.record(running.job_id, state="running")
@@ -216,8 +227,8 @@ async def test_a_list_does_not_load_what_came_out():
     assert whole is not None and whole.output == large
 
 
-async def test_where_a_file_is_and_how_far_it_came_is_remembered(tmp_path: Path):
-    one, other = (Ledger(tmp_path / "l.sqlite3").uploads for _ in range(2))
+async def test_where_a_file_is_and_how_far_it_came_is_remembered(where: Where):
+    one, other = (Ledger(where).uploads for _ in range(2))
     await one.remember_parts(ME, "big", Parts("https://u", "https://f", {1: "a", 3: "c"}))
     assert await other.parts_of(ME, "big") == Parts("https://u", "https://f", {1: "a", 3: "c"})
     assert await other.address_of(ME, "big") is None
@@ -243,8 +254,8 @@ ODD: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
-async def test_any_output_is_written_and_read(odd: dict[str, Any]):
-    ledger = Ledger(None)
+async def test_any_output_is_written_and_read(odd: dict[str, Any], where: Where):
+    ledger = Ledger(where)
     job = await ledger.begin(Order("a/\ud800b", odd, ME), NONE)
     assert await ledger.record(job.job_id, state="completed", output=odd, error={"message": "\udfff"})
     found = await ledger.get(job.job_id, ME)

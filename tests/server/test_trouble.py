@@ -344,7 +344,8 @@ async def test_a_job_that_fal_does_not_know_is_never_asked_for_at_a_start(
             await engine.jobs.ledger.record(lost, None, state="lost", **where)
         for _ in range(3):
             async with Engine(replace(settings, data=tmp_path / "data"), None, _nothing) as engine:
-                await engine.jobs.resume()
+                await engine.jobs.picks_up.take_over()
+                await engine.jobs.picks_up.look_again()
         async with host() as client:
             (row,) = (await client.call_tool("list_jobs", {})).structured_content["jobs"]
             result = await client.call_tool("get_job", {"job_id": lost})

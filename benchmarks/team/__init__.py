@@ -1,0 +1,1 @@
+"""What several servers of one PostgreSQL ledger stand: kills, exact budgets, a store that goes away."""

@@ -1,0 +1,96 @@
+"""Going on with what servers that ended left behind, and saying that this one lives."""
+
+import logging
+from collections.abc import Callable
+
+import anyio
+import anyio.abc
+
+from fal_mcp.client.fal import Fal
+from fal_mcp.errors import FalError, NotRecorded
+from fal_mcp.jobs import lost_submits
+from fal_mcp.jobs.followers import Followers
+from fal_mcp.jobs.job import Job
+from fal_mcp.jobs.ledger import Ledger
+
+_MOST_AT_ONCE = 32
+_SAID_AGAIN_AFTER = 3.0
+_LOOKED_AGAIN_AFTER = (15.0, 45.0, 120.0)
+"""Seconds before each further look for a submit that its server may have been slow with."""
+
+logger = logging.getLogger("fal_mcp")
+
+
+class PickUp:
+    """The work of others that one server goes on with, for the account `payer`."""
+
+    def __init__(
+        self, fal: Callable[[], Fal], ledger: Ledger, followers: Followers, payer: str, tasks: anyio.abc.TaskGroup
+    ) -> None:
+        self._fal = fal
+        self._ledger = ledger
+        self._followers = followers
+        self._payer = payer
+        self._tasks = tasks
+        # After a night with hundreds of jobs, the user's first call must not stand behind all of their polls.
+        self._limiter = anyio.CapacityLimiter(_MOST_AT_ONCE)
+
+    async def take_over(self) -> None:
+        """Pick up work whose server is gone; what becomes of it is seen to in the background."""
+        # One reading of fal's records for all: they are rate-limited, and the same for every job of an endpoint.
+        records = self._records()
+        taken = {job.job_id: job for job in await self._ledger.orphaned(self._payer)}
+        for job in taken.values():
+            self._tasks.start_soon(self._taken_over, job, records)
+        # What was taken earlier, and could not be followed because the ledger went away in the middle.
+        for job_id, owner in await self._ledger.followed(self._payer):
+            if job_id in taken or self._followers.get(job_id) is not None:
+                continue
+            if (job := await self._ledger.get(job_id, owner)) is not None:
+                self._tasks.start_soon(self._resume, job, records)
+
+    async def look_again(self) -> None:
+        """Look again, in the background, for submits without an answer."""
+        records = self._records()
+        for job in await self._ledger.unanswered(self._payer, lost_submits.MOST):
+            if self._followers.get(job.job_id) is None:
+                self._tasks.start_soon(self._resume, job, records)
+
+    async def keep_alive(self) -> None:
+        """Say again and again that this server lives. Never raises."""
+        while self._ledger.store.is_shared:
+            try:
+                await self._ledger.store.renew()
+            except NotRecorded as error:
+                logger.warning("%s", error.message)
+            except Exception:
+                logger.exception("That this server lives could not be said.")
+            await anyio.sleep(_SAID_AGAIN_AFTER)
+
+    def _records(self) -> lost_submits.Records:
+        return lost_submits.Records(self._fal().requests)
+
+    async def _taken_over(self, job: Job, records: lost_submits.Records) -> None:
+        """Never raises: it hangs in the server's own group."""
+        await self._resume(job, records)
+        for pause in _LOOKED_AGAIN_AFTER:
+            if job.request is not None or job.way != "queue" or job.state != "unknown":
+                return
+            await anyio.sleep(pause)
+            try:
+                job = await self._ledger.get(job.job_id, job.owner) or job
+            except FalError as error:
+                logger.info("%s cannot be read: %s", job.job_id, error.message)
+                continue
+            await self._resume(job, self._records())
+
+    async def _resume(self, job: Job, records: lost_submits.Records) -> None:
+        async with self._limiter:
+            try:
+                followed = await self._followers.resumed(job, records)
+                # A server of a team follows hundreds at once anyway, and its dead sibling's are not to wait for it.
+                if followed is not None and not self._ledger.store.is_shared:
+                    await followed.ended()
+            except Exception as error:
+                # One job that cannot be picked up is no reason to leave the others.
+                logger.info("%s could not be picked up: %s", job.job_id, error)

@@ -1,0 +1,68 @@
+"""Whose turn it is: people of one account take turns, however many jobs each of them wants. Pure."""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+MOST_WAITING = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many jobs may be at fal at once, of an account and of each of its people, and how many may wait for it; None
+    is no limit."""
+
+    whole: int | None = None
+    each: int | None = None
+    waiting: int = MOST_WAITING
+
+    @property
+    def is_limited(self) -> bool:
+        return self.whole is not None or self.each is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A job that waits here for its turn, with how many are before it."""
+
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A job that waits, with whose it is."""
+
+    job_id: str
+    owner: str
+
+
+def in_turn(waiting: Iterable[Candidate], last: Mapping[str, float]) -> list[Candidate]:
+    """Jobs that wait, the oldest of each owner first, as they will get their turn. `last` is when each owner last got
+    one; who never did comes first."""
+    lines: dict[str, deque[Candidate]] = {}
+    for job in waiting:
+        lines.setdefault(job.owner, deque()).append(job)
+    # Those of the same moment keep the order in which they came: sorting is stable.
+    owners = deque(sorted(lines, key=lambda owner: last.get(owner, float("-inf"))))
+    order: list[Candidate] = []
+    while owners:
+        owner = owners.popleft()
+        order.append(lines[owner].popleft())
+        if lines[owner]:
+            owners.append(owner)
+    return order
+
+
+def admitted(order: Iterable[Candidate], running: Mapping[str, int], room: Room) -> list[Candidate]:
+    """Those of these jobs, in turn, for which there is room now."""
+    counts = dict(running)
+    free = float("inf") if room.whole is None else room.whole - sum(counts.values())
+    go: list[Candidate] = []
+    for job in order:
+        if len(go) >= free:
+            break
+        # Who is at their own limit lets the others pass, and keeps their turn.
+        if room.each is None or counts.get(job.owner, 0) < room.each:
+            counts[job.owner] = counts.get(job.owner, 0) + 1
+            go.append(job)
+    return go
