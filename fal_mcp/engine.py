@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from fal_mcp.ways_to_fal import Payers
 
 _PICK_UP_AFTER = 1.0
-_AND_AGAIN_AFTER = 300.0
 
 logger = logging.getLogger("fal_mcp")
 
@@ -302,23 +301,7 @@ class Engine:
         except FalError as error:
             logger.error("%s", error.message)
             return
-        self.background.start_soon(jobs.picks_up.keep_alive)
-        self.background.start_soon(jobs.ledger.store.listen, jobs.hearing.hear)
-        next_round = 0.0
-        while True:
-            try:
-                if time.monotonic() >= next_round:
-                    next_round = time.monotonic() + _AND_AGAIN_AFTER
-                    # Of several servers one tidies up.
-                    if await self.is_first("prune", _AND_AGAIN_AFTER / 2):
-                        await jobs.ledger.prune()
-                    await jobs.picks_up.look_again()
-                await jobs.picks_up.take_over()
-            except FalError as error:
-                logger.warning("What was left unfinished could not be picked up: %s", error.message)
-            except Exception:
-                logger.exception("What was left unfinished could not be picked up.")
-            await anyio.sleep(jobs.ledger.store.look_after)
+        await jobs.picks_up.keep(jobs.hearing.hear)
 
     async def _keep_own(self) -> None:
         await anyio.sleep(FIRST_AFTER)

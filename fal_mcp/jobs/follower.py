@@ -6,7 +6,6 @@ end of a job: only fal itself says that one failed.
 
 import logging
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -21,10 +20,10 @@ from fal_mcp.jobs.cost import is_on_fals_side
 from fal_mcp.jobs.job import Job, Order
 from fal_mcp.jobs.kept_errors import said
 from fal_mcp.jobs.ledger import Ledger
+from fal_mcp.jobs.status_log import StatusLog
 from fal_mcp.jobs.turns import Waiting
 from fal_mcp.json_values import JsonObject
 
-_KEPT_STATUSES = 400
 _REQUEST = ("request_id", "status_url", "response_url", "cancel_url")
 _CANCELLED = frozenset({"client_cancelled", "client_disconnected"})
 _LONGEST_CANCEL = 10.0
@@ -66,10 +65,7 @@ class Follower:
         self._look_for = look_for
         self._turn_of = turn
         self._writes = writes
-        # Bounded: a job of hours says thousands of things, and who waits only needs the last of them.
-        self._statuses: deque[Status | Waiting] = deque(maxlen=_KEPT_STATUSES)
-        self._seen = 0
-        self._changed = anyio.Event()
+        self.statuses = StatusLog()
         self._over = anyio.Event()
         self._taken = anyio.Event()
         self._is_dropped = False
@@ -101,19 +97,6 @@ class Follower:
             self._is_dropped = True
             return "requested"
         return await self._queue.cancel(self.request)
-
-    def has_news(self, seen: int) -> bool:
-        """Whether there were more statuses than these."""
-        return self._seen > seen
-
-    async def news(self, seen: int) -> tuple[list[Status | Waiting], int]:
-        """The statuses after the first `seen`, as soon as there is one or it is over, and how many there were."""
-        changed = self._changed
-        if self._seen == seen and not self.is_over:
-            await changed.wait()
-        # Who was away for long may have missed more than is kept.
-        fresh = min(self._seen - seen, len(self._statuses))
-        return list(self._statuses)[len(self._statuses) - fresh :], self._seen
 
     async def ended(self) -> None:
         """Wait until it is over."""
@@ -162,7 +145,7 @@ class Follower:
             self.is_over = True
             self._over.set()
             self._taken.set()
-            self._tell()
+            self.statuses.ring()
 
     async def _tried(self, work: Awaitable[None]) -> None:
         try:
@@ -282,7 +265,7 @@ class Follower:
                 if self.trouble is None:
                     await self._end(last, state="completed")
                 self.trouble = doubts.not_fetched(error, self.job.job_id)
-                self._tell()
+                self.statuses.ring()
                 if time.monotonic() > deadline:
                     raise self.trouble from error
             await anyio.sleep(pause)
@@ -304,9 +287,7 @@ class Follower:
 
     def _show(self, status: Status | Waiting) -> None:
         self.last = status
-        self._statuses.append(status)
-        self._seen += 1
-        self._tell()
+        self.statuses.add(status)
 
     async def _end_failed(self, error: FalError, last: Completed) -> None:
         assert self.request is not None
@@ -353,11 +334,6 @@ class Follower:
             await anyio.sleep(_A_MOMENT)
             self._to_write = anyio.Event()
             await self.write()
-
-    def _tell(self) -> None:
-        # A new event each time: everybody who waits has the old one, and none can miss it.
-        self._changed.set()
-        self._changed = anyio.Event()
 
 
 def _columns(request: Request) -> JsonObject:

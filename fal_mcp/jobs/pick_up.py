@@ -1,6 +1,7 @@
 """Going on with what servers that ended left behind, and saying that this one lives."""
 
 import logging
+import time
 from collections.abc import Callable
 
 import anyio
@@ -14,6 +15,7 @@ from fal_mcp.jobs.job import Job
 from fal_mcp.jobs.ledger import Ledger
 
 _MOST_AT_ONCE = 32
+_ROUND = 300.0
 _SAID_AGAIN_AFTER = 3.0
 _LOOKED_AGAIN_AFTER = (15.0, 45.0, 120.0)
 """Seconds before each further look for a submit that its server may have been slow with."""
@@ -34,6 +36,26 @@ class PickUp:
         self._tasks = tasks
         # After a night with hundreds of jobs, the user's first call must not stand behind all of their polls.
         self._limiter = anyio.CapacityLimiter(_MOST_AT_ONCE)
+
+    async def keep(self, hear: Callable[[str], None]) -> None:
+        """Do all of it for as long as the server runs; `hear` is told what other servers say. Never raises."""
+        self._tasks.start_soon(self.keep_alive)
+        self._tasks.start_soon(self._ledger.store.listen, hear)
+        next_round = 0.0
+        while True:
+            try:
+                if time.monotonic() >= next_round:
+                    next_round = time.monotonic() + _ROUND
+                    # Of several servers one tidies up.
+                    if await self._ledger.once("prune", _ROUND / 2):
+                        await self._ledger.prune()
+                    await self.look_again()
+                await self.take_over()
+            except FalError as error:
+                logger.warning("What was left unfinished could not be picked up: %s", error.message)
+            except Exception:
+                logger.exception("What was left unfinished could not be picked up.")
+            await anyio.sleep(self._ledger.store.look_after)
 
     async def take_over(self) -> None:
         """Pick up work whose server is gone; what becomes of it is seen to in the background."""

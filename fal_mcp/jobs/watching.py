@@ -21,11 +21,11 @@ async def watch(followed: Follower, tell: Tell) -> None:
     progress, seen, started = Progress(), 0, time.monotonic()
     await tell(progress.begin())
     # What was reported before the end is told even where the end came first.
-    while not followed.is_over or followed.has_news(seen):
+    while not followed.is_over or followed.statuses.is_after(seen):
         statuses: list[Status | Waiting] = []
         # A little sooner, so that a slow machine still says something within the beat.
         with anyio.move_on_after(HEARTBEAT - 0.5) as pause:
-            statuses, seen = await followed.news(seen)
+            statuses, seen = await followed.statuses.after(seen, is_over=followed.is_over)
         if pause.cancelled_caught:
             await tell(progress.beat(time.monotonic() - started))
         for status in statuses:

@@ -1,10 +1,9 @@
 """Files on their way into a model: found by the schema, checked before they cost anything, uploaded once, put back as
 URLs. Free text is never touched, though it looks like a path."""
 
-import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,16 +12,14 @@ import anyio.to_thread
 
 from fal_mcp.catalog import file_arguments
 from fal_mcp.catalog.endpoint import Endpoint, FileArgument
-from fal_mcp.client.file_stream import Upload
-from fal_mcp.client.storage import LARGE
-from fal_mcp.errors import FalError, Fault, InvalidInput, NotReadable, UploadClosed
+from fal_mcp.errors import FalError, Fault, InvalidInput, NotReadable
 from fal_mcp.json_values import JsonMapping, JsonObject, is_list
 from fal_mcp.machine import file_kind
-from fal_mcp.machine.readable import LocalFile, escaped, path_in, refusal
+from fal_mcp.machine.readable import escaped, path_in, refusal
 from fal_mcp.openapi.schema import Schema, branches
 from fal_mcp.outputs import media
 from fal_mcp.outputs.outcome import Media
-from fal_mcp.runs import file_checks
+from fal_mcp.runs import file_checks, file_upload
 from fal_mcp.runs.call import Call, CannotAsk
 from fal_mcp.text import one_line
 
@@ -135,38 +132,6 @@ async def put_up(endpoint: Endpoint, arguments: JsonMapping, call: Call, checked
     return changed
 
 
-async def upload(
-    file: LocalFile, content_type: str, call: Call, *, lifetime: int | None = None, access: str | None = None
-) -> str:
-    """Put an open file on fal's CDN, unless this very file is there already; its URL."""
-    storage, uploads = call.fal().storage, call.jobs.ledger.uploads
-    identity = await anyio.to_thread.run_sync(_identity, file)
-    # What shall expire or be private is never shared with another call: its address would outlive the promise.
-    is_plain = lifetime is None and access is None
-    if is_plain and (known := await uploads.address_of(call.owner, identity)):
-        return known
-    item = Upload(file.stream, file.size, file.name, content_type, lifetime, access)
-    tell = teller(file.name, call)
-    if file.size < LARGE:
-        url = await storage.put(item, tell)
-    else:
-        parts = await uploads.parts_of(call.owner, identity) or await storage.begin_parts(item)
-        try:
-            url = await storage.put_parts(
-                item, parts, tell, lambda now: uploads.remember_parts(call.owner, identity, now)
-            )
-        except UploadClosed:
-            # Else every later call would take up what fal has closed, and fail like this one.
-            await uploads.forget_parts(call.owner, identity)
-            raise
-    if is_plain:
-        await uploads.remember(call.owner, identity, url, None)
-    return url
-
-
-head_of = file_checks.head_of
-
-
 async def may_read(path: str, call: Call) -> None:
     """Ask the user about a folder that is not allowed yet, once, where they can be asked.
 
@@ -227,8 +192,8 @@ async def _url(item: Found, identity: str | None, call: Call) -> str:
         # What the user agreed to, and what was checked, is this file and no other that took its name since.
         if identity is not None and file.identity != identity:
             raise NotReadable(f"{_shown(item.path)}: the file was changed since it was checked.", hint="Call again.")
-        head = await anyio.to_thread.run_sync(head_of, file)
-        return await upload(file, file_kind.sniffed(head, file.name), call)
+        head = await anyio.to_thread.run_sync(file_checks.head_of, file)
+        return await file_upload.upload(file, file_kind.sniffed(head, file.name), call)
 
 
 async def of_job(reference: str, call: Call, where: str = "") -> Media | None:
@@ -288,34 +253,6 @@ def _is_prose(item: Found) -> bool:
     """Whether a value that could not be read looks like no path at all: such as "the photo that I sent you"."""
     path = _local_path(item)
     return path is not None and not re.search(r"[/\\~]|\.\w{1,5}$", path.strip())
-
-
-def _identity(file: LocalFile) -> str:
-    """What makes it this very file: its hash, or for a large one what changes when it does."""
-    # Reading gigabytes for their hash takes as long as sending a good part of them.
-    if file.size >= LARGE:
-        return f"stat:{file.identity}"
-    digest = hashlib.sha256()
-    file.stream.seek(0)
-    while chunk := file.stream.read(1024 * 1024):
-        digest.update(chunk)
-    # With its name, which becomes a part of the address that models see.
-    return f"sha256:{digest.hexdigest()}:{file.name}"
-
-
-def teller(name: str, call: Call) -> Callable[[int, int], Awaitable[None]]:
-    """Tells how far the upload of a file has come, from a megabyte on."""
-    last = 0.0
-
-    async def tell(sent: int, size: int) -> None:
-        nonlocal last
-        now = anyio.current_time()
-        # The first megabytes of a small file are not news; a large one is told about twice a second.
-        if size >= 1_000_000 and now - last >= 0.5:
-            last = now
-            await call.say(f"uploading {one_line(name, 60)}: {sent / 1e6:.0f} of {size / 1e6:.0f} MB")
-
-    return tell
 
 
 def _part(root: Schema, path: tuple[str, ...]) -> Schema:

@@ -25,7 +25,7 @@ from fal_mcp.machine.output_folder import slug
 from fal_mcp.machine.readable import LocalFile, path_in
 from fal_mcp.outputs import saving
 from fal_mcp.outputs.outcome import Media, Outcome
-from fal_mcp.runs import input_files
+from fal_mcp.runs import file_checks, file_upload, input_files
 from fal_mcp.runs.call import Call
 from fal_mcp.text import one_line
 from fal_mcp.tools import from_function
@@ -252,9 +252,9 @@ async def _put(file: LocalFile, arguments: UploadArguments, call: Call, lifetime
         raise InvalidInput(f"{file.name!r} is empty.", hint="Give a file with something in it.")
     # The bytes decide what it is: names in chats and downloads often say nothing, and models refuse a file of the
     # wrong type.
-    head = await anyio.to_thread.run_sync(input_files.head_of, file)
+    head = await anyio.to_thread.run_sync(file_checks.head_of, file)
     kind = arguments.content_type or file_kind.sniffed(head, arguments.name or file.name)
-    url = await input_files.upload(file, kind, call, lifetime=lifetime, access=arguments.access)
+    url = await file_upload.upload(file, kind, call, lifetime=lifetime, access=arguments.access)
     lifetime_in_words = f"for {arguments.lifetime}" if arguments.lifetime else "as long as the account's settings say"
     data: JsonObject = {"url": url, "size": file.size, "content_type": kind, "lifetime_s": lifetime}
     note = f"{file.name} ({kind}, {file.size:,} bytes) is at {url}; fal keeps it {lifetime_in_words}."

@@ -14,7 +14,7 @@ from fal_mcp.machine.output_folder import slug
 from fal_mcp.machine.readable import path_in
 from fal_mcp.outputs import endings, saving
 from fal_mcp.outputs.outcome import Media, Outcome
-from fal_mcp.runs import input_files
+from fal_mcp.runs import file_upload, input_files
 from fal_mcp.runs.call import Call
 from fal_mcp.text import one_line, readable_size
 from fal_mcp.tools import from_function, pages, rules
@@ -146,7 +146,7 @@ async def _upload(arguments: UploadArguments, call: Call) -> Outcome:
     request = operation.request(given)
     with call.readable.opened(path) as file:
         upload = Upload(file.stream, file.size, file.name, "application/octet-stream")
-        await fal.app_files.put(request.path, request.query, upload, input_files.teller(file.name, call))
+        await fal.app_files.put(request.path, request.query, upload, file_upload.teller(file.name, call))
         done = f"{file.name} ({readable_size(file.size)}) is stored at {one_line(arguments.target_path, _LONGEST_NAME)}"
     note = f"{done}, unpacked." if arguments.unzip else f"{done}."
     return Outcome(data={"target_path": arguments.target_path, "size": file.size}, note=note, is_plain=True)
