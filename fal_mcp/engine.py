@@ -5,6 +5,7 @@ Each part is made when it is first asked for. Knows nothing of MCP: `server.shar
 
 import logging
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import cached_property

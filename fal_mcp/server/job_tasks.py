@@ -49,7 +49,11 @@ async def _task(engine: Engine, job: Job) -> JsonObject:
         return tasks.described(job.job_id, "working", job.created, job.updated, job.state)
     call = engine.unheard()
     try:
-        answer = results.render(await answers.outcome(job, call))
+        outcome = await answers.outcome(job, call)
+        # Over at fal, and its result on the way here: a task that is called completed is asked about no more.
+        if outcome.data.get("status") == "in_progress":
+            return tasks.described(job.job_id, "working", job.created, job.updated, job.state)
+        answer = results.render(outcome)
         # The client has the result with this: a call again would be a wish for another.
         engine.jobs.answering([job.job_id])
     except FalError as error:

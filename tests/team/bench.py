@@ -165,6 +165,8 @@ class Team:
                         return
                     except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
                         got.extend(b"<closed>")
+                        # Whoever was cut off has nobody to send the rest to.
+                        tasks.cancel_scope.cancel()
                         return
 
             async with anyio.create_task_group() as tasks:
