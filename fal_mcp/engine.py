@@ -5,7 +5,6 @@ Each part is made when it is first asked for. Knows nothing of MCP: `server.shar
 
 import logging
 import secrets
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import cached_property
@@ -24,7 +23,7 @@ from fal_mcp.json_values import JsonObject
 from fal_mcp.machine.output_folder import OutputFolder
 from fal_mcp.machine.readable import Readable
 from fal_mcp.machine.variables import Variables
-from fal_mcp.team.principal import caller
+from fal_mcp.team.principal import caller, own_daily_budget
 
 # These take a quarter as long to import as the SDK itself: they come in with the first list or call.
 if TYPE_CHECKING:
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from fal_mcp.jobs.jobs import Jobs
     from fal_mcp.jobs.progress import Report
     from fal_mcp.jobs.sessions import Sessions
-    from fal_mcp.jobs.turns import Room
     from fal_mcp.runs.call import Call
     from fal_mcp.runs.pricing import Prices
     from fal_mcp.runs.resolution import Resolution
@@ -150,6 +148,7 @@ class Engine:
         """All paid work, with its ledger."""
         from fal_mcp.jobs.jobs import Jobs
         from fal_mcp.jobs.ledger import Ledger, Limits
+        from fal_mcp.jobs.turns import Room
 
         settings = self.settings
         # A server without a key must not take over what an earlier version wrote for whoever has one.
@@ -169,7 +168,8 @@ class Engine:
             allow_unpriced=settings.allow_unpriced,
         )
         # By a function: a client is only opened, and a key only missed, where something is sent.
-        about: JsonObject = {"owner": self.payer, "own_day": _own_day, "room": _room(settings)}
+        room = Room.of(settings.max_running, settings.max_running_each, settings.max_waiting)
+        about: JsonObject = {"owner": self.payer, "own_day": own_daily_budget, "room": room}
         jobs = Jobs(lambda: self.fal, ledger, self.background, limits, settings.on_disconnect, **about)
         self._open.push_async_callback(jobs.aclose)
         return jobs
@@ -331,18 +331,6 @@ class Engine:
 
     def _source(self) -> "Source":
         return source_of(self.settings)
-
-
-def _room(settings: Settings) -> "Room":
-    from fal_mcp.jobs.turns import Room
-
-    whole, each = settings.max_running, settings.max_running_each
-    return Room(int(whole) if whole else None, int(each) if each else None, int(settings.max_waiting))
-
-
-def _own_day() -> float | None:
-    principal = caller()
-    return None if principal is None else principal.daily_budget
 
 
 async def _nobody(_: Any) -> None:

@@ -16,6 +16,11 @@ class Room:
     each: int | None = None
     waiting: int = MOST_WAITING
 
+    @staticmethod
+    def of(whole: float | None, each: float | None, waiting: float) -> "Room":
+        """The room that settings give, which know numbers only; 0 is no limit."""
+        return Room(int(whole) if whole else None, int(each) if each else None, int(waiting))
+
     @property
     def is_limited(self) -> bool:
         return self.whole is not None or self.each is not None

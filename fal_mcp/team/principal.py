@@ -47,6 +47,12 @@ def caller() -> Principal | None:
     return _CALLER.get()
 
 
+def own_daily_budget() -> float | None:
+    """What this call's principal may spend in a day, in USD; None without a limit of its own."""
+    principal = caller()
+    return None if principal is None else principal.daily_budget
+
+
 @contextmanager
 def calling(principal: Principal | None) -> Generator[None]:
     """What is done in it is this principal's, and what is begun in it stays so."""

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from typing import Any
 
 from starlette.responses import Response
 
@@ -12,12 +11,12 @@ from fal_mcp.emulator.platform.request import Answer, Request
 _ACCESS_COLUMNS = ("endpoint_id", "title", "category", "enterprise_status", "ui_access", "api_access")
 
 
-def _billing(fal: Emulator, request: Request) -> Any:
+def _billing(fal: Emulator, request: Request) -> object:
     credits = {"credits": {"current_balance": fal.balance, "currency": "USD"}}
     return {"username": "emulator", **(credits if "credits" in request.listed("expand") else {})}
 
 
-def _teams(fal: Emulator, request: Request) -> Any:
+def _teams(fal: Emulator, request: Request) -> object:
     root = {"username": "emulator", "name": "Emulator", "is_org_root": True, "created_at": "2025-01-15T12:00:00Z"}
     film = {"username": "emulator-film", "name": "Film", "is_org_root": False, "created_at": "2025-06-02T08:00:00Z"}
     return {"teams": [root, film]}

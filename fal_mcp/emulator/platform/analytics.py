@@ -3,7 +3,6 @@
 import random
 import re
 from datetime import datetime
-from typing import Any
 
 from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.platform.figures import between
@@ -18,7 +17,7 @@ _ERRORS = ("startup", "connection", "timeout", "runtime")
 _PERCENTILE = re.compile(r"p(?P<percent>\d\d)_(?P<what>\w+)")
 
 
-def _analytics(fal: Emulator, request: Request) -> Any:
+def _analytics(fal: Emulator, request: Request) -> object:
     endpoints = [one for one in request.listed("endpoint_id") if fal.documents.get(one) or one in fal.apps]
     if not endpoints:
         raise Refused(404)

@@ -1,7 +1,6 @@
 """The files that the account's apps share, a small tree. Fact F8."""
 
 import hashlib
-from typing import Any
 
 from starlette.responses import Response
 
@@ -11,11 +10,11 @@ from fal_mcp.emulator.platform.request import Answer, Request
 from fal_mcp.json_values import JsonObject
 
 
-def _root(fal: Emulator, request: Request) -> Any:
+def _root(fal: Emulator, request: Request) -> object:
     return _listing(fal, "")
 
 
-def _directory(fal: Emulator, request: Request) -> Any:
+def _directory(fal: Emulator, request: Request) -> object:
     entries = _listing(fal, request.path["dir"].strip("/"))
     if not entries:
         # No 404 is documented for a listing.
@@ -45,13 +44,13 @@ def _download(fal: Emulator, request: Request) -> Response:
     return Response(content, media_type="application/octet-stream")
 
 
-def _from_url(fal: Emulator, request: Request) -> Any:
+def _from_url(fal: Emulator, request: Request) -> object:
     """Fetches nothing: the file holds the URL."""
     fal.app_files[request.path["file"].strip("/")] = request.body["url"].encode()
     return True
 
 
-def _from_here(fal: Emulator, request: Request) -> Any:
+def _from_here(fal: Emulator, request: Request) -> object:
     """An archive is kept as it is; `unzip` is not heeded."""
     if "file_upload" not in request.body:
         raise Refused(400, "file_upload is required")

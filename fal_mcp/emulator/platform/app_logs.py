@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncGenerator
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
 import anyio
 from starlette.responses import StreamingResponse
@@ -19,7 +19,7 @@ _PING_SECONDS = 15.0
 _LABELS = {"job_id": "fal_job_id", "request_id": "fal_request_id", "run_source": "fal_source"}
 
 
-def _history(fal: Emulator, request: Request) -> Any:
+def _history(fal: Emulator, request: Request) -> object:
     """Newest first; the cursor is the moment that the next page's lines are older than."""
     limit, endless = request.query.get("limit", _DEFAULT_LIMIT), request.operation.operation_id in fal.endless
     until = None if endless else _until(request)

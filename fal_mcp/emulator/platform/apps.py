@@ -2,7 +2,6 @@
 
 import random
 from datetime import timedelta
-from typing import Any
 
 from starlette.responses import Response
 
@@ -25,7 +24,7 @@ _METRICS = {
 }
 
 
-def _list(fal: Emulator, request: Request) -> Any:
+def _list(fal: Emulator, request: Request) -> object:
     search, environment = request.query.get("search", "").casefold(), request.query.get("environment", "main")
     apps = [one for one in fal.apps.values() if search in one["name"] and one["environment"] == environment]
     routes = "endpoints" in request.listed("expand")
@@ -34,7 +33,7 @@ def _list(fal: Emulator, request: Request) -> Any:
     }
 
 
-def _queue(fal: Emulator, request: Request) -> Any:
+def _queue(fal: Emulator, request: Request) -> object:
     return {"queue_size": fal.queues[_app(fal, request)]}
 
 
@@ -42,7 +41,7 @@ def _flush(fal: Emulator, request: Request) -> None:
     fal.queues[_app(fal, request)] = 0
 
 
-def _runners(fal: Emulator, request: Request) -> Any:
+def _runners(fal: Emulator, request: Request) -> object:
     endpoint_id, when = _app(fal, request), period(request)
     history: list[JsonObject] = []
     for start, _ in when.buckets():
@@ -53,7 +52,7 @@ def _runners(fal: Emulator, request: Request) -> Any:
     return {"endpoint_id": endpoint_id, **about, "history": history}
 
 
-def _events(fal: Emulator, request: Request) -> Any:
+def _events(fal: Emulator, request: Request) -> object:
     endpoint_id = _app(fal, request)
     categories = request.listed("category")
     events = [
@@ -84,7 +83,7 @@ def _event(fal: Emulator, endpoint_id: str, number: int) -> JsonObject:
     }
 
 
-def _revisions(fal: Emulator, request: Request) -> Any:
+def _revisions(fal: Emulator, request: Request) -> object:
     endpoint_id = _app(fal, request)
     count = fal.own_apps.revisions[endpoint_id]
     revisions = [

@@ -1,7 +1,5 @@
 """Characters, which are collections with a face and a name to mention them by. Fact F10.5."""
 
-from typing import Any
-
 from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.platform import pages
 from fal_mcp.emulator.platform.asset_collections import changed, made
@@ -10,11 +8,11 @@ from fal_mcp.emulator.platform.request import Answer, Request
 from fal_mcp.json_values import JsonObject
 
 
-def _list(fal: Emulator, request: Request) -> Any:
+def _list(fal: Emulator, request: Request) -> object:
     return pages.by_offset(request, "characters", list(fal.characters.values()))
 
 
-def _create(fal: Emulator, request: Request) -> Any:
+def _create(fal: Emulator, request: Request) -> object:
     given = request.body
     identifier = given.get("identifier") or given["name"].casefold().replace(" ", "-")
     if any(one["character_identifier"] == identifier for one in fal.characters.values()):
@@ -27,11 +25,11 @@ def _create(fal: Emulator, request: Request) -> Any:
     return {"character": character}
 
 
-def _get(fal: Emulator, request: Request) -> Any:
+def _get(fal: Emulator, request: Request) -> object:
     return {"character": _character(fal, request)}
 
 
-def _update(fal: Emulator, request: Request) -> Any:
+def _update(fal: Emulator, request: Request) -> object:
     return {"character": changed(_character(fal, request), request.body)}
 
 
@@ -39,7 +37,7 @@ def _delete(fal: Emulator, request: Request) -> None:
     del fal.characters[_character(fal, request)["id"]]
 
 
-def _favorite(fal: Emulator, request: Request) -> Any:
+def _favorite(fal: Emulator, request: Request) -> object:
     character = _character(fal, request)
     character["is_favorited"] = request.operation.operation_id == "favoriteAssetCharacter"
     return {"character": character}

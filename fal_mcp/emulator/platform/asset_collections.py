@@ -2,7 +2,6 @@
 
 import uuid
 from datetime import UTC, datetime
-from typing import Any
 
 from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.platform import assets, pages
@@ -11,11 +10,11 @@ from fal_mcp.emulator.platform.request import Answer, Request
 from fal_mcp.json_values import JsonObject
 
 
-def _list(fal: Emulator, request: Request) -> Any:
+def _list(fal: Emulator, request: Request) -> object:
     return pages.by_offset(request, "collections", list(fal.collections.values()))
 
 
-def _create(fal: Emulator, request: Request) -> Any:
+def _create(fal: Emulator, request: Request) -> object:
     parent = request.body.get("parent_collection_id")
     if parent is not None and parent not in fal.collections:
         raise Refused(404)
@@ -41,11 +40,11 @@ def made(kind: str, given: JsonObject) -> JsonObject:
     }
 
 
-def _get(fal: Emulator, request: Request) -> Any:
+def _get(fal: Emulator, request: Request) -> object:
     return {"collection": _collection(fal, request)}
 
 
-def _update(fal: Emulator, request: Request) -> Any:
+def _update(fal: Emulator, request: Request) -> object:
     return {"collection": changed(_collection(fal, request), request.body)}
 
 
@@ -63,7 +62,7 @@ def _delete(fal: Emulator, request: Request) -> None:
         asset["collection_ids"] = [one for one in asset["collection_ids"] if one != gone]
 
 
-def _hierarchy(fal: Emulator, request: Request) -> Any:
+def _hierarchy(fal: Emulator, request: Request) -> object:
     collection = _collection(fal, request)
     ancestors, above = list[JsonObject](), fal.collections.get(collection["parent_collection_id"])
     while above is not None:
@@ -81,13 +80,13 @@ def _node(collection: JsonObject) -> JsonObject:
     return {name: collection[name] for name in ("id", "name", "type")}
 
 
-def _favorite(fal: Emulator, request: Request) -> Any:
+def _favorite(fal: Emulator, request: Request) -> object:
     collection = _collection(fal, request)
     collection["is_favorited"] = request.operation.operation_id == "favoriteAssetCollection"
     return {"collection": collection}
 
 
-def _move(fal: Emulator, request: Request) -> Any:
+def _move(fal: Emulator, request: Request) -> object:
     collection, parent = _collection(fal, request), request.body["parent_collection_id"]
     above = parent
     while above is not None:
@@ -100,11 +99,11 @@ def _move(fal: Emulator, request: Request) -> Any:
     return {"collection": collection}
 
 
-def _assets(fal: Emulator, request: Request) -> Any:
+def _assets(fal: Emulator, request: Request) -> object:
     return assets.listed(fal, request, _collection(fal, request)["id"])
 
 
-def _add(fal: Emulator, request: Request) -> Any:
+def _add(fal: Emulator, request: Request) -> object:
     collection, asset = _collection(fal, request), assets.named(fal, request)
     if collection["id"] not in asset["collection_ids"]:
         asset["collection_ids"].append(collection["id"])

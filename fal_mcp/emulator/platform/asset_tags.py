@@ -2,7 +2,6 @@
 
 import uuid
 from datetime import UTC, datetime
-from typing import Any
 
 from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.platform import assets
@@ -11,27 +10,27 @@ from fal_mcp.emulator.platform.request import Answer, Request
 from fal_mcp.json_values import JsonObject
 
 
-def _list(fal: Emulator, request: Request) -> Any:
+def _list(fal: Emulator, request: Request) -> object:
     return {"tags": list(fal.tags.values())}
 
 
-def _of_asset(fal: Emulator, request: Request) -> Any:
+def _of_asset(fal: Emulator, request: Request) -> object:
     return {"tags": assets.of_path(fal, request)["tags"]}
 
 
-def _create(fal: Emulator, request: Request) -> Any:
+def _create(fal: Emulator, request: Request) -> object:
     tag = {"id": uuid.uuid4().hex[:20], "name": request.body["name"], "created_at": datetime.now(UTC).isoformat()}
     fal.tags[tag["id"]] = tag
     return {"tag": tag}
 
 
-def _set(fal: Emulator, request: Request) -> Any:
+def _set(fal: Emulator, request: Request) -> object:
     asset = assets.named(fal, request)
     asset["tags"] = [_tag(fal, tag_id) for tag_id in request.body["tag_ids"]]
     return {"tags": asset["tags"]}
 
 
-def _update(fal: Emulator, request: Request) -> Any:
+def _update(fal: Emulator, request: Request) -> object:
     tag = _tag(fal, request.path["tag_id"])
     tag |= request.body
     return {"tag": tag}
@@ -44,7 +43,7 @@ def _delete(fal: Emulator, request: Request) -> None:
         _take(asset, tag)
 
 
-def _assign(fal: Emulator, request: Request) -> Any:
+def _assign(fal: Emulator, request: Request) -> object:
     tag, asset = _tag(fal, request.path["tag_id"]), assets.named(fal, request)
     _take(asset, tag)
     asset["tags"].append(tag)

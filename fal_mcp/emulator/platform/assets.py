@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.platform import answers, pages
@@ -66,15 +65,15 @@ def _fits(asset: JsonObject, request: Request, collection_id: str | None) -> boo
     )
 
 
-def _list(fal: Emulator, request: Request) -> Any:
+def _list(fal: Emulator, request: Request) -> object:
     return listed(fal, request, request.query.get("collection_id"))
 
 
-def _get(fal: Emulator, request: Request) -> Any:
+def _get(fal: Emulator, request: Request) -> object:
     return {"asset": of_path(fal, request)}
 
 
-def _upload(fal: Emulator, request: Request) -> Any:
+def _upload(fal: Emulator, request: Request) -> object:
     given = request.body
     asset: JsonObject = {
         **answers.value(operations().item("listAssets", "assets"), seed=len(fal.assets)),
@@ -98,13 +97,13 @@ def _upload(fal: Emulator, request: Request) -> Any:
     return {"asset": asset}
 
 
-def _favorite(fal: Emulator, request: Request) -> Any:
+def _favorite(fal: Emulator, request: Request) -> object:
     liked = request.operation.operation_id == "favoriteAsset"
     named(fal, request)["is_favorited"] = liked
     return {"is_favorited": liked}
 
 
-def _lineage(fal: Emulator, request: Request) -> Any:
+def _lineage(fal: Emulator, request: Request) -> object:
     """The asset and, where it was generated, the request that made it."""
     asset = of_path(fal, request)
     me, maker = f"asset:{asset['vector_id']}", f"request:{asset['request_id']}"

@@ -3,7 +3,6 @@
 import csv
 import io
 from datetime import datetime, timedelta
-from typing import Any
 
 from starlette.responses import Response
 
@@ -24,11 +23,11 @@ _COST_COLUMNS = ("BillingAccountId", "ServiceName", "ChargePeriodStart", "Billed
 _TEAMS = ("emulator", "emulator-film")
 
 
-def _events(fal: Emulator, request: Request) -> Any:
+def _events(fal: Emulator, request: Request) -> object:
     return pages.by_cursor(fal, request, "billing_events", [event for event, _ in _found(fal, request)])
 
 
-def _organization_events(fal: Emulator, request: Request) -> Any:
+def _organization_events(fal: Emulator, request: Request) -> object:
     teams = request.listed("team_username")
     events = [{"username": _team(key), **event} for event, key in _found(fal, request)]
     events = [event for event in events if not teams or event["username"] in teams]
@@ -93,12 +92,12 @@ def _event(request_id: str, endpoint_id: str, at: str, price: float, percent: fl
     }
 
 
-def _focus(fal: Emulator, request: Request) -> Any:
+def _focus(fal: Emulator, request: Request) -> object:
     teams = _TEAMS if request.query.get("expand") == "organization" else _TEAMS[:1]
     return _report(fal, request, teams)
 
 
-def _organization_focus(fal: Emulator, request: Request) -> Any:
+def _organization_focus(fal: Emulator, request: Request) -> object:
     wanted = request.query.get("team_username")
     return _report(fal, request, tuple(one for one in _TEAMS if wanted in (None, one)))
 

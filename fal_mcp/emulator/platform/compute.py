@@ -1,7 +1,6 @@
 """The account's compute instances: list, create, read, delete. Fact F9."""
 
 import uuid
-from typing import Any
 
 from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.platform import pages
@@ -10,11 +9,11 @@ from fal_mcp.emulator.platform.refusal import Refused
 from fal_mcp.emulator.platform.request import Answer, Request
 
 
-def _list(fal: Emulator, request: Request) -> Any:
+def _list(fal: Emulator, request: Request) -> object:
     return pages.by_cursor(fal, request, "instances", [one.shown() for one in fal.instances.values()])
 
 
-def _create(fal: Emulator, request: Request) -> Any:
+def _create(fal: Emulator, request: Request) -> object:
     kind, sector = request.body["instance_type"], request.body.get("sector")
     if sector and not kind.startswith("gpu_8x"):
         raise Refused(400, "A sector goes with eight GPUs")
@@ -29,7 +28,7 @@ def _create(fal: Emulator, request: Request) -> Any:
     return instance.shown()
 
 
-def _get(fal: Emulator, request: Request) -> Any:
+def _get(fal: Emulator, request: Request) -> object:
     instance = _instance(fal, request)
     # Ready after so many looks and not after a time: a test does not wait.
     instance.reads += 1

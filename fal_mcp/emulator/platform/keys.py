@@ -2,7 +2,6 @@
 
 import uuid
 from datetime import UTC, datetime
-from typing import Any
 
 from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.platform import pages
@@ -11,13 +10,13 @@ from fal_mcp.emulator.platform.request import Answer, Request
 _CREATOR = {"creator_nickname": "emulator", "creator_email": "emulator@example.com"}
 
 
-def _list(fal: Emulator, request: Request) -> Any:
+def _list(fal: Emulator, request: Request) -> object:
     creator = _CREATOR if "creator_info" in request.listed("expand") else {}
     keys = [{"key_id": key_id, "scope": "API", **about, **creator} for key_id, about in fal.api_keys.items()]
     return pages.by_cursor(fal, request, "keys", keys)
 
 
-def _create(fal: Emulator, request: Request) -> Any:
+def _create(fal: Emulator, request: Request) -> object:
     key_id, secret = str(uuid.uuid4()), uuid.uuid4().hex
     fal.api_keys[key_id] = {"alias": request.body["alias"], "created_at": datetime.now(UTC).isoformat()}
     fal.keys.add(f"{key_id}:{secret}")

@@ -1,7 +1,6 @@
 """What fal remembers of past requests: this emulator's own jobs. Fact F6.8."""
 
 from dataclasses import replace
-from typing import Any
 
 from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.job import Job
@@ -14,11 +13,11 @@ from fal_mcp.json_values import JsonObject, is_list, is_object
 _RUNNER = "7e1f5a52-0d3b-4d0e-9c55-3f0a8a6d1b11"
 
 
-def _by_endpoint(fal: Emulator, request: Request) -> Any:
+def _by_endpoint(fal: Emulator, request: Request) -> object:
     return pages.by_cursor(fal, request, "items", [_item(job, request) for job in _found(fal, request)])
 
 
-def _serverless(fal: Emulator, request: Request) -> Any:
+def _serverless(fal: Emulator, request: Request) -> object:
     billing = "billing" in request.listed("expand")
     items = [
         {**_item(job, request), "runner_id": _RUNNER, "billable_units": 1.0 if billing else None}
@@ -27,7 +26,7 @@ def _serverless(fal: Emulator, request: Request) -> Any:
     return pages.by_cursor(fal, request, "items", items)
 
 
-def _search(fal: Emulator, request: Request) -> Any:
+def _search(fal: Emulator, request: Request) -> object:
     queries = [one for one in ("query", "image_url", "video_url") if one in request.query]
     if len(queries) > 1:
         raise Refused(400, "Only one of query, image_url and video_url may be given")
@@ -41,7 +40,7 @@ def _search(fal: Emulator, request: Request) -> Any:
     return pages.by_cursor(fal, request, "results", results)
 
 
-def _delete_payloads(fal: Emulator, request: Request) -> Any:
+def _delete_payloads(fal: Emulator, request: Request) -> object:
     job = fal.jobs.get(request.path["request_id"])
     if job is None:
         raise Refused(404)

@@ -45,7 +45,7 @@ class Request:
         return self.visit.headers.get("idempotency-key") if self.operation.takes_idempotency_key else None
 
 
-Answer = Callable[[Emulator, Request], Any]
+Answer = Callable[[Emulator, Request], object]
 """Answers one operation: a value for its 2xx, or a whole response. Raises `Refused`."""
 
 

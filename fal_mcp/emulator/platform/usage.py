@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.platform import pages
@@ -89,18 +88,18 @@ def shaped(fal: Emulator, request: Request, rows: Callable[[datetime, datetime],
     return report | ({"summary": rows(when.start, when.end)} if "summary" in shapes else {})
 
 
-def _usage(fal: Emulator, request: Request) -> Any:
+def _usage(fal: Emulator, request: Request) -> object:
     lines = [one for one in _MODELS if _passes(request, endpoint_id=one.what) and _is_of(request, one.key)]
     return _report(fal, request, lines, _METHODS, lambda line: {"endpoint_id": line.what})
 
 
-def _serverless(fal: Emulator, request: Request) -> Any:
+def _serverless(fal: Emulator, request: Request) -> object:
     search = request.query.get("search", "").casefold()
     lines = [one for one in _APPS if _passes(request, app=one.what) and search in one.what]
     return _report(fal, request, lines, frozenset(), lambda line: {"app": line.what, "environment": "main"})
 
 
-def _organization(fal: Emulator, request: Request) -> Any:
+def _organization(fal: Emulator, request: Request) -> object:
     lines = [
         one
         for one in _TEAMS

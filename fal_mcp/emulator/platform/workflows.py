@@ -1,7 +1,6 @@
 """The account's workflows: list, read, create. Fact F10.4."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.platform import pages
@@ -10,7 +9,7 @@ from fal_mcp.emulator.platform.request import Answer, Request
 from fal_mcp.json_values import JsonObject
 
 
-def _list(fal: Emulator, request: Request) -> Any:
+def _list(fal: Emulator, request: Request) -> object:
     search, used = request.query.get("search", "").casefold(), set(request.listed("used_endpoint_ids"))
     found = [
         item
@@ -29,7 +28,7 @@ def _item(workflow: JsonObject) -> JsonObject:
     return {**shown, "tags": [], "endpoint_ids": apps}
 
 
-def _create(fal: Emulator, request: Request) -> Any:
+def _create(fal: Emulator, request: Request) -> object:
     name = request.body["name"]
     if name in fal.workflows:
         raise Refused(400, f"There is a workflow {name!r} already")
@@ -39,7 +38,7 @@ def _create(fal: Emulator, request: Request) -> Any:
     return {"workflow": fal.workflows[name]}
 
 
-def _get(fal: Emulator, request: Request) -> Any:
+def _get(fal: Emulator, request: Request) -> object:
     workflow = fal.workflows.get(request.path["workflow_name"])
     if workflow is None or workflow["user_nickname"] != request.path["username"]:
         raise Refused(404)
