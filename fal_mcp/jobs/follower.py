@@ -209,7 +209,8 @@ class Follower:
             except FalError as trouble:
                 logger.info("fal's records could not be read: %s", trouble.message)
             if self.job.request is not None:
-                await self._record(error=None)
+                # With the state, although it is written already: who waits is told by what was noted here.
+                await self._record(state=self.job.state, error=None)
                 return self.job.request
         raise lost from error
 

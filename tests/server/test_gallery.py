@@ -119,7 +119,7 @@ async def test_every_tool_that_answers_with_a_run_shows_it_in_the_gallery_and_no
             tools = (await client.list_tools()).tools
     shown = {tool.name for tool in tools if (tool.meta or {}).get("ui") == {"resourceUri": gallery.URI}}
     models = {tool.name for tool in tools if "fal/endpoint_id" in (tool.meta or {})}
-    assert shown == models | {"run_model", "wait_for_job", "get_job"} and len(models) > 30
+    assert shown == models | {"run_model", "run_again", "wait_for_job", "get_job"} and len(models) > 30
     assert not any("ui" in (tool.meta or {}) for tool in tools if tool.name not in shown)
 
 
