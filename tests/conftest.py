@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+import hypothesis
 import pytest
 from mcp.client import Client
 
@@ -15,6 +16,10 @@ from fal_mcp import bundled
 from fal_mcp.config import Hosts, Settings
 from fal_mcp.emulator import Emulator, serve
 from fal_mcp.server import app
+
+# How long an example takes says how busy the machine is, and nothing of the code.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # A shell that starts the run in the background has interrupts ignored, and every server under test would inherit that.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

@@ -22,7 +22,7 @@ BOUND = 20
 Serve = Callable[..., Client]
 FIXED = [
     *("search_models", "get_model", "run_model"),
-    *("wait_for_job", "get_job", "list_jobs", "cancel_job", "estimate_cost", "run_batch", "run_chain"),
+    *("wait_for_job", "get_job", "list_jobs", "cancel_job", "estimate_cost", "run_again", "run_batch", "run_chain"),
     *("upload_file", "create_upload_ticket", "download_file", "file_access", "sign_file_url", "storage_settings"),
     *("get_usage", "get_analytics", "get_prices", "get_billing_events"),
 ]
