@@ -32,8 +32,6 @@ ELSEWHERE = {
     "fal-mcp serve --http 0.0.0.0:8080 --tokens /etc/fal-mcp/tokens.json --allow-host fal.example.com": "such a server "
     "is `tests/team/test_serve.py`'s",
     "pip install 'fal-mcp[team]'": "`.ci/sizes` installs each extra",
-    "fal-mcp serve --http 0.0.0.0:8080 --store postgresql://fal_mcp@db.internal/fal_mcp --tokens "
-    "/etc/fal-mcp/tokens.json --allow-host fal.example.com": "`tests/server/test_replicas.py` has a database of its own",
     "fal-mcp serve --http 8080": "the port may be another's; `tests/server/http_host.py` takes any that is free",
 }
 FENCED = {
