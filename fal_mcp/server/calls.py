@@ -12,7 +12,6 @@ import anyio.to_thread
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
-from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.client.hints import ADMIN_HINT, NO_ADMIN_KEY
 from fal_mcp.config import Settings
 from fal_mcp.errors import FalError, Fault, NotAuthorised, RequestRejected, ServiceFailed
@@ -26,6 +25,7 @@ from fal_mcp.server.tasks import Run
 from fal_mcp.server.web import needed_scope
 from fal_mcp.text import one_line
 from fal_mcp.tools.tool import Tool
+from fal_mcp.toolsets.toolbox import Toolbox
 
 _INVALID_PARAMS = -32602
 _MOST_VALUES = 20_000
@@ -51,7 +51,7 @@ async def call_tool(ctx: Any, params: types.CallToolRequestParams, came: float) 
     except FalError as error:
         return results.fail(error)
     if tool is None:
-        raise MCPError(_INVALID_PARAMS, _unknown(params.name, box.catalog))
+        raise MCPError(_INVALID_PARAMS, _unknown(params.name, box))
     # Before anything is begun: what only a task can end would be paid for and never heard of.
     if tool.needs_task:
         tasks.need_declared(ctx)
@@ -240,7 +240,10 @@ def _teller(ctx: Any, run: Run | None) -> Any:
     return tell
 
 
-def _unknown(name: str, catalog: Catalog) -> str:
+def _unknown(name: str, tools: Toolbox) -> str:
+    catalog = tools.catalog
+    if toolset := tools.toolset_of(name):
+        return f"The tool {name!r} is of the toolset {toolset!r}, which is off here: --toolsets turns it on."
     if reason := catalog.problem_of_tool(name):
         return f"There is no tool {one_line(name, 100)!r}: fal's document of it cannot be used. {one_line(reason, 300)}"
     near = catalog.near(name)

@@ -41,7 +41,8 @@ class Session:
         """
         tool = self.engine.tools.get(name)
         if tool is None:
-            raise InvalidInput(f"The toolset of {name} is not among --toolsets here.", hint="")
+            toolset = self.engine.tools.toolset_of(name)
+            raise InvalidInput(f"This needs the toolset {toolset!r}, which is not among --toolsets here.", hint="")
         if self.settings.read_only and tool.effect != "reads":
             raise RequestRejected("This does more than read, and --read-only is on.", hint="Nothing was sent.")
         call = self.engine.call(

@@ -39,6 +39,8 @@ class Tool:
     """The input schema as it is listed, where that is neither."""
     shows_media: bool = False
     """Whether it answers with a run: what came out, or how the run stands."""
+    toolset: str = ""
+    """The toolset that it is of; a model's tool is of none."""
 
     @property
     def listed_schema(self) -> Schema:

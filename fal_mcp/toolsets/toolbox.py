@@ -51,6 +51,12 @@ class Toolbox:
         """The tool of this name, listed or not."""
         return self._fixed.get(name) or self.models.get(name)
 
+    def toolset_of(self, name: str) -> str | None:
+        """The toolset that has a tool of this name, whether it is on here or off."""
+        # Asked where a name is unknown, so that it may import what is off.
+        everything = (tool for toolset in TABLE for tool in _made(toolset, self.models))
+        return next((tool.toolset for tool in everything if tool.name == name), None)
+
     async def named(self, name: str, fal: Callable[[], Fal]) -> Tool | None:
         """The same; of a name that nothing here knows, fal is asked.
 
@@ -101,7 +107,8 @@ def _without_key(tool: Tool) -> Tool:
 
 
 def _made(toolset: str, models: Models) -> list[Tool]:
-    return [tool for maker in TABLE[toolset].makers for tool in _made_by(maker, toolset, models)]
+    tools = (tool for maker in TABLE[toolset].makers for tool in _made_by(maker, toolset, models))
+    return [replace(tool, toolset=toolset) for tool in tools]
 
 
 def _made_by(maker: str, toolset: str, models: Models) -> list[Tool]:

@@ -12,9 +12,15 @@ import pytest
 from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 
+from fal_mcp import bundled
+from fal_mcp.catalog.catalog import Catalog
+from fal_mcp.catalog.source import Folder
 from fal_mcp.config import Hosts, Settings
 from fal_mcp.emulator import Emulator, serve
 from fal_mcp.server import app
+from fal_mcp.toolset_table import TABLE
+from fal_mcp.toolsets.selection import Selection
+from fal_mcp.toolsets.toolbox import Toolbox
 from tests.conftest import KEY, kept
 from tests.documents import document, put
 
@@ -355,3 +361,16 @@ async def _listen(client: Client, listening: anyio.Event) -> None:
         listening.set()
         async for _ in events:
             continue
+
+
+async def test_a_tool_whose_toolset_is_off_says_how_it_is_turned_on(host: Serve):
+    async with host() as client:
+        with pytest.raises(MCPError, match="'list_apps' is of the toolset 'serverless'"):
+            await client.call_tool("list_apps", {})
+
+
+def test_every_fixed_tool_knows_its_toolset():
+    box = Toolbox(Catalog(Folder(bundled.schemas() / "models")), Selection(), tuple(TABLE))
+    tools = [tool for name in box.names() if (tool := box.get(name))]
+    assert {tool.toolset for tool in tools} - {""} == set(TABLE)
+    assert all(tool.toolset or tool.metadata for tool in tools)
