@@ -33,6 +33,18 @@ ELSEWHERE = {
     "is `tests/team/test_serve.py`'s",
     "pip install 'fal-mcp[team]'": "`.ci/sizes` installs each extra",
     "fal-mcp serve --http 8080": "the port may be another's; `tests/server/http_host.py` takes any that is free",
+    "deploy/prepare fal.example.com 50": "`tests/team/test_deploy.py` runs it, and the image's steps too",
+    **dict.fromkeys(
+        [
+            "docker compose --file deploy/compose.yaml up --detach --build --wait",
+            "docker compose --file deploy/compose.yaml run --rm token create anna --budget 5",
+            "docker compose --file deploy/compose.yaml exec -T db pg_dump --username=fal_mcp --format=custom fal_mcp "
+            ">ledger.dump",
+            "docker compose --file deploy/compose.yaml exec -T db pg_restore --username=fal_mcp --dbname=fal_mcp "
+            "--clean --if-exists <ledger.dump",
+        ],
+        "not run: there is no container engine; `tests/team/test_deploy.py` holds what one would be given",
+    ),
 }
 FENCED = {
     "README.md": {"json"},

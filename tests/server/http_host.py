@@ -23,7 +23,7 @@ class Host:
     """A client of revision 2026-07-28, as plain requests."""
 
     def __init__(self, url: str, client: httpx.AsyncClient) -> None:
-        self._url = url
+        self.url = url
         self._client = client
 
     async def ask(self, method: str, capabilities: Any = TASKS, **params: Any) -> Any:
@@ -47,16 +47,16 @@ class Host:
         hello = await self._post("initialize", {"protocolVersion": "2025-11-25", **about}, headers)
         headers["mcp-session-id"] = hello.headers["mcp-session-id"]
         ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-        await self._client.post(self._url, json=ready, headers=headers, timeout=BOUND)
+        await self._client.post(self.url, json=ready, headers=headers, timeout=BOUND)
         return _last(await self._post(method, params, headers))
 
     async def _post(self, method: str, params: Any, headers: dict[str, str]) -> httpx.Response:
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        return await self._client.post(self._url, json=body, headers=headers, timeout=BOUND)
+        return await self._client.post(self.url, json=body, headers=headers, timeout=BOUND)
 
     async def get(self, path: str) -> httpx.Response:
         """What is served beside MCP."""
-        return await self._client.get(self._url.removesuffix("/mcp") + path, timeout=BOUND)
+        return await self._client.get(self.url.removesuffix("/mcp") + path, timeout=BOUND)
 
     async def until(self, task_id: str, *statuses: str) -> Any:
         while True:
