@@ -9,7 +9,7 @@ from fal_mcp.cli.start import settings_of
 from fal_mcp.config import Settings
 from fal_mcp.json_values import JsonObject
 
-token_app = typer.Typer(help="Who may call this server over HTTP: make, list and revoke tokens.", no_args_is_help=True)
+token_app = typer.Typer(help="Who may call over HTTP: create, list, revoke.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="Whose it is: a person or a program.")]
 
 
