@@ -7,7 +7,7 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self
 
 import anyio
@@ -15,9 +15,9 @@ import anyio.abc
 import anyio.lowlevel
 import anyio.to_thread
 
-from fal_mcp import bundled
+from fal_mcp.catalog_source import source_of
 from fal_mcp.config import DEFAULT_PINS, Settings
-from fal_mcp.errors import FalError
+from fal_mcp.errors import FalError, RateLimited
 from fal_mcp.freshness import FIRST_AFTER, Freshness
 from fal_mcp.json_values import JsonObject
 from fal_mcp.machine.output_folder import OutputFolder
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from fal_mcp.ways_to_fal import Payers
 
 _PICK_UP_AFTER = 1.0
+_KEPT_DOCUMENTS, _KEPT_OF_A_CALLER = 500, 50
 
 logger = logging.getLogger("fal_mcp")
 
@@ -131,7 +132,8 @@ class Engine:
         """The callers that pay with keys of their own."""
         from fal_mcp.ways_to_fal import Payers
 
-        payers = Payers(self.settings, self._transport)
+        beside = partial(self._beside_the_catalog, _KEPT_OF_A_CALLER)
+        payers = Payers(self.settings, self._transport, beside)
         self._open.push_async_callback(payers.aclose)
         return payers
 
@@ -212,21 +214,29 @@ class Engine:
         if self.own_tools.may_be_listed:
             self.background.start_soon(self.own_tools.look)
 
-    @cached_property
+    @property
     def resolution(self) -> "Resolution":
-        """What can be run beside the catalog; the same for every catalog that this server comes to have."""
-        from fal_mcp.runs.endpoint_documents import EndpointDocuments
-        from fal_mcp.runs.own_apps import OwnApps
-        from fal_mcp.runs.own_workflows import OwnWorkflows
-        from fal_mcp.runs.resolution import Resolution
+        """What the key that this call pays with can run beside the catalog; the same for every catalog that this server
+        comes to have. An account's apps, and what private ones take, are none of another's business."""
+        principal = caller()
+        if principal is None or principal.key is None:
+            return self._own_resolution
+        try:
+            return self.payers.of(principal.key).resolution
+        except RateLimited:
+            from fal_mcp.runs.resolution import Resolution
 
-        def is_listed(owner: str) -> bool:
-            return any(one.startswith(f"{owner}/") for one in self.tools.catalog.ids)
+            # A list is made all the same; a call says why nothing else can be.
+            return Resolution()
 
-        documents = EndpointDocuments(is_listed, max(self.settings.refresh_hours, 1.0) * 3600)
-        # In the order in which they are asked; what has no other document is the last one's.
-        workflows = OwnWorkflows(lambda endpoint_id: self.tools.catalog.get(endpoint_id))
-        return Resolution([workflows, OwnApps(documents), documents])
+    @cached_property
+    def _own_resolution(self) -> "Resolution":
+        return self._beside_the_catalog(_KEPT_DOCUMENTS)
+
+    def _beside_the_catalog(self, most_kept: int) -> "Resolution":
+        from fal_mcp.runs import sources
+
+        return sources.of_a_key(lambda: self.tools.catalog, max(self.settings.refresh_hours, 1.0) * 3600, most_kept)
 
     @cached_property
     def selection(self) -> "Selection":
@@ -320,7 +330,7 @@ class Engine:
             self._more_tools,
             is_read_only=settings.read_only,
             has_admin_key=settings.admin_key is not None,
-            resolution=self.resolution,
+            resolution=lambda: self.resolution,
         )
 
     def _prepared(self) -> "Toolbox":
@@ -335,13 +345,3 @@ class Engine:
 
 async def _nobody(_: Any) -> None:
     await anyio.lowlevel.checkpoint()
-
-
-def source_of(settings: Settings) -> "Source":
-    """The folder the settings name, else fal's catalog as last fetched, else the starter catalog."""
-    from fal_mcp.catalog import cache
-    from fal_mcp.catalog.source import Folder
-
-    if settings.models is not None:
-        return Folder(settings.models)
-    return cache.newest(settings.catalog_folder) or Folder(bundled.schemas() / "models")

@@ -12,6 +12,7 @@ from fal_mcp.client.fal_cli import FalCli
 from fal_mcp.config import Settings
 from fal_mcp.errors import RateLimited
 from fal_mcp.runs.pricing import Prices
+from fal_mcp.runs.resolution import Resolution
 
 _MOST = 500
 _IN_USE_FOR = 900.0
@@ -32,10 +33,12 @@ def fal_of(settings: Settings, transport: httpx.AsyncBaseTransport | None = None
 
 @dataclass(slots=True)
 class Payer:
-    """One caller, and what it was told about prices. `used` is by `time.monotonic`."""
+    """One caller, and what its key was told: what may be run beside the catalog, and prices. `used` is by
+    `time.monotonic`."""
 
     fal: Fal
     used: float
+    resolution: Resolution
     prices: Prices = field(default_factory=Prices)
 
 
@@ -46,11 +49,13 @@ class Payers:
         self,
         settings: Settings,
         transport: httpx.AsyncBaseTransport | None = None,
+        resolution: Callable[[], Resolution] = Resolution,
         most: int = _MOST,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._transport = transport
+        self._resolution = resolution
         self._most = most
         self._clock = clock
         self._payers: dict[str, Payer] = {}
@@ -67,7 +72,7 @@ class Payers:
         payer = self._payers.pop(digest, None)
         if payer is None:
             self._make_room(now)
-            payer = Payer(self._fal(key), now)
+            payer = Payer(self._fal(key), now, self._resolution())
         payer.used = now
         self._payers[digest] = payer
         return payer

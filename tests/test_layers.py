@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Who calls, and how anybody knows: above the client, which fetches an issuer's keys through a function it is given.
     "team": {"errors", "key"},
     "ways_to_fal": {"client", "config", "errors", "runs"},
+    "catalog_source": {"bundled", "catalog", "config"},
     "freshness": {"catalog", "client", "config", "refresh"},
     "engine": {
         *(
@@ -47,9 +48,9 @@ MAY_IMPORT: dict[str, set[str]] = {
             "freshness",
             "jobs",
             "catalog",
+            "catalog_source",
             "client",
             "config",
-            "bundled",
             "errors",
             "team",
             "ways_to_fal",
@@ -70,7 +71,18 @@ MAY_IMPORT: dict[str, set[str]] = {
             "client",
             "openapi",
         ),
-        *("bundled", "config", "settings_table", "key", "emulator", "errors", "text", "team", "ways_to_fal"),
+        *(
+            "bundled",
+            "catalog_source",
+            "config",
+            "settings_table",
+            "key",
+            "emulator",
+            "errors",
+            "text",
+            "team",
+            "ways_to_fal",
+        ),
     },
     "server": {
         *(
@@ -92,6 +104,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "demo": {"emulator", "bundled"},
     "cli": {
         *(
+            "catalog_source",
             "settings_table",
             "install",
             "terminal",

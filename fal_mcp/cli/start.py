@@ -82,7 +82,7 @@ def check_selection(settings: Settings) -> None:
     if is_plain and set(settings.pins) <= set(DEFAULT_PINS):
         return
     from fal_mcp.catalog.catalog import Catalog
-    from fal_mcp.engine import source_of
+    from fal_mcp.catalog_source import source_of
     from fal_mcp.toolsets.selection import Selection
 
     selection, catalog = Selection(settings.listed, settings.pins, settings.only), Catalog(source_of(settings))

@@ -22,7 +22,6 @@ from fal_mcp.openapi.document import UnusableDocument
 from fal_mcp.text import one_line
 
 _APP_SECONDS = 60.0
-_MOST_KEPT = 500
 
 
 @dataclass(slots=True)
@@ -36,12 +35,16 @@ class _Kept:
 
 class EndpointDocuments:
     """The last of the sources. `is_listed` says of an owner whether fal's catalog has models of it; fal's own documents
-    are kept for `seconds`."""
+    are kept for `seconds`, and no more than `most_kept` of all."""
 
     def __init__(
-        self, is_listed: Callable[[str], bool], seconds: float, clock: Callable[[], float] = time.monotonic
+        self,
+        is_listed: Callable[[str], bool],
+        seconds: float,
+        most_kept: int,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._is_listed, self._seconds, self._clock = is_listed, seconds, clock
+        self._is_listed, self._seconds, self._most_kept, self._clock = is_listed, seconds, most_kept, clock
         self._kept: dict[str, _Kept] = {}
         self._read: dict[str, tuple[Fetched, Endpoint]] = {}
 
@@ -124,7 +127,7 @@ class EndpointDocuments:
             # Whoever is refused, or gets no answer, is told what is true now.
             self._kept.pop(name, None)
             raise
-        if len(self._kept) >= _MOST_KEPT:
+        if len(self._kept) >= self._most_kept:
             self._kept.clear()
             self._read.clear()
         known = fetched or (kept.fetched if kept else None)

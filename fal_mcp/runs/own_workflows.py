@@ -1,13 +1,16 @@
 """fal's workflows as endpoints: the account's own, and any other by its id. Fact F10.4."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import quote
 
+import anyio
+
 from fal_mcp.catalog import workflow
 from fal_mcp.catalog.endpoint import WORKFLOWS, Endpoint
 from fal_mcp.client.fal import Fal
-from fal_mcp.errors import FalError, InvalidInput, NotAuthorised, NotFound
+from fal_mcp.errors import FalError, InvalidInput, NotAuthorised, NotFound, Unreachable
 from fal_mcp.json_values import JsonObject, list_of, object_of, text_of
 from fal_mcp.openapi.document import UnusableDocument
 
@@ -17,6 +20,10 @@ _MOST_KEPT = 500
 _MOST_READ = 50
 """Workflows that are read in order to be listed; each is a request."""
 _PAGE = 100
+_LONGEST = 5.0
+"""Seconds for one question: a search and a run wait for it."""
+
+logger = logging.getLogger("fal_mcp")
 
 
 class OwnWorkflows:
@@ -86,9 +93,12 @@ class OwnWorkflows:
             return
         self._looked = time.monotonic()
         try:
-            answer = await fal.platform.call("GET", "/workflows", {"limit": str(_PAGE)})
-        except FalError:
-            # The key may not read them; what was known stays.
+            fal.need_key()
+            with anyio.fail_after(_LONGEST):
+                answer = await fal.platform.call("GET", "/workflows", {"limit": str(_PAGE)})
+        except (FalError, TimeoutError) as error:
+            # The key may not read them, or fal is silent; what was known stays.
+            logger.info("The account's workflows could not be listed: %s", error)
             return
         ids = (_id_of(object_of(row)) for row in list_of(answer.get("workflows")))
         self._own = list(dict.fromkeys(one for one in ids if one))
@@ -111,7 +121,13 @@ class OwnWorkflows:
         if parts is None:
             raise NotFound(f"{endpoint_id[:120]!r} is no workflow's id.", hint="list_workflows shows them.")
         path = "/".join(quote(part, safe="") for part in parts)
-        return object_of((await fal.platform.call("GET", f"/workflows/{path}")).get("workflow"))
+        try:
+            with anyio.fail_after(_LONGEST):
+                answer = await fal.platform.call("GET", f"/workflows/{path}")
+        except TimeoutError:
+            message = f"fal did not say within {_LONGEST:g} seconds what {endpoint_id!r} is."
+            raise Unreachable(message, hint="Nothing was sent. Call again in a moment.") from None
+        return object_of(answer.get("workflow"))
 
 
 def parts_of(endpoint_id: str) -> tuple[str, str] | None:

@@ -5,6 +5,8 @@ name asks here; what answered is remembered by its source, so that a list can be
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+import anyio
+
 from fal_mcp.catalog.endpoint import Endpoint, tool_name
 from fal_mcp.client.fal import Fal
 
@@ -29,7 +31,8 @@ class Source(Protocol):
         ...
 
     async def look(self, fal: Fal) -> None:
-        """Find out which endpoints are the account's own, where that is not known of late. Never raises a FalError."""
+        """Find out which endpoints are the account's own, where that is not known of late; within seconds, whatever
+        fal does. Never raises a FalError."""
         ...
 
     async def read(self, fal: Fal) -> None:
@@ -82,8 +85,10 @@ class Resolution:
 
     async def look(self, fal: Fal) -> None:
         """Find out which endpoints are the account's own, where that is not known of late."""
-        for source in self._sources:
-            await source.look(fal)
+        # At once: whoever searches waits for the slowest of them, and not for each after the other.
+        async with anyio.create_task_group() as tasks:
+            for source in self._sources:
+                tasks.start_soon(source.look, fal)
 
     async def read(self, fal: Fal) -> None:
         """The same, and what each of them takes, so that they can be listed."""

@@ -16,8 +16,8 @@ import anyio
 from fal_mcp import __version__, bundled
 from fal_mcp.catalog.cache import Cache
 from fal_mcp.catalog.catalog import Catalog
+from fal_mcp.catalog_source import source_of
 from fal_mcp.config import Hosts
-from fal_mcp.engine import source_of
 from fal_mcp.errors import FalError, NotAuthorised
 from fal_mcp.jobs import ledger_health
 from fal_mcp.machine import reach as network

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.catalog.search import Search
+from fal_mcp.catalog_source import source_of
 from fal_mcp.config import Settings
-from fal_mcp.engine import source_of
 from fal_mcp.json_values import JsonObject, dumped, list_of, object_of, text_of
 from fal_mcp.openapi.example import example
 from fal_mcp.openapi.schema import Schema, branches

@@ -27,12 +27,19 @@ _COULD_BE_A_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*_[A-Za-z0-9_-]+")
 class Models:
     """The model tools. One is made when it is first listed or called."""
 
-    def __init__(self, catalog: Catalog, selection: Selection, resolution: Resolution | None = None) -> None:
+    def __init__(
+        self, catalog: Catalog, selection: Selection, resolution: Callable[[], Resolution] = Resolution
+    ) -> None:
         self.catalog = catalog
         self.selection = selection
-        self.resolution = resolution or Resolution()
+        self._resolution = resolution
         self._made: dict[str, Tool] = {}
         self._search: Search | None = None
+
+    @property
+    def resolution(self) -> Resolution:
+        """What can be run beside the catalog by whoever calls now."""
+        return self._resolution()
 
     @property
     def search(self) -> Search:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from importlib import import_module
 
 from fal_mcp.catalog.catalog import Catalog
@@ -31,7 +32,7 @@ class Toolbox:
         *,
         is_read_only: bool = False,
         has_admin_key: bool = False,
-        resolution: Resolution | None = None,
+        resolution: Callable[[], Resolution] = Resolution,
     ) -> None:
         self.models = Models(catalog, selection, resolution)
         self._is_read_only = is_read_only
@@ -53,9 +54,12 @@ class Toolbox:
 
     def toolset_of(self, name: str) -> str | None:
         """The toolset that has a tool of this name, whether it is on here or off."""
-        # Asked where a name is unknown, so that it may import what is off.
-        everything = (tool for toolset in TABLE for tool in _made(toolset, self.models))
-        return next((tool.toolset for tool in everything if tool.name == name), None)
+        return self._toolsets.get(name)
+
+    @cached_property
+    def _toolsets(self) -> dict[str, str]:
+        # Asked for where a name is unknown: only then is it worth importing what is off.
+        return {tool.name: tool.toolset for toolset in TABLE for tool in _made(toolset, self.models)}
 
     async def named(self, name: str, fal: Callable[[], Fal]) -> Tool | None:
         """The same; of a name that nothing here knows, fal is asked.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import anyio
+import httpx
 import mcp_types as types
 import pytest
 from mcp.client import Client
@@ -177,6 +178,36 @@ async def test_a_document_that_hangs_holds_a_run_up_for_five_seconds(fal: Emulat
     async with connect() as client:
         text, data = await called(client, "run_model", endpoint_id="emulator/drawing", arguments=PROMPT)
     assert data["status"] == "completed" and "did not come within 5 seconds" in text
+
+
+class Silent(httpx.AsyncHTTPTransport):
+    """A way to fal on which questions about what is the account's own are never answered."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith(("/workflows", "/serverless/apps", "/workflows/me/mine")):
+            await anyio.sleep_forever()
+        return await super().handle_async_request(request)
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("search_models", {"query": "text to image"}),
+        ("run_model", {"endpoint_id": "workflows/me/mine", "arguments": PROMPT}),
+    ],
+)
+async def test_silence_about_what_is_ones_own_holds_nobody_up_for_long(
+    settings: Settings, tool: str, arguments: JsonObject
+):
+    with anyio.fail_after(30):
+        async with Client(app.build(settings, Silent())) as client:
+            began = anyio.current_time()
+            await client.call_tool(tool, arguments)
+            assert anyio.current_time() - began < 12
+            if tool == "search_models":
+                began = anyio.current_time()
+                result = await client.call_tool(tool, arguments)
+                assert result.structured_content["models"] and anyio.current_time() - began < 3, "once, not each time"
 
 
 async def test_a_health_route_is_no_model(fal: Emulator, connect: Connect):

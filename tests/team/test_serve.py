@@ -18,7 +18,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from fal_mcp.cli.over_http import check_http
 from fal_mcp.config import Settings
-from fal_mcp.emulator import Emulator, Script
+from fal_mcp.emulator import Emulator, Reply, Script
 from fal_mcp.errors import NotFound, RequestRejected
 from fal_mcp.server import app, http
 from fal_mcp.server.web.limits import WebLimits
@@ -28,6 +28,7 @@ from fal_mcp.team.principal import caller, calling
 from fal_mcp.team.token_file import TokenFile
 from fal_mcp.terminal import tokens
 from fal_mcp.ways_to_fal import Payers
+from tests.apps import made
 from tests.conftest import KEY
 from tests.server.http_host import Host
 from tests.server.stdio_host import initialize
@@ -123,6 +124,30 @@ async def test_each_caller_pays_with_its_own_key(fal: Emulator, settings: Settin
     submits = [each for each in fal.calls if each.method == "POST" and each.path.endswith("flux/dev")]
     assert [each.headers["authorization"] for each in submits] == [f"Key {KEY}", f"Key {OTHER}"]
     assert "There is no job" in json.dumps(foreign)
+
+
+async def test_what_one_callers_key_may_see_is_shown_to_no_other(fal: Emulator, settings: Settings, tmp_path: Path):
+    """Its apps, its workflows and what a private app takes: searched for, listed, named and run by another."""
+    fal.keys.add(OTHER)
+    fal.deploy("emulator/drawing", made.document("Routes"))
+    more: dict[str, Any] = {"tokens": None, "issuer": None, "public_url": None, "own_keys": True, "key": None}
+    search, run = {"query": "my drawing app"}, {"endpoint_id": "emulator/drawing", "arguments": {"prompt": 7}}
+    with anyio.fail_after(BOUND):
+        async with team(settings, tmp_path, **more) as here:
+            hers, others = (Host(here.url, here.client({"x-fal-key": key})) for key in (KEY, OTHER))
+            seen = await hers.ask("tools/call", {}, name="search_models", arguments=search)
+            refused = await hers.ask("tools/call", {}, name="run_model", arguments=run)
+            # From here on fal answers as it does to a key that is another's.
+            fal.platform_replies["serverlessListApps"] = Reply(200, {"apps": []})
+            fal.platform_replies["listWorkflows"] = Reply(200, {"workflows": []})
+            fal.own_apps.foreign["emulator/drawing"] = 403
+            searched = await others.ask("tools/call", {}, name="search_models", arguments=search)
+            ran = await others.ask("tools/call", {}, name="run_model", arguments=run)
+            listed = await Host(f"{here.url}?list=mine,all", here.client({"x-fal-key": OTHER})).ask("tools/list", {})
+    assert "emulator/drawing" in json.dumps(seen) and "$.prompt" in json.dumps(refused)
+    assert "emulator/drawing" not in json.dumps(searched) and "emulator_drawing" not in json.dumps(listed)
+    # Sent unchecked, and refused by fal: what the app takes is known to nobody but its own account.
+    assert "$.prompt" not in json.dumps(ran) and "Access denied" in json.dumps(ran)
 
 
 async def test_callers_are_bounded_and_the_longest_unused_makes_room(settings: Settings):
