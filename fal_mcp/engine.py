@@ -258,6 +258,7 @@ class Engine:
             "shows_previews": self.settings.previews,
             "output": self.output,
             "kept": self.kept,
+            "is_shared": self.settings.is_shared,
             "secrets": self.settings.secrets_folder,
             "sessions": lambda: self.sessions,
             "deployed": self.deployed,

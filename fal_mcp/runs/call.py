@@ -83,6 +83,8 @@ class Call:
     """Where what comes out is saved; nowhere where there is none."""
     kept: OutputFolder = field(default_factory=lambda: OutputFolder(Path(tempfile.gettempdir(), "fal-mcp")))
     """Where bytes that came inside an answer are put, which no address leads to."""
+    is_shared: bool = False
+    """Whether others call this server too: what was put into its folders may then be theirs."""
     secrets: Path = field(default_factory=lambda: Path(tempfile.gettempdir(), "fal-mcp", "keys"))
     """Where a new key is written."""
     sessions: Callable[[], Sessions] = field(default=_no_sessions)

@@ -138,8 +138,9 @@ async def _note(given: str, call: Call) -> JsonObject:
 
 
 async def _readers(path: str, call: Call) -> list[Readable]:
-    """Who may read the path: the server's own output folders ask nobody."""
-    own = [Readable([folder.folder]) for folder in (call.output, call.kept) if folder is not None]
+    """Who may read the path: the server's own output folders ask nobody, unless they are several people's."""
+    folders = [] if call.is_shared else [folder for folder in (call.output, call.kept) if folder is not None]
+    own = [Readable([folder.folder]) for folder in folders]
     if mine := [one for one in own if one.allows(path)]:
         return mine
     await input_files.may_read(path, call)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 OWN = frozenset(
     {
-        *("search_models", "get_model", "run_model", "run_batch", "run_chain", "run_workflow", "estimate_cost"),
+        *("search_models", "get_model", "estimate_cost", "run_model", "run_again", "run_batch", "run_chain"),
+        *("run_workflow", "compare_models"),
         *("wait_for_job", "get_job", "list_jobs", "cancel_job", "get_prices", "search_docs", "read_model_docs"),
         *("run_realtime", "realtime_open", "realtime_send", "realtime_close", "upload_file", "create_upload_ticket"),
     }
@@ -35,10 +36,11 @@ _ACCOUNT = ("fal://account/", "fal://apps/")
 
 
 def scope_of_tool(name: str, tools: "Toolbox", *, pays_itself: bool) -> str:
-    """The scope that a call of this tool needs; of one that there is not, no more than to look around."""
+    """The scope that a call of this tool needs."""
     tool = tools.get(name)
     if tool is None:
-        return READ
+        # The account's own apps and workflows have tools that only fal can tell of, and to call one is to run it.
+        return RUN
     is_own = pays_itself or name in OWN or tools.models.get(name) is not None
     return needed(tool.effect, tool.key, is_own=is_own)
 

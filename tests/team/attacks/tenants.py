@@ -1,5 +1,6 @@
 """Other people's jobs, tasks, sessions, files, questions and budgets; and what no caller may do at all."""
 
+import base64
 import json
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import anyio
 
 from fal_mcp.emulator import Emulator, Script
+from tests.apps import made
 from tests.server.http_host import TASKS
 from tests.team.attacks.table import attack
 from tests.team.bench import Team
@@ -246,6 +248,18 @@ async def reader_runs(team: Team, fal: Emulator) -> None:
     assert fal.jobs == {}
 
 
+@attack(SCOPES, "An app or a workflow of the account's, by its own tool, with a token that may only read", "403")
+async def own_app_as_reader(team: Team, fal: Emulator) -> None:
+    fal.deploy("emulator/drawing", made.document("Routes"))
+    for warm in (False, True):
+        for name, arguments in (("emulator_drawing", {"prompt": "x"}), ("workflows_emulator_portrait", {})):
+            if warm:
+                await team.call("admin", "search_models", {"query": "my drawing app"})
+            result = await team.call("reader", name, arguments)
+            assert "insufficient_scope" in json.dumps(result) or "needs the scope fal:run" in json.dumps(result), result
+    assert fal.jobs == {} and not [call for call in fal.calls if call.host_role in ("queue", "run")]
+
+
 @attack(SCOPES, "A job cancelled with a token that may only read", "403")
 async def reader_cancels(team: Team, fal: Emulator) -> None:
     await needs(team, "reader", "fal:write", "tools/call", name="cancel_job", arguments={"job_id": UNKNOWN})
@@ -324,6 +338,21 @@ async def local_file(team: Team, fal: Emulator) -> None:
         result = await team.call("admin", "fal-ai_birefnet_v2", {"image_url": path})
         assert result["isError"] and "root:" not in json.dumps(result), path
     assert fal.jobs == {}
+
+
+@attack(
+    TENANTS, "A file that was kept of another's result, by its path on the server's machine", "Refused as any path is"
+)
+async def kept_file(team: Team, fal: Emulator) -> None:
+    wish = {"endpoint_id": ENDPOINT, "arguments": {"prompt": "hers"}}
+    content = base64.b64encode(json.dumps(wish).encode()).decode()
+    fal.script(ENDPOINT, Script(output={"file": {"url": f"data:application/json;base64,{content}"}}))
+    hers = await team.call("alice", TOOL, {"prompt": "x"})
+    (file,) = hers["structuredContent"]["files"]
+    for path in (file["path"], "/etc/passwd"):
+        result = await team.call("bob", "run_again", {"file": path, "arguments": {"seed": 1}})
+        assert result["isError"] and "may not be read by this server" in json.dumps(result), result
+    assert len(fal.jobs) == 1
 
 
 @attack(SCOPES, "Tools that work on the server's machine, even with every scope", "Refused: they are its user's")
