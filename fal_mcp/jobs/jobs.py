@@ -279,7 +279,9 @@ class Jobs:
         return self.followers.get(job.job_id)
 
     async def _seen_elsewhere(self, job: Job, seconds: float) -> Job:
-        """The job once fal has it, or it is over, where another server is at it."""
+        """The job once fal has it, or it is over, where another server or another call is at it."""
+        # Read anew: it may just have been found in fal's records for somebody else, and then it is there for this call.
+        job = await self.get(job.job_id, job.owner)
         with anyio.move_on_after(seconds):
             while job.request is None and job.state in _ABOUT_TO_GO and job.way in FOLLOWED:
                 await self.hearing.heard(f"job:{job.job_id}", _LOOK_AGAIN_AFTER)

@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
+import httpx
 import mcp_types as types
 import pytest
 from mcp.client import Client
@@ -368,6 +369,42 @@ async def test_a_report_that_fails_keeps_no_job_in_memory(fal: Emulator, setting
                 assert done.state == "completed"
             gc.collect()
             assert not [thing for thing in gc.get_objects() if isinstance(thing, Follower)]
+
+
+class Records(httpx.AsyncHTTPTransport):
+    """A way to fal on which its records are read slowly: not before `go`, once they were `asked` for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.go = anyio.Event(), anyio.Event()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if "by-endpoint" in request.url.path:
+            self.asked.set()
+            await self.go.wait()
+        return await super().handle_async_request(request)
+
+
+async def test_a_lost_submit_that_another_finds_meanwhile_is_waited_for(settings: Settings, tmp_path: Path):
+    """Two look for it in fal's records at once; the one that comes second finds it taken, by itself."""
+    records, ended = Records(), list[str]()
+    with anyio.fail_after(BOUND):
+        async with Engine(replace(settings, data=tmp_path / "data"), records, _nothing) as engine:
+            order = Order(ENDPOINT, CHANCE, owner=engine.owner, is_fresh=True)
+            job_id = (await engine.jobs.ledger.begin(order, engine.jobs.limits)).job_id
+            request = await engine.fal.queue.submit(ENDPOINT, CHANCE)
+            await engine.jobs.ledger.record(job_id, None, state="unknown")
+            job = await engine.jobs.get(job_id, engine.owner)
+
+            async def wait() -> None:
+                ended.append((await engine.jobs.wait(job, BOUND, _hear)).state)
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(wait)
+                await records.asked.wait()
+                await engine.jobs.ledger.accepted(job_id, request)
+                records.go.set()
+    assert ended == ["completed"]
 
 
 async def _hear(_: Any) -> None:
