@@ -30,7 +30,7 @@ async def main():
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             began = time.perf_counter()
             item = Upload(stream, file.stat().st_size, "big.bin", "application/octet-stream")
-            await fal.storage.put_parts(item, await fal.storage.begin_parts(item), nobody, lambda parts: None)
+            await fal.storage.put_parts(item, await fal.storage.begin_parts(item), nobody, nobody)
             took = time.perf_counter() - began
     print(took, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 
