@@ -32,6 +32,16 @@ class Apps:
         """Apps whose document does not come before `Emulator.release`."""
         self.revisions: dict[str, int] = dict.fromkeys(self.listed, 4)
         """How often each was deployed."""
+        self.runs: dict[str, list[float]] = {}
+        """How many seconds each past run of a route took; the figures of an app without a document are made up."""
+        self.idle: dict[str, float] = {}
+        """Seconds for which an app's runners started or waited, which are billed as those of runs are."""
+        self.gpus: dict[str, int] = {}
+        """How many GPUs an app has, where that is not one; each is billed."""
+        self.warm: set[str] = set()
+        """The apps with a document that have a runner waiting."""
+        self.starts: dict[str, float] = {}
+        """How many seconds an app's runner takes to start."""
 
     def deploy(self, app: str, document: JsonObject, machine_type: str = "GPU-H100") -> None:
         """Make an app, or a new revision of it."""

@@ -168,6 +168,11 @@ class Emulator:
         self.queues.setdefault(app, 0)
         self.changed()
 
+    def runs(self, endpoint_id: str) -> list[float]:
+        """How many seconds each run of a route of an app took, those of before first."""
+        own = [job.seconds for job in self.jobs.values() if job.endpoint_id == endpoint_id and job.is_over]
+        return [*self.own_apps.runs.get(endpoint_id, ()), *(seconds for seconds in own if seconds)]
+
     def release(self) -> None:
         """Let every held submit, and every job's result, go on."""
         for job in self.jobs.values():
@@ -204,10 +209,15 @@ class Emulator:
         self.calls.append(call)
         self.changed()
 
-    def log(self, message: str, level: str = "info", app: str = "emulator/sketch") -> None:
-        """Let an app log a line, which goes to every open log stream."""
+    def log(
+        self, message: str, level: str = "info", app: str = "emulator/sketch", request_id: str | None = None
+    ) -> None:
+        """Let an app log a line, about a request, which goes to every open log stream."""
         number = len(self.live_logs)
-        self.live_logs.append(seeds.log_line(level, message, app=app, at=datetime.now(UTC), number=number))
+        line = seeds.log_line(level, message, app=app, at=datetime.now(UTC), number=number)
+        if request_id is not None:
+            line["labels"]["fal_request_id"] = request_id
+        self.live_logs.append(line)
         self.changed()
 
     def end_logs(self) -> None:

@@ -85,6 +85,11 @@ class Job:
     def is_over(self) -> bool:
         return self.state == "COMPLETED"
 
+    @property
+    def seconds(self) -> float:
+        """How long a runner worked on it; 0 for what none ever took."""
+        return self.script.steps * self.script.step_seconds if self.has_begun else 0.0
+
     async def news(self, seen: int, within: float) -> list[JsonObject]:
         """The statuses after the first `seen`, as soon as there is one; none where `within` seconds brought none."""
         changed = self._news
@@ -110,8 +115,7 @@ class Job:
         if self.is_over:
             return
         self.state = "COMPLETED"
-        seconds = self.script.steps * self.script.step_seconds if self.has_begun else 0.0
-        status: JsonObject = {"status": "COMPLETED", "logs": [], "metrics": {"inference_time": seconds}}
+        status: JsonObject = {"status": "COMPLETED", "logs": [], "metrics": {"inference_time": self.seconds}}
         if self.failure is not None:
             # fal has no status for failure: it is COMPLETED, and these two keys say that it failed.
             status["error"] = _sentence(self.failure)

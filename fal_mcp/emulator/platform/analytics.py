@@ -18,17 +18,46 @@ _PERCENTILE = re.compile(r"p(?P<percent>\d\d)_(?P<what>\w+)")
 
 
 def _analytics(fal: Emulator, request: Request) -> object:
-    endpoints = [one for one in request.listed("endpoint_id") if fal.documents.get(one) or one in fal.apps]
-    if not endpoints:
+    asked = [one for one in request.listed("endpoint_id") if fal.documents.get(one) or one in fal.apps]
+    if not asked:
         raise Refused(404)
     metrics = [one for one in request.listed("expand") if one not in ("time_series", "summary")]
     if not metrics or not set(metrics) <= _known(request):
         raise Refused(400, "expand needs one metric at least, and only metrics there are")
 
     def rows(start: datetime, end: datetime) -> list[JsonObject]:
-        return [{"endpoint_id": one, **{name: _metric(name, one, start, end) for name in metrics}} for one in endpoints]
+        made_up = [one for one in asked if one not in fal.own_apps.documents]
+        figures = [
+            {"endpoint_id": one, **{name: _metric(name, one, start, end) for name in metrics}} for one in made_up
+        ]
+        return figures + [row for one in asked if one not in made_up for row in _of_app(fal, one, metrics)]
 
     return shaped(fal, request, rows)
+
+
+def _of_app(fal: Emulator, app: str, metrics: list[str]) -> list[JsonObject]:
+    """A row for each route of an app that ever ran."""
+    runs = {one: sorted(fal.runs(one)) for one in fal.own_apps.endpoints(app)}
+    start = fal.own_apps.starts.get(app)
+    return [
+        {"endpoint_id": one, **{name: _of_runs(name, seconds, start) for name in metrics}}
+        for one, seconds in runs.items()
+        if seconds
+    ]
+
+
+def _of_runs(name: str, seconds: list[float], start: float | None) -> float:
+    match _PERCENTILE.fullmatch(name):
+        case re.Match() as percentile if percentile["what"] == "duration":
+            return seconds[min(len(seconds) * int(percentile["percent"]) // 100, len(seconds) - 1)]
+        case re.Match() as percentile if percentile["what"] == "cold_boot_duration":
+            return start or 0.0
+        case _ if name == "total_billable_duration":
+            return round(sum(seconds), 3)
+        case _ if name in ("request_count", "success_count"):
+            return len(seconds)
+        case _:
+            return 0
 
 
 def _known(request: Request) -> set[str]:

@@ -47,6 +47,8 @@ def _runners(fal: Emulator, request: Request) -> object:
     for start, _ in when.buckets():
         chance = random.Random(f"{endpoint_id} {start.isoformat()}")
         states = {state: chance.randrange(3) for state in ("running", "idle", "pending", "draining")}
+        if endpoint_id in fal.own_apps.documents:
+            states = {**dict.fromkeys(states, 0), "idle": int(endpoint_id in fal.own_apps.warm)}
         history.append({"timestamp": start.isoformat(), **states})
     about = {"timeframe": when.timeframe, "aggregation": request.query["aggregation"]}
     return {"endpoint_id": endpoint_id, **about, "history": history}

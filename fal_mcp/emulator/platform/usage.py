@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from fal_mcp.emulator.emulator import Emulator
 from fal_mcp.emulator.platform import pages
@@ -63,6 +64,8 @@ _APPS = [
     Line("sketch", "second", 0.0012, 0, 900, PRODUCTION, {"machine_type": "GPU-H100", "is_surge": True}),
     Line("upscaler", "second", 0.0005, 5, 4000, PRODUCTION, {"machine_type": "GPU-A100", "is_surge": False}),
 ]
+_MACHINES = {"GPU-H100": 0.0008, "GPU-A100": 0.0005}
+"""USD for a second of each GPU."""
 _TEAMS = [
     Line("fal-ai/flux/dev", "megapixels", 0.025, 0, 700, PRODUCTION, {"username": "emulator", "product": "model_apis"}),
     Line("emulator/sketch", "seconds", 0.0008, 0, 9000, PRODUCTION, {"username": "emulator", "product": "serverless"}),
@@ -96,7 +99,21 @@ def _usage(fal: Emulator, request: Request) -> object:
 def _serverless(fal: Emulator, request: Request) -> object:
     search = request.query.get("search", "").casefold()
     lines = [one for one in _APPS if _passes(request, app=one.what) and search in one.what]
-    return _report(fal, request, lines, frozenset(), lambda line: {"app": line.what, "environment": "main"})
+    report = _report(fal, request, lines, frozenset(), lambda line: {"app": line.what, "environment": "main"})
+    if "summary" in report:
+        rows = map(partial(_of_app, fal), fal.own_apps.documents)
+        report["summary"] += [row for row in rows if row["quantity"] and search in row["app"]]
+    return report
+
+
+def _of_app(fal: Emulator, app: str) -> JsonObject:
+    """What the runners of an app with a document were billed: each second of each GPU."""
+    listed, apps = fal.apps[app], fal.own_apps
+    alive = sum(sum(fal.runs(one)) for one in apps.endpoints(app)) + apps.idle.get(app, 0.0)
+    machine = listed["machine_type"]
+    about = {"app": listed["name"], "environment": listed["environment"], "machine_type": machine, "is_surge": False}
+    price = {"unit": "second", "unit_price": _MACHINES[machine], "percent_discount": None, "currency": "USD"}
+    return _costed({**about, **price, "quantity": round(alive * apps.gpus.get(app, 1), 3)})
 
 
 def _organization(fal: Emulator, request: Request) -> object:
