@@ -15,7 +15,7 @@ import anyio
 from fal_mcp import traces
 from fal_mcp.client.queue import Completed, InProgress, Queue, Queued, Request, Status
 from fal_mcp.errors import FalError, GenerationFailed, NotFound, NotRecorded
-from fal_mcp.jobs import doubts
+from fal_mcp.jobs import by_time, doubts
 from fal_mcp.jobs.cost import is_on_fals_side
 from fal_mcp.jobs.job import Job, Order
 from fal_mcp.jobs.kept_errors import said
@@ -308,6 +308,8 @@ class Follower:
         elif columns["state"] == "completed":
             # It was never seen to run, so that all of its time is counted as waiting.
             columns["queue_seconds"] = round(time.monotonic() - self._started, 3)
+        # By fal's own figure alone: a job that was taken over may have run for longer than it was seen to.
+        columns |= by_time.settled(self.job, last.seconds or 0.0, self._ledger.now())
         await self._record(run_seconds=round(ran, 3), position=None, **columns)
 
     def _span(self, name: str) -> AbstractContextManager[None]:

@@ -33,6 +33,10 @@ class Order:
     owner: str = FIRST_OWNER
     price: float | None = None
     price_note: str = ""
+    per_second: float | None = None
+    """USD for each second that it runs, where it is billed by that."""
+    rate_note: str = ""
+    """Where that is from."""
     is_repeatable: bool = True
     """Whether the same arguments give the same result, so that two calls of it are one."""
     is_fresh: bool = False
@@ -112,6 +116,8 @@ class Job:
     """Grows whenever another server takes it over; what an earlier one still wants to write is not written."""
     account: str = ""
     """Who pays for it at fal."""
+    per_second: float | None = None
+    rate_note: str = ""
 
     @property
     def cost(self) -> float | None:
@@ -151,6 +157,8 @@ def begun(order: Order, now: float, came: float, session: str, *, keeps_argument
         arguments=dict(order.arguments) if keeps_arguments else None,
         price=cost.dollars(cost.micro(order.price)),
         price_note=order.price_note,
+        per_second=order.per_second,
+        rate_note=order.rate_note,
         way=order.way,
         asked=came,
         call_id=order.call_id,

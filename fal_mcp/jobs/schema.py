@@ -42,6 +42,11 @@ COMMON: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX job_budget ON job (account, session, booked)",
         "CREATE INDEX job_turn ON job (account, owner, admitted)",
     ),
+    (
+        # What is billed by how long it runs comes to something else once it has run.
+        "ALTER TABLE job ADD COLUMN per_second DOUBLE PRECISION",
+        "ALTER TABLE job ADD COLUMN rate_note TEXT NOT NULL DEFAULT ''",
+    ),
 )
 """From the tables of before there were two engines to today's, in what the two have in common."""
 
