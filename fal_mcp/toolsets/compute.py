@@ -20,7 +20,7 @@ from fal_mcp.tools.tool import Tool
 from fal_mcp.toolsets import platform
 
 _H100_HOUR = 1.89
-"""USD, as published on 2026-05-25 (fact F11); the API names no price."""
+"""USD for each GPU, as published on 2026-05-25 (fact F11): the lowest price and no bound. The API names none."""
 _GPUS: Mapping[str, int] = {"gpu_1x_h100_sxm5": 1, "gpu_8x_h100_sxm5": 8}
 _POLL_SECONDS = 5.0
 _MAY_RUN = "It may run and cost money: list_instances shows it. Look there before you repeat it."
@@ -52,7 +52,7 @@ def tools() -> list[Tool]:
             _create,
             name="create_instance",
             title="Start a GPU machine",
-            description="Starts a machine of one or eight H100s, which costs by the hour until it is deleted: about "
+            description="Starts a machine of one or eight H100s, which costs by the hour until it is deleted: from "
             f"{_H100_HOUR:g} USD for each GPU. The user is asked first. Waits and gives the ssh command. Needs "
             "FAL_ADMIN_KEY.",
             effect="spends",
@@ -74,7 +74,7 @@ def tools() -> list[Tool]:
 async def _create(arguments: CreateArguments, call: Call) -> Outcome:
     given = arguments.model_dump(exclude={"seconds"}, exclude_none=True)
     hourly = _H100_HOUR * _GPUS[arguments.instance_type]
-    note = f"about {hourly:.4g} USD an hour until it is deleted; the first hour is counted"
+    note = f"from {hourly:.4g} USD an hour until it is deleted; the first hour is counted"
     job = await _begun(
         Order(f"compute/{arguments.instance_type}", given, call.owner, hourly, note, way="compute"), call
     )
@@ -100,7 +100,7 @@ async def _create(arguments: CreateArguments, call: Call) -> Outcome:
 
 async def _begun(order: Order, call: Call) -> Job:
     """Ask the user, whatever the settings say: a machine costs until somebody ends it."""
-    question = f"Start {order.endpoint_id.removeprefix('compute/')} for {order.price_note}?"
+    question = f"Start {order.endpoint_id.removeprefix('compute/')}, {order.price_note}?"
     await call.approve(question, way_out="Ask the user to start it at https://fal.ai/dashboard/compute.")
     return await call.jobs.ledger.begin(order, call.jobs.limits)
 

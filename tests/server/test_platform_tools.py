@@ -351,7 +351,7 @@ async def test_a_machine_is_started_after_a_yes_counted_and_waited_for(fal: Emul
             result = await client.call_tool("create_instance", machine, progress_callback=hear)
             again = await client.call_tool("create_instance", machine)
             jobs = await client.call_tool("list_jobs", {})
-    assert "about 15.12 USD an hour" in asked[0] and "ssh ubuntu@" in text(result) and "delete_instance" in text(result)
+    assert "from 15.12 USD an hour" in asked[0] and "ssh ubuntu@" in text(result) and "delete_instance" in text(result)
     assert again.is_error and "--daily-budget" in text(again) and len(fal.instances) == 1
     assert jobs.structured_content["spent_today_usd"] == pytest.approx(15.12)
 
@@ -361,7 +361,7 @@ async def test_no_machine_is_started_where_nobody_can_say_yes(fal: Emulator, hos
     with anyio.fail_after(BOUND):
         async with host() as client:
             result = await client.call_tool("create_instance", machine)
-    assert result.is_error and "about 1.89 USD an hour" in text(result) and fal.instances == {}
+    assert result.is_error and "from 1.89 USD an hour" in text(result) and fal.instances == {}
 
 
 async def test_waiting_for_a_machine_ends_when_the_time_is_up(fal: Emulator, host: Host):
