@@ -53,9 +53,20 @@ class Quote:
     amount: float | None
     note: str
     currency: str = "USD"
+    typical: float | None = None
+    """What a run of an own app mostly comes to: less than `amount`, and known where that may not be."""
+    per_second: float | None = None
+    """USD for each second that a run takes, where it is billed by how long that is."""
+    rate_note: str = ""
+    """Where `per_second` is from."""
 
     def __str__(self) -> str:
         return self.note if self.amount is None else f"about {money(self.amount)} for {self.note}"
+
+    @property
+    def reason(self) -> str:
+        """The note, with what is typical before it where `amount` is something else."""
+        return self.note if self.typical is None else f"about {money(self.typical)}, {self.note}"
 
 
 @dataclass(frozen=True, slots=True)

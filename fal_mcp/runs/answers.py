@@ -222,7 +222,10 @@ def costs(job: Job) -> str:
     """What a job cost, in words."""
     if job.billed is not None:
         return f"billed {job.billed:.4g} USD"
-    return f"about {job.price:.4g} USD" if job.price is not None else f"cost not known ({job.price_note})"
+    if job.price is None:
+        return f"cost not known ({job.price_note})"
+    # A model's price speaks for itself; what a machine costs needs its reason.
+    return f"about {job.price:.4g} USD{f' ({job.price_note})' if job.per_second is not None else ''}"
 
 
 def about(item: Media, saved: Mapping[str, str]) -> JsonObject:

@@ -4,12 +4,14 @@ import time
 from collections.abc import Awaitable, Callable
 
 from fal_mcp.catalog import price, workflow_price
+from fal_mcp.catalog.app_price import AppCost
 from fal_mcp.catalog.endpoint import Endpoint, Price
 from fal_mcp.catalog.price import Quote
 from fal_mcp.client.fal import Fal
 from fal_mcp.errors import FalError
 from fal_mcp.jobs import cost
 from fal_mcp.json_values import JsonMapping
+from fal_mcp.runs.app_costs import AppCosts
 
 # Seconds; prices change seldom, and each question holds its call.
 _FRESH_FOR = 600.0
@@ -20,15 +22,23 @@ class Prices:
     """Prices that were asked for, kept for ten minutes."""
 
     def __init__(self) -> None:
+        self.apps = AppCosts()
         self._kept: dict[str, tuple[float, Price | None, float | None]] = {}
 
     async def quote(self, endpoint: Endpoint, arguments: JsonMapping, fal: Fal) -> Quote:
         """The best quote there is. Asks fal only where the catalog's price does not tell."""
+        if (own := await self.apps.of(endpoint, fal)) is not None:
+            return _of_app(endpoint, own)
 
         async def of_model(model: Endpoint, given: JsonMapping) -> Quote:
             return await self._of_model(model, given, fal)
 
         return await _quote(endpoint, arguments, of_model)
+
+    async def known(self, endpoint: Endpoint, arguments: JsonMapping) -> Quote:
+        """The quote by the catalog's prices, and by what was told of own apps before; nobody is asked."""
+        own = self.apps.known(endpoint)
+        return await listed(endpoint, arguments) if own is None else _of_app(endpoint, own)
 
     async def _of_model(self, endpoint: Endpoint, arguments: JsonMapping, fal: Fal) -> Quote:
         known = price.quote(endpoint, arguments)
@@ -81,6 +91,13 @@ async def _quote(
         quoted = await of_model(step.endpoint, given) if step.endpoint else workflow_price.not_known(step)
         quotes.append(workflow_price.of_step(step, given, quoted))
     return workflow_price.total(endpoint.steps, quotes)
+
+
+def _of_app(endpoint: Endpoint, known: AppCost) -> Quote:
+    # How long a person leaves it open is in no figures of past calls.
+    if endpoint.way == "realtime":
+        return Quote(None, "billed for as long as its connection is open")
+    return known.quote
 
 
 def _price(item: JsonMapping) -> Price | None:

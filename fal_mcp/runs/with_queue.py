@@ -9,9 +9,10 @@ from fal_mcp.jobs import cost
 from fal_mcp.jobs.job import Job, Order
 from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.outputs.outcome import Outcome
-from fal_mcp.runs import answers, input_files, pricing
+from fal_mcp.runs import answers, input_files
 from fal_mcp.runs.call import Call
 
+_BY_THE_BILL = "its cost is the least that it can be; get_job tells it by the account's own bill"
 _RANDOM = ("seed", "noise_seed")
 
 
@@ -42,13 +43,20 @@ async def run_endpoint(
     # A call that only joined must not cancel what another one began.
     job = await call.jobs.wait(started.job, seconds, call.tell, is_its_call=not started.is_joined)
     answer = await answers.outcome(job, call, save_to=save_to)
-    notes = (*((_joined(job),) if started.is_joined else ()), *unchecked(endpoint))
+    notes = (*((_joined(job),) if started.is_joined else ()), *unchecked(endpoint), *better_told(endpoint, call))
     return answer.with_notes(notes)
 
 
 def unchecked(endpoint: Endpoint) -> tuple[str, ...]:
     """What an answer says of an endpoint whose arguments nobody checked."""
     return (endpoint.unchecked,) if endpoint.unchecked else ()
+
+
+def better_told(endpoint: Endpoint, call: Call) -> tuple[str, ...]:
+    """Who tells what a run cost, where its answer goes by a list price and the account's bill can be read."""
+    known = call.prices.apps.known(endpoint)
+    is_by_list = known is not None and known.rate is not None and not known.rate.is_bound
+    return (_BY_THE_BILL,) if is_by_list and call.fal().requests.can_be_billed else ()
 
 
 async def ready(endpoint: Endpoint, order: Order, call: Call) -> Order:
@@ -75,7 +83,7 @@ async def quote(endpoint: Endpoint, arguments: JsonMapping, call: Call) -> Quote
     limits = call.jobs.limits
     if limits.are_set or limits.approve_over is not None:
         return _sound(await call.prices.quote(endpoint, arguments, call.fal()))
-    return _sound(await pricing.listed(endpoint, arguments))
+    return _sound(await call.prices.known(endpoint, arguments))
 
 
 def order_of(endpoint: Endpoint, arguments: JsonMapping, call: Call, quoted: Quote, **options: object) -> Order:
@@ -90,7 +98,9 @@ def order_of(endpoint: Endpoint, arguments: JsonMapping, call: Call, quoted: Quo
         arguments=dict(arguments),
         owner=call.owner,
         price=quoted.amount,
-        price_note=quoted.note,
+        price_note=quoted.reason,
+        per_second=quoted.per_second,
+        rate_note=quoted.rate_note,
         call_id=call.call_id,
         connection=call.connection,
         came=call.came,

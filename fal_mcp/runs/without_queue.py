@@ -6,6 +6,7 @@ from dataclasses import replace
 from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.client.stream import pictures_in, text_of
 from fal_mcp.errors import FalError, MaybeReceived
+from fal_mcp.jobs import by_time
 from fal_mcp.jobs.job import Job, costs_nothing
 from fal_mcp.jobs.kept_errors import said
 from fal_mcp.json_values import JsonMapping, JsonObject, object_of
@@ -50,7 +51,7 @@ async def run(
         raise
     columns: JsonObject = {"output": output, "run_seconds": round(time.monotonic() - began, 3)}
     answer = await _told(started.job, columns, call, save_to)
-    return answer.with_notes(with_queue.unchecked(endpoint))
+    return answer.with_notes((*with_queue.unchecked(endpoint), *with_queue.better_told(endpoint, call)))
 
 
 async def _ended(job: Job, error: Exception, seconds: float, call: Call, save_to: str | None) -> Outcome:
@@ -71,6 +72,7 @@ async def _ended(job: Job, error: Exception, seconds: float, call: Call, save_to
 
 
 async def _told(job: Job, columns: JsonObject, call: Call, save_to: str | None) -> Outcome:
+    columns |= by_time.settled(job, columns["run_seconds"], call.jobs.ledger.now())
     await call.jobs.note(job, state="completed", **columns)
     return await answers.outcome(replace(job, state="completed", **columns), call, save_to=save_to)
 

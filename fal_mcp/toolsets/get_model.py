@@ -7,7 +7,7 @@ from pydantic import Field
 
 from fal_mcp.catalog.app_route import CATEGORY
 from fal_mcp.catalog.endpoint import Endpoint, tool_name
-from fal_mcp.catalog.price import quote
+from fal_mcp.catalog.price import Quote, quote
 from fal_mcp.errors import InvalidInput, NotFound
 from fal_mcp.json_values import JsonMapping, JsonObject, object_of
 from fal_mcp.openapi import listed_schema
@@ -44,6 +44,7 @@ async def get(models: Models, arguments: GetArguments, call: Call) -> Outcome:
     data = _card(models, endpoint)
     if (own := own_apps.about(endpoint)) is not None:
         data["own"] = {**own, **await own_apps.now(endpoint, call)}
+        data["price"] = _price_of_app(await call.prices.known(endpoint, data["example"]))
     return Outcome(data=data, note=_text(endpoint, data), is_plain=True)
 
 
@@ -78,6 +79,11 @@ def _price(endpoint: Endpoint, example: JsonMapping) -> JsonObject | None:
     return priced if reckoned.amount is None else {**priced, "example": str(reckoned)}
 
 
+def _price_of_app(quoted: Quote) -> JsonObject:
+    """What a run is estimated at, and what of it a limit counts; None for what cannot be told."""
+    return {"estimated_usd": quoted.typical, "limit_usd": quoted.amount, "said": quoted.reason}
+
+
 def _text(endpoint: Endpoint, card: JsonMapping) -> str:
     takes = f"; takes about {endpoint.typical_seconds:.0f} s" if endpoint.typical_seconds else ""
     files = ", ".join(card.get("files", ()))
@@ -86,7 +92,7 @@ def _text(endpoint: Endpoint, card: JsonMapping) -> str:
         f"{endpoint.title} [{endpoint.category}], {endpoint.endpoint_id}, tool {card['tool']}",
         f"{'Its app' if 'own' in card else 'fal'} says of it: {card.get('about', 'nothing')}",
         *_own_lines(endpoint, card),
-        f"Price: {price_of(endpoint)}{_of_example(card)}{takes}",
+        f"Price: {card['price']['said'] if 'own' in card else price_of(endpoint)}{_of_example(card)}{takes}",
         f"Licence: {card['licence']}" if "licence" in card else "",
         f"File arguments: {files}" if files else "",
         *(f"Note: {note}" for note in card.get("notes", ())),

@@ -17,6 +17,7 @@ from fal_mcp.text import one_line
 from fal_mcp.tools import from_function
 from fal_mcp.tools.from_function import Arguments
 from fal_mcp.tools.tool import Tool
+from fal_mcp.toolsets import own_apps
 from fal_mcp.toolsets.discovery import endpoint_of
 from fal_mcp.toolsets.models import Models
 
@@ -54,11 +55,15 @@ class EstimateArguments(Arguments):
 
 def tools(models: Models) -> list[Tool]:
     """The job tools."""
-    return [*_lookers(), *_changers(models)]
+    return [*_lookers(models), *_changers(models)]
 
 
-def _lookers() -> list[Tool]:
+def _lookers(models: Models) -> list[Tool]:
     """What waits for a job or looks at it."""
+
+    async def get(arguments: LookArguments, call: Call) -> Outcome:
+        return await _get(models, arguments, call)
+
     return [
         from_function.tool(
             WaitArguments,
@@ -73,7 +78,7 @@ def _lookers() -> list[Tool]:
         ),
         from_function.tool(
             LookArguments,
-            _get,
+            get,
             name="get_job",
             title="Look at a job",
             description="How a job stands now, or its result; a long output comes in parts. Costs nothing and does "
@@ -133,10 +138,11 @@ async def _answered(job: Job, call: Call) -> Outcome:
     return answer
 
 
-async def _get(arguments: LookArguments, call: Call) -> Outcome:
+async def _get(models: Models, arguments: LookArguments, call: Call) -> Outcome:
     if arguments.part is not None:
         return await _part(arguments.job_id, arguments.part, call)
     job = await call.jobs.billed(await call.jobs.get(arguments.job_id, call.owner))
+    job = await own_apps.settled(models, job, call)
     answer = await _answered(job, call)
     # A few only: each is a request of its own.
     gone = [item.url for item in answer.media[:_MOST_LOOKED_FOR] if await call.fal().media.is_gone(item.url)]
@@ -195,12 +201,20 @@ async def _estimate(models: Models, arguments: EstimateArguments, call: Call) ->
     amount = cost.dollars(cost.micro(None if quoted.amount is None else quoted.amount * arguments.count))
     runs = f"{arguments.count} runs" if arguments.count > 1 else "One run"
     told = f"about {amount:.4g} USD ({quoted.note})" if amount is not None else f"cannot be priced: {quoted.note}"
+    typical = None if quoted.typical is None else quoted.typical * arguments.count
+    if typical is not None:
+        told = f"about {typical:.4g} USD, {quoted.note}"
     left = await _left(call)
     budgets = "".join(
         f" {money:.4g} USD are left of the {name} budget." for name, money in left.items() if money is not None
     )
-    data = {"endpoint_id": endpoint.endpoint_id, "usd": amount, "note": quoted.note, "left_usd": left}
+    data: JsonObject = {"endpoint_id": endpoint.endpoint_id, "usd": amount, "note": quoted.note, "left_usd": left}
+    if typical is not None:
+        # A number to hold against a limit, and one to expect, are two.
+        data |= {"estimated_usd": typical, "is_bounded": amount is not None}
     outcome = Outcome(data=data, note=f"{runs} of {endpoint.endpoint_id}: {told}.{budgets}", is_plain=True)
+    if start := await own_apps.cold_start(endpoint, call):
+        outcome = outcome.with_notes((start,))
     # A price may be asked about of what is misspelt.
     near = f"{endpoint.unchecked}. {models.hint(endpoint.endpoint_id)}"
     return outcome.with_notes((near,)) if endpoint.unchecked else outcome

@@ -103,7 +103,9 @@ async def run(runs: Sequence[Run], call: Call) -> None:
 
 def total(runs: Sequence[Run]) -> tuple[float | None, str]:
     """What they cost together in USD as far as that is known, and the words for it."""
-    known = [run.order.price for run in runs if run.order.price is not None]
+    # What is billed by its time comes to something else than was thought, once it has run.
+    prices = [run.job.price if run.job else run.order.price for run in runs]
+    known = [price for price in prices if price is not None]
     unknown = len(runs) - len(known)
     usd = cost.dollars(sum(cost.micro(price) or 0 for price in known))
     return usd, f"about {usd:.4g} USD" + (f", and {unknown} whose price is not known" if unknown else "")

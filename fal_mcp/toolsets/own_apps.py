@@ -1,6 +1,7 @@
 """The account's own apps beside fal's models: which of them a search means, and what is said of one."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -9,6 +10,8 @@ from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.catalog.words import plain, spelled_out, words
 from fal_mcp.client.endpoint_id import app_of
 from fal_mcp.errors import FalError
+from fal_mcp.jobs import by_time
+from fal_mcp.jobs.job import Job, Way
 from fal_mcp.json_values import JsonMapping, JsonObject, list_of, number_of, object_of, text_of
 from fal_mcp.runs.call import Call
 from fal_mcp.runs.own_apps import OWN
@@ -18,6 +21,8 @@ from fal_mcp.toolsets.models import Models
 _MOST = 5
 _LONGEST = 5.0
 _EMPTY = frozenset("a an the of for with to in on and or that which app apps model models tool".split())
+_TIMED: tuple[Way, ...] = ("queue", "sync", "stream")
+"""What is run and over, and not held open."""
 _OWN = frozenset({"my", "mine", "own", "our"})
 
 
@@ -71,9 +76,29 @@ async def _read(models: Models, ids: list[str], call: Call) -> AsyncGenerator[En
 
 
 async def now(endpoint: Endpoint, call: Call) -> JsonObject:
-    """How its app stands: revision, when it was deployed, its queue and its runners, as far as fal tells it."""
-    app = app_of(endpoint.endpoint_id)
+    """How its app stands: revision, when it was deployed, its queue and its runners, and what a start of one takes, as
+    far as fal tells it."""
     answers: dict[str, JsonObject] = {}
+    async with anyio.create_task_group() as tasks:
+        # Beside the rest: it is kept, and then the prices need not be asked for after it.
+        tasks.start_soon(call.prices.apps.of, endpoint, call.fal())
+        await _asked(endpoint, ("revisions", "queue", "runners/history"), answers, call)
+    facts = dict(_facts(answers))
+    start = _start(endpoint, facts, call)
+    return {**facts, "cold_start": start} if start else facts
+
+
+async def cold_start(endpoint: Endpoint, call: Call) -> str:
+    """That no runner is warm, in a sentence; empty where one is, or where it is no app of the account's."""
+    if about(endpoint) is None:
+        return ""
+    answers: dict[str, JsonObject] = {}
+    await _asked(endpoint, ("runners/history",), answers, call)
+    return _start(endpoint, dict(_facts(answers)), call)
+
+
+async def _asked(endpoint: Endpoint, names: Iterable[str], answers: dict[str, JsonObject], call: Call) -> None:
+    app = app_of(endpoint.endpoint_id)
 
     async def ask(name: str) -> None:
         try:
@@ -84,9 +109,18 @@ async def now(endpoint: Endpoint, call: Call) -> JsonObject:
 
     with anyio.move_on_after(_LONGEST):
         async with anyio.create_task_group() as tasks:
-            for name in ("revisions", "queue", "runners/history"):
+            for name in names:
                 tasks.start_soon(ask, name)
-    return dict(_facts(answers))
+
+
+def _start(endpoint: Endpoint, facts: JsonMapping, call: Call) -> str:
+    runners = object_of(facts.get("runners"))
+    if not runners or runners["running"] or runners["idle"]:
+        return ""
+    known = call.prices.apps.known(endpoint)
+    seconds = known.times.start if known and known.times else None
+    long = "a while: a runner has to start" if seconds is None else f"{seconds:.0f} s longer (p90 of past starts)"
+    return f"No runner is warm: the first call may take {long}"
 
 
 def _facts(answers: JsonMapping) -> Iterator[tuple[str, Any]]:
@@ -114,4 +148,23 @@ def lines(told: JsonMapping) -> list[str]:
         f"runners: {', '.join(f'{count} {state}' for state, count in runners.items())}" if runners else "",
     ]
     known = [part for part in parts if part]
-    return [f"Now: {'; '.join(known)}"] if known else []
+    start = told.get("cold_start")
+    return [*([f"Now: {'; '.join(known)}"] if known else []), *([start] if start else [])]
+
+
+async def settled(models: Models, job: Job, call: Call) -> Job:
+    """The job at what its seconds cost by the rate that is known best now; as it was where it is none of an own app's.
+    Never raises a FalError."""
+    is_beyond = models.catalog.get(job.endpoint_id) is None and job.way in _TIMED
+    if not is_beyond or job.state != "completed" or job.billed is not None:
+        return job
+    await models.resolution.look(call.fal())
+    endpoint = models.resolution.known(job.endpoint_id)
+    known = await call.prices.apps.of(endpoint, call.fal()) if endpoint else None
+    if known is None or known.rate is None or known.rate.note == job.rate_note:
+        return job
+    job = replace(job, per_second=known.rate.usd, rate_note=known.rate.note)
+    columns = by_time.settled(job, job.run_seconds, call.jobs.ledger.now())
+    if columns:
+        await call.jobs.note(job, per_second=job.per_second, rate_note=job.rate_note, **columns)
+    return replace(job, **columns)

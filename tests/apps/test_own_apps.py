@@ -1,6 +1,8 @@
 """The account's own apps are found, listed, described and announced."""
 
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -8,10 +10,11 @@ from typing import Any, Literal
 import anyio
 import mcp_types as types
 import pytest
+from anyio.abc import TaskStatus
 from mcp.client import Client
 
 from fal_mcp.config import Settings
-from fal_mcp.emulator import Emulator
+from fal_mcp.emulator import Emulator, Script
 from fal_mcp.json_values import JsonObject
 from fal_mcp.server import app
 from tests.apps import made
@@ -19,6 +22,7 @@ from tests.apps.test_resolution import asked, called
 from tests.conftest import Connect
 
 Mode = Literal["auto", "legacy"]
+ADMIN = "99999999-2222-4333-8444-555555555555:0123456789abcdef0123456789abcdef"
 MINE = ("emulator_drawing", "emulator_drawing_turbo", "emulator_drawing_v2_describe")
 
 
@@ -128,34 +132,32 @@ class Announced:
     async def tell(self, progress: float, total: float | None, message: str | None) -> None:
         self.progress.append(message or "")
 
+    @asynccontextmanager
+    async def listening(self, client: Client, mode: Mode) -> AsyncGenerator[None]:
+        """Ask for what is announced, as the newer era has to."""
+        async with anyio.create_task_group() as tasks:
+            if mode == "auto":
+                await tasks.start(self._listen, client)
+            yield
+            tasks.cancel_scope.cancel()
 
-async def test_a_deploy_is_announced_and_its_tool_runs_logs_and_costs(
-    fal: Emulator, settings: Settings, tmp_path: Path
-):
-    """The conversation: deploy, the tool is announced, a typed call, its logs, its cost."""
-    fal.apps.clear()
-    heard = Announced()
-    server = app.build(replace(settings, listed=("mine",)))
-    async with Client(server, mode="legacy", message_handler=heard) as client:
-        assert not [name for name in await names(client) if name.startswith("emulator")]
-        fal.deploy("emulator/drawing", made.document("Routes"))
-        server.shared.deployed()
-        with anyio.fail_after(10):
-            await heard.heard.wait()
-        assert [name for name in await names(client) if name.startswith("emulator")] == list(MINE)
-        answer = await client.call_tool("emulator_drawing", {"prompt": "x"}, progress_callback=heard.tell)
-    assert answer.structured_content and answer.structured_content["status"] == "completed"
-    assert heard.progress
-    assert asked(fal).count("GET rest/applications/emulator/drawing/metadata") == 1
+    async def _listen(self, client: Client, *, task_status: TaskStatus[None]) -> None:
+        async with client.listen(tools_list_changed=True) as events:
+            task_status.started()
+            async for _ in events:
+                continue
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_deployed_from_here_it_is_a_tool_whose_call_has_logs(
+async def test_deployed_it_is_announced_called_logged_and_costed(
     fal: Emulator, settings: Settings, tmp_path: Path, mode: Mode
 ):
-    """deploy_app, then the tool is listed, called by its name, and its lines are read."""
+    """The conversation: deploy, the tool is announced, a typed call with progress, the logs of that call, its cost."""
     fal.apps.clear()
+    fal.admin_keys.add(ADMIN)
+    fal.script("emulator/drawing", Script(steps=4, step_seconds=0.1))
     (tmp_path / "drawing.py").write_text("class Drawing: ...\n")
+    heard = Announced()
 
     async def user(context: Any, params: Any) -> types.ElicitResult:
         # fal has it from here on.
@@ -167,20 +169,36 @@ async def test_deployed_from_here_it_is_a_tool_whose_call_has_logs(
         listed=("mine",),
         toolsets=(*settings.toolsets, "serverless"),
         allow_dirs=(tmp_path,),
+        admin_key=ADMIN,
         fal_cli=(sys.executable, "-c", "print('deployed')"),
     )
-    async with Client(app.build(chosen), mode=mode, elicitation_callback=user) as client:
+    client = Client(app.build(chosen), mode=mode, message_handler=heard, elicitation_callback=user)
+    async with client, heard.listening(client, mode):
         assert not [name for name in await names(client) if name.startswith("emulator")]
         _, data = await called(client, "deploy_app", path=str(tmp_path / "drawing.py"))
         assert data["done"]
-        with anyio.fail_after(10):
-            await fal.until(lambda: "GET rest/applications/emulator/drawing/metadata" in asked(fal))
-        _, data = await called(client, "emulator_drawing", prompt="x")
-        assert data["status"] == "completed"
-        fal.log("drew x", app="emulator/drawing")
-        fal.logs.extend(fal.live_logs)
-        text, data = await called(client, "search_app_logs", app_id=["emulator/drawing"])
-    assert not data["is_error"] and "drew x" in text, text
+        with anyio.fail_after(20):
+            await heard.heard.wait()
+        assert [name for name in await names(client) if name.startswith("emulator")] == list(MINE)
+        with anyio.fail_after(20):
+            answer = await client.call_tool("emulator_drawing", {"prompt": "x"}, progress_callback=heard.tell)
+        assert answer.structured_content and answer.structured_content["status"] == "completed"
+        assert heard.progress
+        job_id, request_id = (answer.structured_content[name] for name in ("job_id", "request_id"))
+        # Nobody was asked what the account pays, so that the answer goes by the list, and says who tells better.
+        assert "estimated: it ran 0.4 s; GPU-H100 at from $0.000525 a second" in answer.content[0].text
+        assert "get_job tells it by the account's own bill" in answer.content[0].text
+        fal.log("drew x", app="emulator/drawing", request_id=request_id)
+        fal.log("drew y", app="emulator/drawing", request_id="another")
+        fal.logs[:0] = fal.live_logs
+        text, data = await called(client, "search_app_logs", app_id=["emulator/drawing"], request_id=request_id)
+        assert "drew x" in text and "drew y" not in text
+        text, data = await called(client, "get_job", job_id=job_id)
+        _, jobs = await called(client, "list_jobs")
+    assert data["cost"]["usd"] == pytest.approx(0.4 * 0.0008) and data["cost"]["is_estimate"]
+    assert "estimated: it ran 0.4 s; GPU-H100 at $0.0008 a second of running (as billed to this account)" in text
+    assert jobs["spent_today_usd"] == pytest.approx(0.4 * 0.0008)
+    assert asked(fal).count("GET rest/applications/emulator/drawing/metadata") == 1
 
 
 async def test_a_new_revision_with_other_arguments_is_announced(drawing: str, fal: Emulator, settings: Settings):
