@@ -7,13 +7,14 @@ bounds a run from above, and only that is held against a limit.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from fal_mcp.catalog.price import Quote
 from fal_mcp.json_values import JsonMapping, JsonObject, list_of, number_of, object_of
 from fal_mcp.text import money, one_line
 
 DAYS = 30
-"""How far back runs and bills are looked at."""
+"""How far back runs and bills are looked at, and no further than to the app's last deploy."""
 PERCENTILES = ("p50_duration", "p95_duration", "p99_duration")
 METRICS = ("request_count", "total_billable_duration", *PERCENTILES, "p90_cold_boot_duration")
 """What of fal's analytics is read."""
@@ -23,6 +24,8 @@ Rows = list[object] | str
 """The rows of a report, or the reason why there are none."""
 _LISTED_HOUR = {"GPU-H100": 1.89, "GPU-H200": 2.1, "GPU-A100": 0.99}
 """USD for one GPU, as published on 2026-05-25 (fact F11): the lowest price, and no bound."""
+_SHORTEST = timedelta(minutes=1)
+"""A period that begins when it ends is none."""
 _LONGEST_RUN = 7 * 86_400.0
 _MOST_A_SECOND = 100.0
 """USD; what comes to more is a slip."""
@@ -105,7 +108,7 @@ def billed(rows: Iterable[object], machine: str, run_seconds: float) -> Rate | s
         dearest, machine_seconds = max(dearest, price), machine_seconds + quantity
         machines.add(row.get("machine_type"))
     if machine not in machines or not dearest or not machine_seconds:
-        return f"nothing was billed for it on {machine} in {DAYS} days"
+        return f"nothing was billed for it on {machine} since its last deploy"
     if not 0 < run_seconds <= _MOST_SECONDS:
         return "how long its runs took altogether is not known"
     # What was billed for a second of running: with starts, with waiting, and with every GPU.
@@ -116,6 +119,18 @@ def billed(rows: Iterable[object], machine: str, run_seconds: float) -> Rate | s
 
 
 _UNIT = ("second", "USD")
+
+
+def since(app: JsonMapping, now: datetime) -> datetime:
+    """From when on what an app cost says what it costs: a deploy may have given it other machines, or more of them."""
+    earliest, updated = now - timedelta(days=DAYS), app.get("updated_at")
+    try:
+        deployed = datetime.fromisoformat(updated) if isinstance(updated, str) else earliest
+        # Without a time zone it is in UTC, as all of fal's times are.
+        deployed = deployed if deployed.tzinfo else deployed.replace(tzinfo=UTC)
+        return min(max(deployed, earliest), now - _SHORTEST)
+    except (ValueError, OverflowError):
+        return earliest
 
 
 def run_seconds(rows: Iterable[object]) -> float:
@@ -151,10 +166,11 @@ def _doubts(rate: Rate | None, own: Rate | str, known: Times | None, analytics: 
     if rate is None:
         return f"no price of {machine} is known here, and {own}"
     if known is None:
-        return analytics if isinstance(analytics, str) else f"no run of it is known of in {DAYS} days, so no estimate"
+        none = f"no run of it is known since its last deploy, in {DAYS} days at most, so no estimate"
+        return analytics if isinstance(analytics, str) else none
     if isinstance(own, str):
         return own
-    return "" if known.count >= FEWEST_RUNS else f"it ran only {known.count} times in {DAYS} days"
+    return "" if known.count >= FEWEST_RUNS else f"it ran only {known.count} times since its last deploy"
 
 
 def _seconds(value: object) -> float | None:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import anyio
 
@@ -30,8 +30,9 @@ _NOT_LOOKED = "what the account pays was not asked for"
 
 @dataclass(frozen=True, slots=True)
 class _Answers:
-    """What fal said of one app, and until when that is good, by the clock."""
+    """What fal said of one app as it was deployed then, and until when that is good, by the clock."""
 
+    deployed: object
     usage: Rows
     analytics: Rows
     until: float
@@ -51,7 +52,9 @@ class AppCosts:
         app = object_of(endpoint.metadata.get(OWN))
         if not app:
             return None
-        kept = self._kept.get(app_of(endpoint.endpoint_id)) or _Answers(_NOT_LOOKED, _NOT_ASKED, 0.0)
+        kept = self._kept.get(app_of(endpoint.endpoint_id))
+        if kept is None or kept.deployed != app.get("updated_at"):
+            return app_price.told(_NOT_LOOKED, _NOT_ASKED, app, endpoint.endpoint_id)
         return app_price.told(kept.usage, kept.analytics, app, endpoint.endpoint_id)
 
     async def of(self, endpoint: Endpoint, fal: Fal) -> AppCost | None:
@@ -65,7 +68,7 @@ class AppCosts:
 
     async def _ask(self, app_id: str, app: JsonMapping, fal: Fal) -> None:
         kept = self._kept.get(app_id)
-        if kept is not None and self._clock() < kept.until:
+        if kept is not None and kept.deployed == app.get("updated_at") and self._clock() < kept.until:
             return
         usage, analytics = await _reports(app_id, app, fal)
         # An app that has not run yet may do so in a moment.
@@ -73,7 +76,7 @@ class AppCosts:
         if len(self._kept) >= _MOST_KEPT:
             self._kept.clear()
         good_for = _FRESH_FOR if is_whole else _TROUBLE_FOR
-        self._kept[app_id] = _Answers(usage, analytics, self._clock() + good_for)
+        self._kept[app_id] = _Answers(app.get("updated_at"), usage, analytics, self._clock() + good_for)
 
 
 async def _reports(app_id: str, app: JsonMapping, fal: Fal) -> tuple[Rows, Rows]:
@@ -87,14 +90,16 @@ async def _reports(app_id: str, app: JsonMapping, fal: Fal) -> tuple[Rows, Rows]
         except FalError as error:
             found[name] = f"{what} cannot be read ({one_line(error.message, 120).rstrip('.')})"
 
-    start = (datetime.now(UTC) - timedelta(days=app_price.DAYS)).date().isoformat()
+    start = app_price.since(app, datetime.now(UTC)).isoformat(timespec="seconds").replace("+00:00", "Z")
+    # Whole days would have what was before a deploy in them.
+    when: JsonObject = {"start": start, "bound_to_timeframe": "false"}
     metrics = ",".join(("summary", *app_price.METRICS))
     with anyio.move_on_after(_LONGEST):
         async with anyio.create_task_group() as tasks:
-            about: JsonObject = {"endpoint_id": app_id, "expand": metrics, "start": start}
+            about: JsonObject = {"endpoint_id": app_id, "expand": metrics, **when}
             tasks.start_soon(ask, "analytics", "its run times", about)
             if fal.requests.can_be_billed:
-                bill: JsonObject = {"search": text_of(app.get("name")) or "", "expand": "summary", "start": start}
+                bill: JsonObject = {"search": text_of(app.get("name")) or "", "expand": "summary", **when}
                 tasks.start_soon(lambda: ask("usage", "its bill", bill, as_admin=True))
             else:
                 found["usage"] = _NO_ADMIN

@@ -1,7 +1,9 @@
 """What the account's own apps cost: estimated before, counted by their seconds after, held to limits where known."""
 
+import re
 from dataclasses import replace
 from typing import Any, Literal
+from urllib.parse import unquote
 
 import anyio
 import httpx
@@ -90,7 +92,7 @@ async def test_a_limit_counts_the_longest_run_and_then_what_it_came_to(drawing: 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"runs": {}}, "no run of it is known of in 30 days, so no estimate"),
+        ({"runs": {}}, "no run of it is known since its last deploy, in 30 days at most, so no estimate"),
         ({"runs": {APP: [1.0] * 19}}, "it ran only 19 times"),
         ({"analytics": Reply(403, {"error": {"type": "x", "message": "Not yours."}})}, "cannot be read (Not yours"),
         ({"analytics": Reply(200, {})}, "so no estimate"),
@@ -111,6 +113,21 @@ async def test_what_cannot_be_told_is_said_and_refused(
         assert data["usd"] is None and said in text, text
         text, data = await called(client, "run_model", **RUN)
         assert data["is_error"] and said in text and not drawing.jobs, text
+
+
+async def test_a_deploy_makes_what_was_before_it_say_nothing(drawing: Emulator, settings: Settings):
+    """It may have other machines now, or more of them."""
+    drawing.apps[APP]["updated_at"] = "2026-11-20T12:00:00Z"
+    server = app.build(replace(settings, admin_key=ADMIN))
+    async with Client(server) as client:
+        await called(client, "estimate_cost", **RUN)
+        drawing.apps[APP]["updated_at"] = "2026-11-21T12:00:00Z"
+        server.shared.deployed()
+        await called(client, "estimate_cost", **RUN)
+    periods = [one.query for one in drawing.calls if one.path.endswith(("/serverless/usage", "/serverless/analytics"))]
+    starts = [re.search(r"start=([^T]+)T12:00:00Z", unquote(query)) for query in periods]
+    assert [found and found[1] for found in starts] == ["2026-11-20"] * 2 + ["2026-11-21"] * 2
+    assert all("bound_to_timeframe=false" in query for query in periods)
 
 
 async def test_a_cold_start_is_named(drawing: Emulator, settings: Settings):

@@ -1,6 +1,7 @@
 """What a run of an own app is thought to cost, whatever fal's reports say."""
 
 import math
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -34,7 +35,26 @@ def test_what_the_account_was_billed_bounds_a_run():
 
 def test_the_dearest_line_of_the_bill_counts():
     surge = {**LINE, "unit_price": 0.0012, "quantity": 0.0}
-    assert quoted([LINE, surge], [RAN]).per_second == pytest.approx(0.0024)
+    for lines in ([LINE, surge], [surge, LINE]):
+        assert quoted(lines, [RAN]).per_second == pytest.approx(0.0024)
+
+
+@pytest.mark.parametrize(
+    ("updated", "since"),
+    [
+        ("2026-11-20T12:00:00Z", "2026-11-20T12:00:00"),
+        ("2026-11-20T12:00:00", "2026-11-20T12:00:00"),
+        ("2026-07-01T12:00:00Z", "2026-10-28T12:00:00"),
+        ("2030-01-01T00:00:00Z", "2026-11-27T11:59:00"),
+        ("0001-01-01T00:00:00+14:00", "2026-10-28T12:00:00"),
+        ("yesterday", "2026-10-28T12:00:00"),
+        (None, "2026-10-28T12:00:00"),
+        (7, "2026-10-28T12:00:00"),
+    ],
+)
+def test_what_was_before_a_deploy_says_nothing_of_now(updated: Any, since: str):
+    found = app_price.since({"updated_at": updated}, datetime(2026, 11, 27, 12, tzinfo=UTC))
+    assert found == datetime.fromisoformat(f"{since}+00:00")
 
 
 def test_runs_that_share_a_runner_are_not_cheaper_for_it():
@@ -51,7 +71,7 @@ def test_a_list_price_is_an_estimate_and_no_bound():
 @pytest.mark.parametrize(
     ("usage", "analytics", "app", "said"),
     [
-        ([LINE], [], APP, "no run of it is known of in 30 days, so no estimate"),
+        ([LINE], [], APP, "no run of it is known since its last deploy, in 30 days at most, so no estimate"),
         ([LINE], [{**RAN, "request_count": 0}], APP, "so no estimate"),
         ([LINE], [{**RAN, "endpoint_id": "me/draw/turbo"}], APP, "so no estimate"),
         ([LINE], "its run times cannot be read (Forbidden)", APP, "its run times cannot be read (Forbidden)"),
