@@ -311,7 +311,7 @@ class Follower:
         await self._record(run_seconds=round(ran, 3), position=None, **columns)
 
     def _span(self, name: str) -> AbstractContextManager[None]:
-        return traces.span(name, job_id=self.job.job_id, endpoint_id=self.job.endpoint_id)
+        return traces.span(name, self.job.trace, job_id=self.job.job_id, endpoint_id=self.job.endpoint_id)
 
     def _failed(self, error: FalError) -> None:
         if self.request is not None:

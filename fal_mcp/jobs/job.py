@@ -48,6 +48,8 @@ class Order:
     """The call that wants it: what one call wants twice is two."""
     connection: str = ""
     """The client's connection; empty where there is no telling."""
+    trace: str = ""
+    """The trace that it is asked for in, as a traceparent of W3C's; empty where nothing is traced."""
     came: float | None = None
     """When its call reached this server, by `time.monotonic`: whether two were made at once is not told by when their
     prices, files or questions were done with. None for now."""
@@ -112,6 +114,8 @@ class Job:
     """Grows whenever another server takes it over; what an earlier one still wants to write is not written."""
     account: str = ""
     """Who pays for it at fal."""
+    trace: str = ""
+    """The trace that it was asked for in, as a traceparent of W3C's."""
 
     @property
     def cost(self) -> float | None:
@@ -158,6 +162,7 @@ def begun(order: Order, now: float, came: float, session: str, *, keeps_argument
         session=session,
         fence=1,
         account=order.payer,
+        trace=order.trace,
     )
 
 

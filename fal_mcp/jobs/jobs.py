@@ -82,6 +82,8 @@ class Jobs:
         Raises:
             BudgetExceeded, NotRecorded: nothing was submitted.
         """
+        # That of the call, and not of this step of it: what is taken over is no part of a decision.
+        order = replace(order, trace=traces.current())
         with traces.span("decide", endpoint_id=order.endpoint_id):
             started = await self._decided(order)
         # Nothing is awaited from the row to the task that submits it: whoever hangs up now loses nothing.

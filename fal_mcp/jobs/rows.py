@@ -10,7 +10,7 @@ from fal_mcp.json_values import JsonMapping, JsonObject, NotJson, dumped, number
 COLUMNS = (
     "job_id, endpoint_id, owner, digest, state, created, updated, arguments, request_id, status_url, response_url, "
     "cancel_url, position, price_micro, price_note, error, queue_seconds, run_seconds, detached, billed_micro, saved, "
-    "way, has_run, answered, asked, call_id, connection, session, fence, account"
+    "way, has_run, answered, asked, call_id, connection, session, fence, account, trace"
 )
 """All but the output, which may be large and is kept in a table of its own."""
 _NAMES = COLUMNS.split(", ")
@@ -24,7 +24,7 @@ _MOMENTS: dict[str, float | None] = {
 _COUNTS: dict[str, int | None] = {"position": None, "price_micro": None, "billed_micro": None, "has_run": 1, "fence": 0}
 """The same for whole ones. What cannot be told of a run counts as one."""
 _MAY_LACK = frozenset({*_OBJECTS, *_REQUEST})
-_PLAIN = ("way", "call_id", "connection", "session", "fence", "answered", "asked", "detached", "account")
+_PLAIN = ("way", "call_id", "connection", "session", "fence", "answered", "asked", "detached", "account", "trace")
 
 
 def read(row: tuple[Any, ...], output: str | None = None) -> Job:

@@ -42,6 +42,8 @@ COMMON: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX job_budget ON job (account, session, booked)",
         "CREATE INDEX job_turn ON job (account, owner, admitted)",
     ),
+    # The trace that it was asked for in, as a traceparent of W3C's: whoever takes it over goes on in the same.
+    ("ALTER TABLE job ADD COLUMN trace TEXT NOT NULL DEFAULT ''",),
 )
 """From the tables of before there were two engines to today's, in what the two have in common."""
 
