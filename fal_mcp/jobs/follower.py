@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import anyio
 
-from fal_mcp import traces
+from fal_mcp import logs, traces
 from fal_mcp.client.queue import Completed, InProgress, Queue, Queued, Request, Status
 from fal_mcp.errors import FalError, GenerationFailed, NotFound, NotRecorded
 from fal_mcp.jobs import doubts
@@ -239,7 +239,7 @@ class Follower:
                 raise doubts.not_known(error, self.job.job_id) from error
             except Exception as error:
                 # Whatever it was: the job runs on at fal, and is paid for whether it is looked at or not.
-                logger.info("The status of %s cannot be had: %s", self.job.job_id, error)
+                logger.info("The status of %s cannot be had (%s).", self.job.job_id, logs.kind_of(error))
                 await anyio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
 

@@ -183,6 +183,11 @@ def payer_of(owner: str) -> str:
     return owner if payer == NOBODY else payer
 
 
+def principal_of(owner: str) -> str:
+    """Who it is of those that share the payer's account; empty where nobody shares it."""
+    return owner.partition("/")[2]
+
+
 def costs_nothing(error: FalError) -> bool:
     """Whether what ended so is not billed: it was refused, failed, or never sent. An answer that was lost may be."""
     is_refused = isinstance(error, (RequestRejected, GenerationFailed, Unreachable))
