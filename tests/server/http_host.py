@@ -43,7 +43,10 @@ class Host:
     async def ask_as(self, version: str, method: str) -> Any:
         """A question of a client that names a revision of its own."""
         headers = {"accept": "application/json, text/event-stream", "mcp-protocol-version": version}
-        meta = {"io.modelcontextprotocol/protocolVersion": version, "io.modelcontextprotocol/clientCapabilities": {}}
+        meta: dict[str, Any] = {
+            "io.modelcontextprotocol/protocolVersion": version,
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }
         return _last(await self._post(method, {"_meta": meta}, {**headers, "mcp-method": method}))
 
     async def ask_after_handshake(self, capabilities: Any, method: str, **params: Any) -> Any:

@@ -115,7 +115,7 @@ async def test_strangers_are_told_with_why_they_were_refused_and_write_no_lines(
             root = host.url.removesuffix("/mcp")
             async with httpx.AsyncClient() as client:
                 at = httpx.URL(root).copy_with(raw_path=_percent(hostile))
-                await client.get(at, headers={"user-agent": "x\x85\u2028".encode()})
+                await client.get(at, headers={b"user-agent": "x\x85\u2028".encode()})
                 await client.get(f"{root}/mcp/{token}?token={token}&prompt=secret")
                 await client.post(host.url, headers={"host": "evil.example"}, json={})
                 bearer = {"authorization": f"Bearer {token}"}
