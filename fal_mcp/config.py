@@ -167,6 +167,9 @@ class Settings:
     max_waiting: float = 500
     approve_over: float | None = None
     allow_unpriced: bool = False
+    log_format: Literal["text", "json"] = "text"
+    log_level: str | None = None
+    """From where on the log tells; None is from what suits the way of serving."""
     state_keys: tuple[str, ...] = field(default=(), repr=False)
     """What the state of questions is sealed with: the first seals, all open."""
     store: str | None = field(default=None, repr=False)

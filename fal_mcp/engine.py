@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fal_mcp.client.fal import Fal
     from fal_mcp.jobs.jobs import Jobs
     from fal_mcp.jobs.progress import Report
+    from fal_mcp.jobs.records import Change
     from fal_mcp.jobs.sessions import Sessions
     from fal_mcp.runs.call import Call
     from fal_mcp.runs.pricing import Prices
@@ -72,6 +73,8 @@ class Engine:
         self._open = AsyncExitStack()
         self._tools: Toolbox | None = None
         self._tasks: anyio.abc.TaskGroup | None = None
+        self.hearers: list[Callable[[Change], None]] = []
+        """Told of what becomes of jobs, from before the first one on."""
         self._freshness = Freshness(settings, lambda: self.fal, self._take_newest)
 
     async def __aenter__(self) -> Self:
@@ -160,6 +163,7 @@ class Engine:
             records_arguments=settings.records_arguments,
             first_owner=first_owner,
         )
+        ledger.hearers += self.hearers
         self._open.push_async_callback(ledger.aclose)
         limits = Limits(
             call=settings.max_cost,
@@ -264,10 +268,6 @@ class Engine:
             "deployed": self.deployed,
         }
         return Call(lambda: self.fal, self.tools.catalog, self.jobs, tell, **{**known, **more})
-
-    async def is_first(self, mark: str, seconds: float) -> bool:
-        """Whether this mark is shown for the first time in so many seconds, to any server of this ledger."""
-        return await self.jobs.ledger.once(mark, seconds)
 
     def leave_jobs(self) -> None:
         """This server ends: what runs goes on at fal, whoever is cut off now."""

@@ -29,6 +29,10 @@ def main() -> None:
 
 def _leave() -> None:
     """End at once: what was open is closed by now, and to take all modules apart takes longer than all before it."""
+    import logging
+
+    # What was logged last is on its way still.
+    logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(_INTERRUPTED)

@@ -75,13 +75,22 @@ class Freshness:
                 logger.warning("fal's catalog could not be refreshed: %s", error)
                 wait = min(wait, _AGAIN_AFTER_A_FAILURE)
 
-    async def _until_due(self) -> float:
+    async def age(self) -> float | None:
+        """Seconds since the catalog was fetched, by this server or another of this machine; None where it never was,
+        or another is used."""
         from fal_mcp.catalog import cache
 
+        if self._settings.models is not None:
+            return None
         known = await anyio.to_thread.run_sync(cache.newest, self._settings.catalog_folder)
         if known is None:
-            return 0.0
+            return None
         known.close()
+        return time.time() - known.fetched_at
+
+    async def _until_due(self) -> float:
+        if (age := await self.age()) is None:
+            return 0.0
         # A clock that was set back makes it look as if it came from the future.
         longest = self._settings.refresh_hours * 3600
-        return min(max(known.fetched_at + longest - time.time(), 0.0), longest)
+        return min(max(longest - age, 0.0), longest)

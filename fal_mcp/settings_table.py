@@ -258,7 +258,7 @@ TABLE: tuple[Setting, ...] = (
         "file",
         "The file of those who may call over HTTP; fal-mcp token makes it.",
         default="none: one person's server",
-        commands=("serve", "token"),
+        commands=("serve", "token", "jobs", "look"),
     ),
     Setting(
         "issuer",
@@ -298,6 +298,20 @@ TABLE: tuple[Setting, ...] = (
         "How many proxies stand before this server and write X-Forwarded-For.",
         default="0",
         most=_MOST_PROXIES,
+    ),
+    Setting(
+        "log_format",
+        "choice",
+        "How the log on standard error is written: text for people, or JSON, one object a line.",
+        default="text",
+        choices=("text", "json"),
+    ),
+    Setting(
+        "log_level",
+        "choice",
+        "From where on the log tells; info has a line for each request over HTTP and each step of a job.",
+        default="info over HTTP, else warning",
+        choices=("debug", "info", "warning", "error"),
     ),
     Setting(
         "fal_url",

@@ -8,18 +8,27 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from opentelemetry import propagate, trace
+from opentelemetry.context import Context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _CONTEXT = ("traceparent", "tracestate")
+_W3C = TraceContextTextMapPropagator()
+"""What is kept is of one form, whatever the process is set to send."""
 
 
 @contextmanager
-def span(name: str, **about: str) -> Generator[None]:
-    """One step of a run; what is raised in it marks it as failed, by its kind alone."""
+def span(name: str, began_in: str = "", **about: str) -> Generator[None]:
+    """One step of a run; what is raised in it marks it as failed, by its kind alone.
+
+    `began_in` is the traceparent of the call that the step belongs to: in any other trace, such as that of a server
+    which took the run over, the step is that call's child, and linked to whatever is going on here.
+    """
     attributes = {f"fal.{key}": value for key, value in about.items()}
     tracer = trace.get_tracer("fal-mcp")
+    context, links = _belonging(began_in)
     # An exception's text may quote what fal said of a prompt.
     with tracer.start_as_current_span(
-        name, attributes=attributes, record_exception=False, set_status_on_exception=False
+        name, context, attributes=attributes, links=links, record_exception=False, set_status_on_exception=False
     ) as current:
         try:
             yield
@@ -27,6 +36,23 @@ def span(name: str, **about: str) -> Generator[None]:
             current.set_attribute("error.type", type(error).__qualname__)
             current.set_status(trace.StatusCode.ERROR)
             raise
+
+
+def current() -> str:
+    """The traceparent of what is going on now; empty where nothing is traced."""
+    carrier: dict[str, str] = {}
+    _W3C.inject(carrier)
+    return carrier.get("traceparent", "")
+
+
+def _belonging(traceparent: str) -> tuple[Context | None, list[trace.Link]]:
+    """The context that a step of this call goes on in, None for the present one; and what it is linked to."""
+    here = trace.get_current_span().get_span_context()
+    context = _W3C.extract({"traceparent": traceparent})
+    there = trace.get_current_span(context).get_span_context()
+    if not traceparent or not there.is_valid or there.trace_id == here.trace_id:
+        return None, []
+    return context, [trace.Link(here)] if here.is_valid else []
 
 
 def headers() -> dict[str, str]:

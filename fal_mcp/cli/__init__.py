@@ -1,5 +1,6 @@
 """The command line. The one place that reads the environment; what a command does is in `terminal`."""
 
+import logging
 import os
 import sys
 from dataclasses import replace
@@ -8,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from fal_mcp import __version__, bundled
+from fal_mcp import __version__, bundled, logs
 from fal_mcp.cli.install import install
 from fal_mcp.cli.jobs import jobs_app, ledger_app, usage
 from fal_mcp.cli.models import models_app, webhook_app
@@ -21,6 +22,7 @@ from fal_mcp.config import Settings
 from fal_mcp.json_values import JsonObject
 from fal_mcp.machine.broad_folders import default_folders
 
+logger = logging.getLogger("fal_mcp")
 app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -76,6 +78,8 @@ def _serve(http: str | None, chosen: JsonObject) -> None:
         settings = replace(settings, allow_dirs=allowed, may_ask_for_folders=True, secret_env=names)
     check_folders(settings, chosen)
     check_selection(settings)
+    # On standard input and output the log is a host's, which shows each line of it to its user as trouble.
+    logs.begin(settings.log_format, settings.log_level or ("warning" if http is None else "info"))
     if http is None:
         from fal_mcp.server import stdio
 
@@ -89,11 +93,16 @@ def _serve(http: str | None, chosen: JsonObject) -> None:
         from fal_mcp.server import http as over_http
 
         settings, host, port = check_http(settings, http)
-        ran(over_http.serve, settings, port, _say_where, host)
+        ran(over_http.serve, settings, port, _say_in_the_log if settings.log_format == "json" else _say_where, host)
 
 
 def _say_where(url: str) -> None:
     typer.echo(f"Serving MCP on {url}", err=True)
+
+
+def _say_in_the_log(url: str) -> None:
+    # What reads JSON reads nothing else.
+    logger.info("Serving MCP on %s", url)
 
 
 @app.command(short_help="Show the whole thing without a key.")

@@ -13,28 +13,39 @@ from fal_mcp.json_values import JsonObject
 jobs_app = typer.Typer(help="What was run: list, get, wait, cancel, save.")
 
 
+Everybody = Annotated[
+    bool,
+    typer.Option("--all", help="Of everybody who shares this ledger, with whose it is; others' prompts are left out."),
+]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many, the newest first.")]
 
 
 @jobs_app.callback(invoke_without_command=True)
 @takes("jobs")
-def jobs_command(chosen: JsonObject, context: typer.Context, limit: Limit = 20, as_json: AsJson = False) -> None:
+def jobs_command(
+    chosen: JsonObject,
+    context: typer.Context,
+    limit: Limit = 20,
+    everybody: Everybody = False,
+    as_json: AsJson = False,
+) -> None:
     """List what was run from this machine, unless a command is given."""
     if context.invoked_subcommand is None:
-        _list(chosen, limit, as_json)
+        _list(chosen, limit, everybody, as_json)
 
 
 @jobs_app.command("list", short_help="List jobs with state and cost.")
 @takes("jobs")
-def list_jobs(chosen: JsonObject, limit: Limit = 20, as_json: AsJson = False) -> None:
+def list_jobs(chosen: JsonObject, limit: Limit = 20, everybody: Everybody = False, as_json: AsJson = False) -> None:
     """List jobs with what they were asked for, their state and cost."""
-    _list(chosen, limit, as_json)
+    _list(chosen, limit, everybody, as_json)
 
 
-def _list(chosen: JsonObject, limit: int, as_json: bool) -> None:
+def _list(chosen: JsonObject, limit: int, everybody: bool, as_json: bool) -> None:
+    from fal_mcp.terminal import everybody as all_jobs
     from fal_mcp.terminal import jobs
 
-    raise typer.Exit(ran(jobs.listed, quiet(chosen), limit, as_json))
+    raise typer.Exit(ran((all_jobs if everybody else jobs).listed, quiet(chosen), limit, as_json))
 
 
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, or its beginning.")]
@@ -100,9 +111,13 @@ def accept_ledger(chosen: JsonObject) -> None:
 def usage(
     chosen: JsonObject,
     days: Annotated[int, typer.Option(min=1, max=30, help="How many days back.")] = 7,
+    everybody: Annotated[
+        bool, typer.Option("--all", help="By day and owner, of everybody who shares this ledger.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what was spent from this machine, by model."""
+    from fal_mcp.terminal import everybody as all_jobs
     from fal_mcp.terminal import jobs
 
-    raise typer.Exit(ran(jobs.usage, quiet(chosen), days, as_json))
+    raise typer.Exit(ran((all_jobs if everybody else jobs).usage, quiet(chosen), days, as_json))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import anyio
 import anyio.abc
 
+from fal_mcp import logs
 from fal_mcp.errors import GenerationFailed, NotRecorded
 from fal_mcp.jobs.job import Job
 from fal_mcp.jobs.ledger import Ledger
@@ -72,6 +73,11 @@ class Admission:
 
     async def _keep(self) -> None:
         """Never raises: it hangs in the server's own group."""
+        with logs.about(request_id="", principal=""):
+            # It was begun by one call, and goes on for those of everybody.
+            await self._look_while_any_wait()
+
+    async def _look_while_any_wait(self) -> None:
         while self._waiters:
             with anyio.move_on_after(_LOOK_AGAIN_AFTER):
                 await self._changed.wait()

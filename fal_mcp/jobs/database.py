@@ -74,6 +74,10 @@ class Store(Protocol):
         """Those of these servers that live; with each, when it last wrote something."""
         ...
 
+    def living(self, database: Database) -> int:
+        """How many servers of this ledger live, this one among them."""
+        ...
+
     def settle(self, database: Database) -> None:
         """Give rows that an earlier version wrote what they lack."""
         ...

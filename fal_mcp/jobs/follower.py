@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import anyio
 
-from fal_mcp import traces
+from fal_mcp import logs, traces
 from fal_mcp.client.queue import Completed, InProgress, Queue, Queued, Request, Status
 from fal_mcp.errors import FalError, GenerationFailed, NotFound, NotRecorded
 from fal_mcp.jobs import by_time, doubts
@@ -239,7 +239,7 @@ class Follower:
                 raise doubts.not_known(error, self.job.job_id) from error
             except Exception as error:
                 # Whatever it was: the job runs on at fal, and is paid for whether it is looked at or not.
-                logger.info("The status of %s cannot be had: %s", self.job.job_id, error)
+                logger.info("The status of %s cannot be had (%s).", self.job.job_id, logs.kind_of(error))
                 await anyio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
@@ -313,7 +313,7 @@ class Follower:
         await self._record(run_seconds=round(ran, 3), position=None, **columns)
 
     def _span(self, name: str) -> AbstractContextManager[None]:
-        return traces.span(name, job_id=self.job.job_id, endpoint_id=self.job.endpoint_id)
+        return traces.span(name, self.job.trace, job_id=self.job.job_id, endpoint_id=self.job.endpoint_id)
 
     def _failed(self, error: FalError) -> None:
         if self.request is not None:

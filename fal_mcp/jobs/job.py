@@ -52,6 +52,8 @@ class Order:
     """The call that wants it: what one call wants twice is two."""
     connection: str = ""
     """The client's connection; empty where there is no telling."""
+    trace: str = ""
+    """The trace that it is asked for in, as a traceparent of W3C's; empty where nothing is traced."""
     came: float | None = None
     """When its call reached this server, by `time.monotonic`: whether two were made at once is not told by when their
     prices, files or questions were done with. None for now."""
@@ -118,6 +120,8 @@ class Job:
     """Who pays for it at fal."""
     per_second: float | None = None
     rate_note: str = ""
+    trace: str = ""
+    """The trace that it was asked for in, as a traceparent of W3C's."""
 
     @property
     def cost(self) -> float | None:
@@ -166,6 +170,7 @@ def begun(order: Order, now: float, came: float, session: str, *, keeps_argument
         session=session,
         fence=1,
         account=order.payer,
+        trace=order.trace,
     )
 
 
@@ -184,6 +189,11 @@ def payer_of(owner: str) -> str:
     """Who pays for this owner's jobs: what stands before the slash; where the server has no key, each for itself."""
     payer = owner.partition("/")[0]
     return owner if payer == NOBODY else payer
+
+
+def principal_of(owner: str) -> str:
+    """Who it is of those that share the payer's account; empty where nobody shares it."""
+    return owner.partition("/")[2]
 
 
 def costs_nothing(error: FalError) -> bool:

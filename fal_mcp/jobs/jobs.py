@@ -12,7 +12,7 @@ from typing import Any, Literal
 import anyio
 import anyio.abc
 
-from fal_mcp import traces
+from fal_mcp import logs, traces
 from fal_mcp.client.fal import Fal
 from fal_mcp.client.webhooks import Delivery
 from fal_mcp.errors import FalError, GenerationFailed, NotFound, NotRecorded
@@ -82,6 +82,8 @@ class Jobs:
         Raises:
             BudgetExceeded, NotRecorded: nothing was submitted.
         """
+        # That of the call, and not of this step of it: what is taken over is no part of a decision.
+        order = replace(order, trace=traces.current())
         with traces.span("decide", endpoint_id=order.endpoint_id):
             started = await self._decided(order)
         # Nothing is awaited from the row to the task that submits it: whoever hangs up now loses nothing.
@@ -324,4 +326,4 @@ class Jobs:
                 if not followed.is_running or self._on_disconnect == "cancel":
                     await self.cancel(followed.job)
             except Exception as error:
-                logger.info("%s could not be cancelled: %s", followed.job.job_id, error)
+                logger.info("%s could not be cancelled (%s).", followed.job.job_id, logs.kind_of(error))

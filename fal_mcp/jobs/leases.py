@@ -47,6 +47,14 @@ class Leases:
         """Those of these servers that live; with each, when it was last seen, for disks where nothing can be locked."""
         return {session for session, seen in sessions.items() if self._is_alive(session, seen, now())}
 
+    def count(self) -> int:
+        """How many servers live, this one among them."""
+        if self._folder is None:
+            return 1
+        others = [file for file in self._folder.glob(f"*{_ENDING}") if file.stem != self._session]
+        # Where nothing can be locked, a file that is there is all that can be told.
+        return 1 + sum(1 for file in others if not self._can_lock or _is_held(file))
+
     def _is_alive(self, session: str, seen: float, now: float) -> bool:
         if session == self._session:
             return True

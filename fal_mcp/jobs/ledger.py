@@ -5,26 +5,24 @@ any moment. What decides is one transaction: join what was asked for already, or
 """
 
 import secrets
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from fal_mcp.client.queue import Request
-from fal_mcp.errors import NotRecorded
-from fal_mcp.jobs import cost, records, rows, schema
+from fal_mcp.jobs import cost, journal, records, rows, schema
 from fal_mcp.jobs.cost import Limits, Spent, State
-from fal_mcp.jobs.database import Database, Store, tell
+from fal_mcp.jobs.database import Database, tell
 from fal_mcp.jobs.decisions import Decisions
 from fal_mcp.jobs.job import FIRST_OWNER, UNFINISHED, Job, Order, Started
-from fal_mcp.jobs.store import BUSY_SECONDS, SqliteStore
+from fal_mcp.jobs.store import BUSY_SECONDS
+from fal_mcp.jobs.stores import Clock, store_at
 from fal_mcp.jobs.turns import Room
 from fal_mcp.jobs.uploads import Uploads
 from fal_mcp.json_values import object_of
 
 __all__ = ["Ledger", "Limits"]
 _ANY = Room()
-Clock = Callable[[], float]
 
 
 class Ledger:
@@ -46,8 +44,10 @@ class Ledger:
         # At random and not the process's number: numbers come again, and in containers all are 1.
         self.session = secrets.token_hex(8)
         self._first_owner = first_owner
-        self.store = self._store_at(where, busy_seconds, clock)
+        self.store = store_at(where, self.session, self._adopt, busy_seconds=busy_seconds, clock=clock)
         self.uploads = Uploads(self.store)
+        self.hearers: list[Callable[[records.Change], None]] = [journal.changed]
+        """Told of each change that was written here."""
         self._decisions = Decisions(self.store, self.session, keeps_arguments=records_arguments)
 
     async def aclose(self) -> None:
@@ -71,7 +71,10 @@ class Ledger:
             with database.transaction(decides=True):
                 return self._decisions.join_or_begin(database, order, limits, room, answering)
 
-        return await self.store.run(decide)
+        started = await self.store.run(decide)
+        if not started.is_joined:
+            journal.begun(started.job)
+        return started
 
     async def repeated(self, order: Order, answering: frozenset[str] = frozenset()) -> Job | None:
         """The job that this order would join, without joining it."""
@@ -120,11 +123,15 @@ class Ledger:
         """Write down what became of a job: values by the names of `Job`'s fields. With a fence, only while nobody took
         the job over; whether it was written."""
 
-        def write(database: Database) -> bool:
+        def write(database: Database) -> records.Change | None:
             with database.transaction():
                 return records.write(database, job_id, fence, columns, database.now())
 
-        return await self.store.run(write)
+        if (change := await self.store.run(write)) is None:
+            return False
+        for hear in self.hearers:
+            hear(change)
+        return True
 
     def now(self) -> float:
         """This moment, by the ledger's clock."""
@@ -203,24 +210,27 @@ class Ledger:
                 taken = [records.take(database, job, self.session) for job in found]
             return sorted((job for job in taken if job), key=lambda job: -job.created)
 
-        return await self.store.run(take)
+        return journal.taken_up(await self.store.run(take))
 
     async def claim(self, job: Job) -> Job | None:
         """Follow this job from here on; None where another server that lives does."""
 
-        def take(database: Database) -> Job | None:
+        def take(database: Database) -> tuple[Job | None, bool]:
             with database.transaction():
                 found = records.whole(database, "job_id = ?", job.job_id)
                 # A fence that grew without another server would shut out whoever follows it here already.
                 if found is None or found.session == self.session:
-                    return found
+                    return found, False
                 if found.session in self._decisions.alive(database, [found]):
-                    return None
+                    return None, False
                 taken = records.take(database, found, self.session)
                 # The output is no part of the row: a caller that claims a completed job wants it still.
-                return replace(taken, output=found.output) if taken else None
+                return (replace(taken, output=found.output) if taken else None), True
 
-        return await self.store.run(take)
+        mine, is_new = await self.store.run(take)
+        if mine is not None and is_new:
+            journal.taken_up([mine])
+        return mine
 
     async def spent(self, owner: str, since: float = 0) -> float:
         """USD that this owner's jobs since then cost, or are thought to."""
@@ -259,7 +269,9 @@ class Ledger:
             with database.transaction():
                 return records.withdraw(database, job_id, database.now())
 
-        return await self.store.run(end)
+        if is_ended := await self.store.run(end):
+            journal.withdrawn(job_id)
+        return is_ended
 
     async def is_at(self, job_id: str, state: State) -> bool:
         """Whether a job of this server is in this state."""
@@ -312,19 +324,6 @@ class Ledger:
 
         await self.store.run(forget)
         await self.uploads.prune()
-
-    def _store_at(self, where: Path | str | None, busy_seconds: float, clock: Clock | None) -> Store:
-        if isinstance(where, str):
-            # An extra, and 12 MB: only for who uses it.
-            try:
-                from fal_mcp.jobs.postgres import PostgresStore
-            except ImportError as error:
-                raise NotRecorded(
-                    "A ledger in PostgreSQL needs a driver that is not installed here.",
-                    hint="Nothing was sent. Install fal-mcp[team] in place of fal-mcp.",
-                ) from error
-            return PostgresStore(where, self.session, self._adopt, clock=clock)
-        return SqliteStore(where, self.session, self._adopt, busy_seconds=busy_seconds, clock=clock or time.time)
 
     def _adopt(self, database: Database) -> None:
         # Before the ledger told keys apart there was one owner, of whatever key; nearly always that of the key in use

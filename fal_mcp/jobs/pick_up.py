@@ -7,6 +7,7 @@ from collections.abc import Callable
 import anyio
 import anyio.abc
 
+from fal_mcp import logs
 from fal_mcp.client.fal import Fal
 from fal_mcp.errors import FalError, NotRecorded
 from fal_mcp.jobs import lost_submits
@@ -115,4 +116,4 @@ class PickUp:
                     await followed.ended()
             except Exception as error:
                 # One job that cannot be picked up is no reason to leave the others.
-                logger.info("%s could not be picked up: %s", job.job_id, error)
+                logger.info("%s could not be picked up (%s).", job.job_id, logs.kind_of(error))

@@ -158,6 +158,10 @@ class PostgresStore:
         # Whoever is not heard of itself has no ground to call others gone.
         return living & sessions.keys() if self._session in living else set(sessions)
 
+    def living(self, database: Database) -> int:
+        """How many servers have a lease."""
+        return int(database.execute(f"SELECT count(*) FROM server WHERE until > {_NOW}").fetchone()[0])
+
     def settle(self, database: Database) -> None:
         """No earlier version wrote here."""
 

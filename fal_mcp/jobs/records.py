@@ -1,7 +1,7 @@
 """What the ledger does inside a transaction: rows read, written, taken over and summed."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fal_mcp.errors import BudgetExceeded
@@ -17,10 +17,28 @@ _LARGEST_OUTPUT = 512 * 1024
 _LOOKED_FOR = cost.DAY
 """Seconds for which a submit without an answer is looked for in fal's records."""
 
-_BOOKED = "CAST(booked AS BIGINT)"
 _MOST = 1_000_000_000_000_000
-_SUM = f"SUM(CASE WHEN {_BOOKED} > {_MOST} THEN {_MOST} WHEN {_BOOKED} > 0 THEN {_BOOKED} ELSE 0 END)"
-"""What is booked, whatever another program put there: never less than nothing."""
+
+
+def summed(column: str) -> str:
+    """The sum of a column of millionths, whatever another program put there: never less than nothing."""
+    amount = f"CAST({column} AS BIGINT)"
+    return f"SUM(CASE WHEN {amount} > {_MOST} THEN {_MOST} WHEN {amount} > 0 THEN {amount} ELSE 0 END)"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What was written of a job: its state `before` and now, fal's id of it, and how long it waited at fal, in seconds,
+    where that is known by now."""
+
+    job_id: str
+    endpoint_id: str
+    owner: str
+    before: str
+    state: str
+    request_id: str | None
+    queue_seconds: float | None
+    is_saved: bool
 
 
 def jobs(database: Database, where: str, *values: Any) -> Iterator[Job]:
@@ -45,7 +63,7 @@ def whole(database: Database, where: str, *values: Any) -> Job | None:
 
 def spent(database: Database, where: str, *values: Any) -> int:
     """Millionths that such jobs are booked at."""
-    return int(database.execute(f"SELECT {_SUM} FROM job WHERE {where}", values).fetchone()[0] or 0)
+    return int(database.execute(f"SELECT {summed('booked')} FROM job WHERE {where}", values).fetchone()[0] or 0)
 
 
 def note(database: Database, name: str) -> str | None:
@@ -69,13 +87,16 @@ def check_open(database: Database) -> None:
         )
 
 
-def write(database: Database, job_id: str, fence: int | None, columns: JsonMapping, now: float) -> bool:
-    """Write values by the names of `Job`'s fields, and book the job anew; whether the fence is still the row's."""
-    statement = "SELECT state, price_micro, billed_micro, has_run, fence, request_id FROM job WHERE job_id = ?"
+def write(database: Database, job_id: str, fence: int | None, columns: JsonMapping, now: float) -> Change | None:
+    """Write values by the names of `Job`'s fields, and book the job anew; None where the fence is not the row's."""
+    statement = (
+        "SELECT state, price_micro, billed_micro, has_run, fence, request_id, endpoint_id, owner FROM job "
+        "WHERE job_id = ?"
+    )
     row = database.execute(statement + database.locking, (job_id,)).fetchone()
     # Another server took it over, for whatever reason it thought this one gone; what it writes is the truth now.
     if row is None or (fence is not None and row[4] != fence):
-        return False
+        return None
     values = rows.changed(columns)
     output = rows.text(values.pop("output", None))
     if row[0] in ("completed", "failed", "cancelled") and values.get("state") in UNFINISHED:
@@ -96,7 +117,22 @@ def write(database: Database, job_id: str, fence: int | None, columns: JsonMappi
     if output is not None and not (is_at_fal and len(output) > _LARGEST_OUTPUT):
         statement = "INSERT INTO output (job_id, content) VALUES (?, ?) ON CONFLICT (job_id) DO UPDATE SET content = ?"
         database.execute(statement, (job_id, output, output))
-    return True
+    return _change(job_id, row, state, columns)
+
+
+def _change(job_id: str, row: Sequence[Any], state: object, columns: JsonMapping) -> Change:
+    names = ("state", "request_id", "endpoint_id", "owner")
+    before, request_id, endpoint_id, owner = map(rows.typed, names, (row[0], *row[5:]))
+    return Change(
+        job_id,
+        endpoint_id,
+        owner,
+        before,
+        state=rows.typed("state", state),
+        request_id=rows.typed("request_id", columns.get("request_id", request_id)),
+        queue_seconds=number_of(columns.get("queue_seconds")),
+        is_saved=bool(columns.get("saved")),
+    )
 
 
 def insert(database: Database, job: Job, sending: Order | None = None) -> None:

@@ -10,7 +10,7 @@ from fal_mcp.json_values import JsonMapping, JsonObject, NotJson, dumped, number
 COLUMNS = (
     "job_id, endpoint_id, owner, digest, state, created, updated, arguments, request_id, status_url, response_url, "
     "cancel_url, position, price_micro, price_note, error, queue_seconds, run_seconds, detached, billed_micro, saved, "
-    "way, has_run, answered, asked, call_id, connection, session, fence, account, per_second, rate_note"
+    "way, has_run, answered, asked, call_id, connection, session, fence, account, per_second, rate_note, trace"
 )
 """All but the output, which may be large and is kept in a table of its own."""
 _NAMES = COLUMNS.split(", ")
@@ -26,7 +26,7 @@ _COUNTS: dict[str, int | None] = {"position": None, "price_micro": None, "billed
 _MAY_LACK = frozenset({*_OBJECTS, *_REQUEST})
 _PLAIN = (
     *("way", "call_id", "connection", "session", "fence", "answered", "asked", "detached", "account"),
-    *("per_second", "rate_note"),
+    *("per_second", "rate_note", "trace"),
 )
 
 

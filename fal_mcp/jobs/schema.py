@@ -47,6 +47,8 @@ COMMON: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE job ADD COLUMN per_second DOUBLE PRECISION",
         "ALTER TABLE job ADD COLUMN rate_note TEXT NOT NULL DEFAULT ''",
     ),
+    # The trace that it was asked for in, as a traceparent of W3C's: whoever takes it over goes on in the same.
+    ("ALTER TABLE job ADD COLUMN trace TEXT NOT NULL DEFAULT ''",),
 )
 """From the tables of before there were two engines to today's, in what the two have in common."""
 

@@ -122,6 +122,10 @@ class SqliteStore:
         """Those of these servers that live, by the locks they hold."""
         return self._leases.are_alive(sessions, self.now)
 
+    def living(self, database: Database) -> int:
+        """How many servers hold a lock beside this file."""
+        return self._leases.count()
+
     def settle(self, database: Database) -> None:
         """Give rows that an earlier version wrote what they lack."""
         schema.settle(database)

@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 
+from fal_mcp import logs
 from fal_mcp.client.fal import Fal
 from fal_mcp.client.status import InProgress, Log
 from fal_mcp.errors import FalError, GenerationFailed, MaybeReceived
@@ -128,7 +129,7 @@ class WorkflowFollower(Follower):
                 step.output = await self._queue.result(request)
         except FalError as error:
             # Its brothers may be there all the same.
-            logger.info("A step of %s cannot be had: %s", self.job.job_id, error.message)
+            logger.info("A step of %s cannot be had (%s).", self.job.job_id, logs.kind_of(error))
 
     async def _unheard(self, status: object) -> None:
         await anyio.lowlevel.checkpoint()

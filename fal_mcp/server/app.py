@@ -30,6 +30,9 @@ _HINT = CacheHint(ttl_ms=_FRESH_FOR, scope="public")
 """Five minutes: long beside a conversation, short beside a change of the catalog, which is announced besides."""
 _CACHED = ("tools/list", "prompts/list", "resources/list", "resources/templates/list", "server/discover")
 
+_BEFORE_ALL = ("initialize", "ping")
+"""Requests that the SDK answers itself."""
+
 INSTRUCTIONS = """\
 Use these tools to make or change images, video, speech, music, sound and 3D, or to transcribe and describe media, \
 with any of fal's models. A few models have a tool in the list; every other one is found with search_models, read \
@@ -91,7 +94,14 @@ def measured(server: FalServer) -> "Metrics":
     from fal_mcp.server.metrics import Metrics
 
     shared = server.shared
-    metrics = Metrics(lambda name: shared.tools.get(name) is not None, lambda: shared.followed)
+    metrics = Metrics(
+        lambda name: shared.tools.get(name) is not None,
+        lambda method: method in _BEFORE_ALL or server.get_request_handler(method) is not None,
+        lambda: shared.followed,
+        shared.standing,
+        shared.catalog_age,
+    )
+    shared.hearers.append(metrics.hear)
     server.middleware.append(metrics.watch)
     return metrics
 

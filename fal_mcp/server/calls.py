@@ -12,6 +12,7 @@ import anyio.to_thread
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
+from fal_mcp import logs
 from fal_mcp.client.hints import ADMIN_HINT, NO_ADMIN_KEY
 from fal_mcp.config import Settings
 from fal_mcp.errors import FalError, Fault, NotAuthorised, RequestRejected, ServiceFailed
@@ -55,14 +56,20 @@ async def call_tool(ctx: Any, params: types.CallToolRequestParams, came: float) 
     # Before anything is begun: what only a task can end would be paid for and never heard of.
     if tool.needs_task:
         tasks.need_declared(ctx)
-    # Made here and not where the call runs: that its answer arrived is only known after it.
-    asked = Asked(came)
+    # Over HTTP each request has an id of its own already.
+    with logs.about(**({"request_id": str(ctx.request_id)} if ctx.request is None else {})):
+        return await _called(ctx, params, tool, Asked(came))
+
+
+async def _called(ctx: Any, params: types.CallToolRequestParams, tool: Tool, asked: "Asked") -> Any:
+    # Made before and not where the call runs: that its answer arrived is only known after it.
     if not tasks.declared(ctx):
         return asked.on_its_way(await _answer(ctx, params, tool, None, asked))
 
     async def work(run: Run) -> tasks.Result:
         return await _answer(ctx, params, tool, run, asked)
 
+    shared: Shared = ctx.lifespan_context
     grace = 0.0 if tool.needs_task else shared.settings.task_grace
     return asked.on_its_way(await shared.long_calls.call(work, grace))
 

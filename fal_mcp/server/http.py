@@ -4,15 +4,18 @@ import socket
 from collections.abc import Callable
 from importlib.util import find_spec
 
+import anyio.to_thread
 import uvicorn
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fal_mcp import logs
 from fal_mcp.config import Settings
 from fal_mcp.machine.loopback import listener, port_of
 from fal_mcp.server import app, webhooks
 from fal_mcp.server.sdk_mends import mended
 from fal_mcp.server.web import routes
+from fal_mcp.server.web.access_log import AccessLog
 from fal_mcp.server.web.connections import limited
 from fal_mcp.server.web.gates import gate_of
 from fal_mcp.server.web.guard import Guard
@@ -49,10 +52,12 @@ async def serve_app(
         name = f"[{host}]" if ":" in host else host
         ready(f"http://{name}:{port_of(listening)}{PATH}")
         config = uvicorn.Config(
-            guard,
+            AccessLog(guard),
             http=limited(limits),
             # MCP has no websockets, and what is not served cannot be attacked.
             ws="none",
+            # As everything else is logged, and no line of a library's own form between.
+            log_config=None,
             log_level="warning",
             timeout_keep_alive=limits.keep_alive_seconds,
             timeout_graceful_shutdown=limits.goodbye_seconds,
@@ -109,7 +114,7 @@ def _figures(server: app.FalServer) -> routes.Metrics | None:
     figures = app.measured(server)
 
     async def tell(_: Request) -> Response:
-        return Response(figures.text(), headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})
+        return Response(await figures.text(), headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})
 
     return tell
 
@@ -131,3 +136,5 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._ends()
         await super().shutdown(sockets)
+        # uvicorn hands the signal on, which ends the process where it stands.
+        await anyio.to_thread.run_sync(logs.flush)

@@ -20,7 +20,6 @@ PARSE_ERROR, INVALID_REQUEST = -32700, -32600
 BATCHES = "2025-03-26"
 """The one revision that has them."""
 _ID = re.compile(rb'"id"\s*:\s*(-?\d{1,18}|"(?:[^"\\]|\\.){0,200}")')
-_MOST_SHOWN = 120
 
 logger = logging.getLogger("fal_mcp")
 
@@ -56,7 +55,7 @@ def read(line: bytes | TooLong, version: str = "") -> SessionMessage | Refusal |
     try:
         value = parsed(text)
     except NotJson as error:
-        return _refusal(PARSE_ERROR, f"This line cannot be read as JSON: {error}", None, text)
+        return _refusal(PARSE_ERROR, f"This line cannot be read as JSON: {error}", None)
     if is_list(value):
         return _batch(value, version)
     return _message(value)
@@ -64,9 +63,9 @@ def read(line: bytes | TooLong, version: str = "") -> SessionMessage | Refusal |
 
 def _batch(items: list[Any], version: str) -> Refusal | Batch:
     if version != BATCHES:
-        return _refusal(INVALID_REQUEST, f"Only revision {BATCHES} has batches; send one message a line.", None, "[…]")
+        return _refusal(INVALID_REQUEST, f"Only revision {BATCHES} has batches; send one message a line.", None)
     if not items:
-        return _refusal(INVALID_REQUEST, "The batch is empty.", None, "[]")
+        return _refusal(INVALID_REQUEST, "The batch is empty.", None)
     read_items = [_message(item) for item in items]
     return Batch(
         tuple(item for item in read_items if isinstance(item, SessionMessage)),
@@ -89,7 +88,7 @@ def _message(value: object) -> SessionMessage | Refusal | None:
         return None
     identity = fields.get("id")
     is_one = isinstance(identity, int | float | str) and not isinstance(identity, bool)
-    return _refusal(INVALID_REQUEST, "This is not a JSON-RPC 2.0 message.", identity if is_one else None, dumped(value))
+    return _refusal(INVALID_REQUEST, "This is not a JSON-RPC 2.0 message.", identity if is_one else None)
 
 
 def _too_long(line: TooLong) -> Refusal:
@@ -100,12 +99,12 @@ def _too_long(line: TooLong) -> Refusal:
         INVALID_REQUEST,
         f"This line has {line.length} bytes; at most {most} MiB are read. Give a file as a path or a URL instead.",
         parsed(identity[1]) if identity else None,
-        line.head.decode("utf-8", "replace"),
     )
 
 
-def _refusal(code: int, message: str, identity: object, line: str) -> Refusal:
-    logger.warning("A line from the host was refused with %d (%s): %r", code, message, line[:_MOST_SHOWN])
+def _refusal(code: int, message: str, identity: object) -> Refusal:
+    # Without the line itself, which may hold a prompt.
+    logger.warning("A line from the host was refused with %d: %s", code, message)
     error = {"code": code, "message": message}
     return Refusal(dumped({"jsonrpc": "2.0", "id": identity, "error": error}).encode())
 

@@ -8,6 +8,7 @@ from fal_mcp.engine import Engine
 
 # These take long to import: they come in with the first list or call.
 if TYPE_CHECKING:
+    from fal_mcp.jobs.overview import Standing
     from fal_mcp.server.secret_page import SecretPages
     from fal_mcp.server.tasks import Tasks
     from fal_mcp.toolsets.selection import Selection
@@ -34,6 +35,24 @@ class Shared(Engine):
     @cached_property
     def _came(self) -> dict[int | str, float]:
         return {}
+
+    async def is_first(self, mark: str, seconds: float) -> bool:
+        """Whether this mark is shown for the first time in so many seconds, to any server of this ledger."""
+        return await self.jobs.ledger.once(mark, seconds)
+
+    async def standing(self) -> "Standing":
+        """How the ledger stands, with the work of everybody.
+
+        Raises:
+            NotRecorded: it cannot be used.
+        """
+        from fal_mcp.jobs.overview import Overview
+
+        return await Overview(self.jobs.ledger.store).standing()
+
+    async def catalog_age(self) -> float | None:
+        """Seconds since fal's catalog was fetched; None where it never was, or another is used."""
+        return await self._freshness.age()
 
     @cached_property
     def long_calls(self) -> "Tasks":

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from rich.text import Text
@@ -28,13 +29,12 @@ async def listed(settings: Settings, limit: int, as_json: bool) -> int:
     async with session.opened(settings) as opened:
         jobs = await _jobs(opened, limit)
     if as_json:
-        screen.out().print(dumped([_row(job) for job in jobs], indent=1))
+        screen.out().print(dumped([row(job) for job in jobs], indent=1))
         return DONE
-    console = screen.out()
     if not jobs:
         screen.say(screen.errors(), "No jobs yet. fal-mcp run MODEL prompt=… begins one.", "dim")
     for job in jobs:
-        _line(job, console.width if console.is_terminal else None)
+        line(job)
     return DONE
 
 
@@ -143,7 +143,8 @@ async def _jobs(opened: Session, limit: int) -> list[Job]:
     return await opened.engine.jobs.ledger.listed(opened.engine.owner, limit=limit)
 
 
-def _row(job: Job) -> JsonObject:
+def row(job: Job) -> JsonObject:
+    """A job as scripts have it."""
     return {
         "job_id": job.job_id,
         "endpoint_id": job.endpoint_id,
@@ -156,20 +157,28 @@ def _row(job: Job) -> JsonObject:
     }
 
 
-def _line(job: Job, width: int | None) -> None:
+def without_words(job: Job) -> Job:
+    """The same job without anything that was said to the model; file names are made of it too."""
+    return replace(job, arguments=None, saved=None)
+
+
+def line(job: Job, owner: str | None = None) -> None:
+    """Print a job as one line, or as two where the terminal is narrow; with whose it is where that is given."""
     console = screen.out()
-    about = one_line(_prompt(job) or "", 200)
-    if width is None:
+    prompt = one_line(_prompt(job) or "", 200)
+    if not console.is_terminal:
         # In a pipe: whole ids and tabs, for whatever reads it.
-        parts = (job.job_id, job.state, _stamp(job), money(job.cost), job.endpoint_id, about)
-        console.print("\t".join(parts))
+        whose = () if owner is None else (job.owner,)
+        screen.columns(job.job_id, job.state, _stamp(job), money(job.cost), job.endpoint_id, *whose, prompt)
         return
+    about = "  ".join(filter(None, (owner, prompt)))
+    width = console.width
     cost = money(job.cost) if job.cost is not None else "-"
     stamp = f"{_stamp(job)}  " if width >= _WIDE else ""
     first = f"{stamp}{job.job_id.removeprefix('job_')[:_SHORT_ID]}  {job.state:<9}  {cost:>7}  {job.endpoint_id}"
-    line = Text(cut(f"{first}  {about}" if stamp else first, width))
-    line.highlight_words([job.state], _style(job))
-    console.print(line)
+    shown = Text(cut(f"{first}  {about}" if stamp else first, width))
+    shown.highlight_words([job.state], _style(job))
+    console.print(shown)
     if not stamp:
         console.print(cut(f"  {_stamp(job)}  {about}", width), style="dim")
 

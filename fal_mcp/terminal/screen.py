@@ -4,7 +4,9 @@ from rich.console import Console
 from rich.text import Text
 
 from fal_mcp.terminal.words import for_people
-from fal_mcp.text import visible
+from fal_mcp.text import one_line, visible
+
+_LONGEST_PART = 500
 
 
 def out() -> Console:
@@ -15,6 +17,12 @@ def out() -> Console:
 def errors() -> Console:
     """Progress, trouble and questions."""
     return Console(highlight=False, soft_wrap=False, markup=False, emoji=False, stderr=True)
+
+
+def columns(*parts: str) -> None:
+    """One line of what was asked for, its parts told apart by tabs, for whatever reads it from a pipe."""
+    # Past rich, which writes tabs as spaces whatever it is told.
+    out().file.write("\t".join(one_line(part, _LONGEST_PART) for part in parts) + "\n")
 
 
 def trouble(*lines: str) -> None:

@@ -40,6 +40,15 @@ class Host:
         }
         return _last(await self._post(method, {**params, "_meta": meta}, headers))
 
+    async def ask_as(self, version: str, method: str) -> Any:
+        """A question of a client that names a revision of its own."""
+        headers = {"accept": "application/json, text/event-stream", "mcp-protocol-version": version}
+        meta: dict[str, Any] = {
+            "io.modelcontextprotocol/protocolVersion": version,
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }
+        return _last(await self._post(method, {"_meta": meta}, {**headers, "mcp-method": method}))
+
     async def ask_after_handshake(self, capabilities: Any, method: str, **params: Any) -> Any:
         """The same by a client of revision 2025-11-25."""
         headers = {"accept": "application/json, text/event-stream"}
@@ -80,7 +89,7 @@ async def served(
     async with await anyio.open_process([*command, "--refresh-hours", "0", *options], env=environment) as process:
         assert process.stderr
         said = b""
-        while not (found := re.search(rb"http://[^\s]+", said)):
+        while not (found := re.search(rb"http://[^\s\"]+", said)):
             said += await process.stderr.receive()
         try:
             async with httpx.AsyncClient() as client:

@@ -15,7 +15,8 @@ from mcp.server.auth.provider import AccessToken
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fal_mcp.server.web import cors
+from fal_mcp import logs
+from fal_mcp.server.web import cors, visit
 from fal_mcp.server.web.client_address import client_address
 from fal_mcp.server.web.limits import WebLimits
 from fal_mcp.server.web.names import Names
@@ -58,13 +59,14 @@ class Guard:
             return
         headers = _read(scope)
         origins = _values(headers, "origin")
-        if (refused := self._at_the_door(scope, headers, origins)) is not None:
-            await refused(scope, receive, send)
+        if (answer := self._at_the_door(scope, headers, origins)) is not None:
+            await answer(scope, receive, send)
             return
         if self.names.is_named(origins):
             send = cors.exposing(send, origins[0])
         try:
             principal = await self._principal(scope, headers)
+            visit.of(scope).principal = principal.id if principal else ""
             with self._counted(principal):
                 if principal is not None:
                     scope_wanted, receive = await self.wanting(principal, scope, receive)
@@ -73,6 +75,7 @@ class Guard:
                         raise NotLetIn(403, message, "insufficient_scope", scope=scope_wanted)
                 await self._let_in(principal, scope, receive, send)
         except NotLetIn as refusal:
+            visit.of(scope).refused = refusal.message
             await self._refused(refusal)(scope, receive, send)
 
     def end(self) -> None:
@@ -83,15 +86,15 @@ class Guard:
 
     def _at_the_door(self, scope: Scope, headers: Headers, origins: list[str]) -> Response | None:
         if not self.names.is_host(_values(headers, "host")):
-            return PlainTextResponse("Invalid Host header", 421)
+            return _turned_away(scope, "Invalid Host header", 421)
         if not self.names.is_origin(origins):
-            return PlainTextResponse("Invalid Origin header", 403)
+            return _turned_away(scope, "Invalid Origin header", 403)
         if _values(headers, "content-length") and _values(headers, "transfer-encoding"):
             # Two readers may differ about where such a request ends, and what follows would be another's.
-            return PlainTextResponse("Two framings", 400, {"connection": "close"})
+            return _turned_away(scope, "Two framings", 400, {"connection": "close"})
         length = "".join(_values(headers, "content-length"))
         if length.isdecimal() and int(length[:20]) > self.limits.body_bytes:
-            return PlainTextResponse(f"Larger than {self.limits.body_bytes:,} bytes", 413)
+            return _turned_away(scope, f"Larger than {self.limits.body_bytes:,} bytes", 413)
         if scope["method"] == "OPTIONS" and self.names.is_named(origins):
             return cors.preflight(origins[0])
         return None
@@ -101,7 +104,9 @@ class Guard:
         peer = (scope.get("client") or ("",))[0]
         asker = client_address(peer, headers, self.hops)
         scope["client"] = (asker.address, 0)
-        if self.gate is None or any(path == known or path.startswith(f"{known}/") for known in OPEN):
+        is_open = any(path == known or path.startswith(f"{known}/") for known in OPEN)
+        visit.of(scope).is_open = is_open
+        if self.gate is None or is_open:
             return None
         if path in LOCAL and asker.is_this_machine and not _values(headers, "authorization"):
             return None
@@ -131,7 +136,7 @@ class Guard:
             scope["user"] = user
         mark = auth_context_var.set(user)
         try:
-            with calling(principal):
+            with calling(principal), logs.about(principal=visit.of(scope).principal):
                 if scope["method"] == "GET":
                     await self._streamed(scope, receive, send)
                 else:
@@ -176,6 +181,11 @@ class Guard:
         }
         said = ", ".join(f'{name}="{_quoted(value)}"' for name, value in parts.items() if value)
         return f"Bearer {said}"
+
+
+def _turned_away(scope: Scope, why: str, status: int, headers: dict[str, str] | None = None) -> Response:
+    visit.of(scope).refused = why
+    return PlainTextResponse(why, status, headers)
 
 
 def _read(scope: Scope) -> Headers:

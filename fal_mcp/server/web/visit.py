@@ -1,0 +1,31 @@
+"""One request over HTTP, as whoever looked at it on its way in left word of it for the log."""
+
+import secrets
+from dataclasses import dataclass, field
+
+from starlette.types import Scope
+
+_NAME = "fal_mcp.visit"
+
+
+@dataclass(slots=True)
+class Visit:
+    """`principal` is the id of who was let in, and `refused` why nobody was; both may be empty. `is_open`: its path is
+    there for anybody."""
+
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    principal: str = ""
+    refused: str = ""
+    is_open: bool = False
+
+
+def begun(scope: Scope) -> Visit:
+    """A new one, which goes along with this request."""
+    visit = scope[_NAME] = Visit()
+    return visit
+
+
+def of(scope: Scope) -> Visit:
+    """That of this request; where none was begun, one of which nobody hears."""
+    found = scope.get(_NAME)
+    return found if isinstance(found, Visit) else Visit()
