@@ -1,9 +1,10 @@
 """What the ledger does inside a transaction: rows read, written, taken over and summed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from fal_mcp.client.queue import Request
 from fal_mcp.errors import BudgetExceeded
 from fal_mcp.jobs import cost, rows
 from fal_mcp.jobs.database import Database
@@ -164,6 +165,20 @@ def usual_seconds(database: Database, account: str, lately: int) -> float:
         "ORDER BY created DESC LIMIT ?) AS latest"
     )
     return number_of(database.execute(statement, (account, lately)).fetchone()[0]) or 0.0
+
+
+def found(database: Database, job: Job, requests: Sequence[Request]) -> Job:
+    """The job with the first of these requests that is no other row's; one that was found before keeps its own."""
+    known = whole(database, "job_id = ?", job.job_id)
+    if known is not None and known.request is not None:
+        return known
+    for request in requests:
+        # One at a time: how many marks one statement may have depends on how SQLite was built.
+        statement = "SELECT 1 FROM job WHERE request_id = ? AND account = ?"
+        if database.execute(statement, (request.request_id, job.account)).fetchone() is None:
+            write(database, job.job_id, None, {"state": "queued", **rows.request_columns(request)}, database.now())
+            return replace(job, request=request, state="queued")
+    return job
 
 
 def charge(database: Database, job_id: str, amount: int, now: float) -> None:
