@@ -12,6 +12,8 @@ from fal_mcp.jobs.job import UNFINISHED, Job, Order
 from fal_mcp.jobs.schema import CLOSED
 from fal_mcp.json_values import JsonMapping, JsonObject, dumped, number_of
 
+WaitingRow = tuple[str, str, str, float]
+"""A job that waits: its id, owner, server, and when it was last written."""
 KEPT_DAYS = 30
 MOST_ROWS = 20_000
 _LARGEST_OUTPUT = 512 * 1024
@@ -111,7 +113,7 @@ def insert(database: Database, job: Job, sending: Order | None = None) -> None:
     database.execute(f"INSERT INTO job ({names}) VALUES ({marks})", (*columns.values(),))
 
 
-def waiting(database: Database, account: str) -> list[tuple[str, str, str, float]]:
+def waiting(database: Database, account: str) -> list[WaitingRow]:
     """The jobs of an account that wait for their turn: id, owner, server, and when it was last written, the oldest
     first."""
     statement = "SELECT job_id, owner, session, updated FROM job WHERE account = ? AND state = 'waiting' "
