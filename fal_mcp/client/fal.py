@@ -1,6 +1,7 @@
 """fal as one object: each of its APIs over one connection pool, and what most callers want of them as one call each."""
 
 import inspect
+import math
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -23,7 +24,7 @@ from fal_mcp.client.models import Models
 from fal_mcp.client.platform import Platform
 from fal_mcp.client.queue import Cancelled, Queue
 from fal_mcp.client.requests import Requests
-from fal_mcp.client.retry import ALWAYS, Clock
+from fal_mcp.client.retry import Clock
 from fal_mcp.client.run import Run
 from fal_mcp.client.serverless_secrets import ServerlessSecrets
 from fal_mcp.client.status import Completed, Status
@@ -58,7 +59,7 @@ class Fal:
         admin_key: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Clock | None = None,
-        patience: float = ALWAYS.longest,
+        patience: float = math.inf,
         cli: FalCli | None = None,
     ) -> None:
         hide(key)

@@ -4,10 +4,10 @@ The key goes to fal's own hosts and nowhere else; redirects are not followed, so
 fal says, the key is masked before anybody reads it.
 """
 
+import math
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from typing import Any, Literal
 
 import anyio
@@ -33,7 +33,6 @@ STREAM_TIMEOUT = httpx.Timeout(60.0, connect=15.0, pool=None)
 """fal's streams carry a comment every few seconds; a minute of nothing is a dead connection."""
 LONGEST = 600.0
 """Seconds from a request to the end of its answer; a host that sends a byte a minute ends here."""
-_SHORTEST_PATIENCE = 2.0  # Seconds; with less not even the shortest pause and a second try would fit.
 Key = Literal["none", "own", "admin"]
 Judge = Callable[[int, Mapping[str, str], bytes], FalError]
 """What an answer outside 2xx stands for, given the question that was asked."""
@@ -53,14 +52,14 @@ class Http:
         transport: httpx.AsyncBaseTransport | None = None,
         admin_key: str | None = None,
         clock: Clock | None = None,
-        patience: float = ALWAYS.longest,
+        patience: float = math.inf,
     ) -> None:
         self._hosts = hosts
         self._key = key
         self.admin_key = admin_key
         self.clock = clock or Clock()
         # Whoever waits for an answer waits no longer than for a job.
-        self._always = replace(ALWAYS, longest=min(ALWAYS.longest, max(patience, _SHORTEST_PATIENCE)))
+        self._always, self._once = ALWAYS.within(patience), IF_NOT_RECEIVED.within(patience)
         self._transport = transport
         self._client: httpx.AsyncClient | None = None
         self._tls: ssl.SSLContext | None = None
@@ -164,7 +163,7 @@ class Http:
         return await self.request(
             method,
             url,
-            retry=ALWAYS if is_repeatable else IF_NOT_RECEIVED,
+            retry=ALWAYS if is_repeatable else self._once,
             key="admin" if as_admin else "own",
             params=list(query),
             headers=headers,
@@ -216,7 +215,7 @@ class Http:
         began, attempt, was_sent = self.clock.now(), 0, False
         while True:
             try:
-                response = await self._exchange(built(), most, longest)
+                response = await self._exchange(built(), most, longest, retry.left(self.clock.now() - began))
             except Unreachable as error:
                 # One try that may have arrived is enough: a later one that surely did not proves nothing about the
                 # first.
@@ -291,10 +290,11 @@ class Http:
                 timeout=silence,
             )
 
-    async def _exchange(self, request: httpx.Request, most: int, longest: float) -> httpx.Response:
+    async def _exchange(self, request: httpx.Request, most: int, longest: float, patience: float) -> httpx.Response:
         # httpx's own limits are for each silence; only this one ends an answer that trickles for ever.
         with door(str(request.url)), anyio.fail_after(longest):
-            response = await self._answered(request)
+            with anyio.fail_after(patience):
+                response = await self._answered(request)
             try:
                 return await self._whole(response, most if response.is_success else body.SMALL)
             except Unreachable as error:

@@ -1,8 +1,9 @@
 """When a request is sent again, as data: whether, how often, and how long all of it may take."""
 
+import math
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import anyio
@@ -12,6 +13,11 @@ TRANSIENT = frozenset({408, 409, 425, 429, 502, 503, 504})
 """Answers after which the same question may well be answered in a moment."""
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 10.0
+# Seconds; with less not even the shortest pause and a second try would fit.
+_SHORTEST_PATIENCE = 2.0
+# Seconds; some of fal's reports take as long, and would never be had by whoever waits for no job.
+_SHORTEST_SILENCE = 20.0
+_LEAST_SILENCE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +25,24 @@ class Retry:
     """`never`; only `if_not_received`, which is for what costs money; or `always`, for what changes nothing twice.
 
     `longest` is in seconds from the first attempt on: what fal asks for with `Retry-After` is waited in full or, where
-    that is longer than what is left, not at all, and the error says how long fal asked for.
+    that is longer than what is left, not at all, and the error says how long fal asked for. `patience` is how long
+    after the first attempt an answer has to begin, at the latest.
     """
 
     when: Literal["never", "if_not_received", "always"]
     attempts: int = 6
     longest: float = 20.0
     statuses: frozenset[int] = TRANSIENT
+    patience: float = math.inf
+
+    def within(self, patience: float) -> "Retry":
+        """The same for whoever waits so many seconds for an answer."""
+        longest = min(self.longest, max(patience, _SHORTEST_PATIENCE))
+        return replace(self, longest=longest, patience=max(patience, _SHORTEST_SILENCE))
+
+    def left(self, elapsed: float) -> float:
+        """Seconds within which an answer has to begin, so long after the first attempt."""
+        return max(self.patience - elapsed, _LEAST_SILENCE)
 
     def pause(self, attempt: int, elapsed: float, asked: float | None = None) -> float | None:
         """Seconds until the next try after try number `attempt`, from 0; None where there is none."""

@@ -14,6 +14,8 @@ from fal_mcp.jobs.turns import Candidate, Room
 _MOST_COMPARED = 200
 _SHORTEST_RETURN, _LONGEST_RETURN = 5.0, 600.0
 _LATELY = 20
+_ITSELF = ""
+"""The id of a job that is only asked about."""
 
 
 class Decisions:
@@ -72,8 +74,10 @@ class Decisions:
             BudgetExceeded, RateLimited: they would.
         """
         first = orders[0]
-        if room.is_limited:
-            check_waiting(database, first.payer, room)
+        if room.is_limited and records.count_waiting(database, first.payer) >= room.waiting:
+            # Whoever need not wait is not refused because others do.
+            if _ITSELF not in self._go(database, first.payer, room, Candidate(_ITSELF, first.owner)):
+                raise _full(database, first.payer, room)
         if not limits.are_set:
             return
         for order in orders:
@@ -103,24 +107,31 @@ class Decisions:
         return self._store.alive(database, sessions) if sessions else set()
 
     def admit(self, database: Database, account: str, room: Room) -> dict[str, int]:
-        """Give those of this server's jobs their turn that have it; the place of each that waits on."""
+        """Give those of this server's waiting jobs their turn that have it; the place of each that waits on."""
         waiting = records.waiting(database, account)
+        mine = {row[0] for row in waiting if row[2] == self._session}
+        order, go = self._in_turn(database, account, room, waiting)
+        # Each server its own: one that ends between the two would leave a job of which nobody knows if it was sent.
+        for job_id in go & mine:
+            records.admit(database, job_id, database.now())
+        left = [job.job_id for job in order if job.job_id not in go]
+        return {job_id: place for place, job_id in enumerate(left) if job_id in mine}
+
+    def _go(self, database: Database, account: str, room: Room, more: Candidate) -> set[str]:
+        """The jobs that would have their turn now if there were one more."""
+        return self._in_turn(database, account, room, records.waiting(database, account), more)[1]
+
+    def _in_turn(
+        self, database: Database, account: str, room: Room, waiting: list[records.WaitingRow], *more: Candidate
+    ) -> tuple[list[Candidate], set[str]]:
+        """The jobs that wait, as they will get their turn, and those that have it now."""
         seen = {row[2]: row[3] for row in waiting}
         alive = self._store.alive(database, seen) if seen else set[str]()
         # A server that is gone submits nothing: its jobs wait for whoever takes them over, and hold up nobody.
-        mine = {row[0] for row in waiting if row[2] == self._session}
-        candidates = [Candidate(row[0], row[1]) for row in waiting if row[2] in alive]
+        candidates = [*(Candidate(row[0], row[1]) for row in waiting if row[2] in alive), *more]
         last = {owner: records.last_turn(database, account, owner) for owner in {job.owner for job in candidates}}
         order = turns.in_turn(candidates, last)
-        go = turns.admitted(order, records.running(database, account), room)
-        # Each server its own: one that ends between the two would leave a job of which nobody knows if it was sent.
-        for job in go:
-            if job.job_id in mine:
-                records.admit(database, job.job_id, database.now())
-        gone = {job.job_id for job in go}
-        left = [job.job_id for job in order if job.job_id not in gone]
-        places = {job_id: place for place, job_id in enumerate(left)}
-        return {job_id: places[job_id] for job_id in mine if job_id in places}
+        return order, {job.job_id for job in turns.admitted(order, records.running(database, account), room)}
 
     def _asked_again(self, database: Database, job: Job, order: Order) -> Job:
         # Its answer is this call's now: where that does not arrive, the next call is owed it.
@@ -146,16 +157,6 @@ class Decisions:
         return job
 
 
-def check_waiting(database: Database, account: str, room: Room) -> None:
-    """Refuse where as many wait as may.
-
-    Raises:
-        RateLimited: they do; it says when to come back.
-    """
-    if records.count_waiting(database, account) >= room.waiting:
-        raise _full(database, account, room)
-
-
 def _came(database: Database, order: Order) -> float:
     """When the order's call reached this server, by the ledger's clock."""
     return database.now() - (0.0 if order.came is None else max(time.monotonic() - order.came, 0.0))
@@ -164,8 +165,9 @@ def _came(database: Database, order: Order) -> float:
 def _full(database: Database, account: str, room: Room) -> RateLimited:
     each = records.usual_seconds(database, account, _LATELY)
     seconds = min(max(each * room.waiting / max(room.whole or 1, 1), _SHORTEST_RETURN), _LONGEST_RETURN)
+    waiting = f"{room.waiting} jobs wait here for their turn already, which is as many as may."
     return RateLimited(
-        f"{room.waiting} jobs wait here for their turn already, which is as many as may.",
+        waiting if room.waiting else "As many jobs run as may, and none may wait here for its turn.",
         retry_after=seconds,
         hint=f"Nothing was sent, and it costs nothing. Call again in about {seconds:.0f} seconds.",
     )

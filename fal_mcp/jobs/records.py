@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from fal_mcp.client.queue import Request
 from fal_mcp.errors import BudgetExceeded
 from fal_mcp.jobs import cost, rows
 from fal_mcp.jobs.database import Database
@@ -11,6 +12,8 @@ from fal_mcp.jobs.job import UNFINISHED, Job, Order
 from fal_mcp.jobs.schema import CLOSED
 from fal_mcp.json_values import JsonMapping, JsonObject, dumped, number_of
 
+WaitingRow = tuple[str, str, str, float]
+"""A job that waits: its id, owner, server, and when it was last written."""
 KEPT_DAYS = 30
 MOST_ROWS = 20_000
 _LARGEST_OUTPUT = 512 * 1024
@@ -146,7 +149,7 @@ def insert(database: Database, job: Job, sending: Order | None = None) -> None:
     database.execute(f"INSERT INTO job ({names}) VALUES ({marks})", (*columns.values(),))
 
 
-def waiting(database: Database, account: str) -> list[tuple[str, str, str, float]]:
+def waiting(database: Database, account: str) -> list[WaitingRow]:
     """The jobs of an account that wait for their turn: id, owner, server, and when it was last written, the oldest
     first."""
     statement = "SELECT job_id, owner, session, updated FROM job WHERE account = ? AND state = 'waiting' "
@@ -200,6 +203,20 @@ def usual_seconds(database: Database, account: str, lately: int) -> float:
         "ORDER BY created DESC LIMIT ?) AS latest"
     )
     return number_of(database.execute(statement, (account, lately)).fetchone()[0]) or 0.0
+
+
+def found(database: Database, job: Job, requests: Sequence[Request]) -> Job:
+    """The job with the first of these requests that is no other row's; one that was found before keeps its own."""
+    known = whole(database, "job_id = ?", job.job_id)
+    if known is not None and known.request is not None:
+        return known
+    for request in requests:
+        # One at a time: how many marks one statement may have depends on how SQLite was built.
+        statement = "SELECT 1 FROM job WHERE request_id = ? AND account = ?"
+        if database.execute(statement, (request.request_id, job.account)).fetchone() is None:
+            write(database, job.job_id, None, {"state": "queued", **rows.request_columns(request)}, database.now())
+            return replace(job, request=request, state="queued")
+    return job
 
 
 def charge(database: Database, job_id: str, amount: int, now: float) -> None:

@@ -62,6 +62,11 @@ class Resolution:
         """Every id that a source knows, the account's own first. Asks nobody."""
         return list(dict.fromkeys([*self.own_ids(), *(one.endpoint_id for one in self._known())]))
 
+    def names(self) -> dict[str, str]:
+        """The id that each tool's name leads to: of several that would have the same, the first. Asks nobody."""
+        # Backwards, so that what comes first is what stays.
+        return {tool_name(one): one for one in reversed(self.ids())}
+
     def taken(self) -> dict[str, Endpoint]:
         """The account's own endpoints by their ids, as far as they are read. Asks nobody."""
         return {one: endpoint for one in self.own_ids() if (endpoint := self.known(one))}
@@ -79,9 +84,9 @@ class Resolution:
 
     async def id_named(self, name: str, fal: Fal) -> str | None:
         """The id whose tool has this name: one that was asked for before, or one of the account's own."""
-        if (known := self._of_name(name)) is None:
+        if (known := self.names().get(name)) is None:
             await self.look(fal)
-        return known or self._of_name(name)
+        return known or self.names().get(name)
 
     async def look(self, fal: Fal) -> None:
         """Find out which endpoints are the account's own, where that is not known of late."""
@@ -100,9 +105,6 @@ class Resolution:
         """Something was deployed or made: what is known may be wrong now."""
         for source in self._sources:
             source.forget()
-
-    def _of_name(self, name: str) -> str | None:
-        return next((one for one in self.ids() if tool_name(one) == name), None)
 
     def _known(self) -> Iterator[Endpoint]:
         return (endpoint for source in self._sources for endpoint in source.known())

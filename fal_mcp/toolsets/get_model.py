@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from fal_mcp.catalog.app_route import CATEGORY
-from fal_mcp.catalog.endpoint import Endpoint, tool_name
+from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.catalog.price import Quote, quote
 from fal_mcp.errors import InvalidInput, NotFound
 from fal_mcp.json_values import JsonMapping, JsonObject, object_of
@@ -53,7 +53,7 @@ def _card(models: Models, endpoint: Endpoint) -> JsonObject:
     licence = endpoint.metadata.get("license_type")
     card: JsonObject = {
         "endpoint_id": endpoint.endpoint_id,
-        "tool": tool_name(endpoint.endpoint_id),
+        "tool": models.name_of(endpoint.endpoint_id),
         "title": endpoint.title,
         "category": endpoint.category,
         "about": clean(endpoint.description, _LONGEST_ABOUT),

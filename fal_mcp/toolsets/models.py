@@ -4,12 +4,12 @@ Every tool that may be run can be called by name, listed or not, and the list ne
 """
 
 import re
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from fal_mcp.catalog import resolution
 from fal_mcp.catalog.catalog import Catalog
-from fal_mcp.catalog.endpoint import Endpoint
+from fal_mcp.catalog.endpoint import Endpoint, tool_name
 from fal_mcp.catalog.search import Search
 from fal_mcp.client.fal import Fal
 from fal_mcp.errors import InvalidInput, NotAuthorised, NotFound
@@ -21,6 +21,7 @@ from fal_mcp.tools import from_endpoint
 from fal_mcp.tools.tool import Prepared, Tool, prepare
 from fal_mcp.toolsets.selection import Selection
 
+_ANY_MODEL = "run_model"
 _COULD_BE_A_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*_[A-Za-z0-9_-]+")
 
 
@@ -32,6 +33,8 @@ class Models:
     ) -> None:
         self.catalog = catalog
         self.selection = selection
+        self.reserved: Collection[str] = ()
+        """The names of other tools, which are no model's."""
         self._resolution = resolution
         self._made: dict[str, Tool] = {}
         self._search: Search | None = None
@@ -139,7 +142,23 @@ class Models:
     def own_ids(self) -> list[str]:
         """The account's own endpoints that could be listed: known, read, and run by a call. Asks nobody."""
         known = ((one, self.resolution.known(one)) for one in self.resolution.own_ids())
-        return [one for one, endpoint in known if endpoint and endpoint.way != "realtime" and not self.catalog.get(one)]
+        names = self.resolution.names()
+        return [
+            one
+            for one, endpoint in known
+            if endpoint and endpoint.way != "realtime" and not self.catalog.get(one) and self._has_name(one, names)
+        ]
+
+    def name_of(self, endpoint_id: str) -> str:
+        """The tool that runs this endpoint: its own, or run_model where its name is another tool's."""
+        return tool_name(endpoint_id) if self._has_name(endpoint_id, self.resolution.names()) else _ANY_MODEL
+
+    def _has_name(self, endpoint_id: str, names: Mapping[str, str]) -> bool:
+        """Whether a call by its name leads to it. Apps choose their routes: `a/b` and `a_b` make the same name."""
+        name = tool_name(endpoint_id)
+        listed = self.catalog.by_tool_name(name)
+        first = listed.endpoint_id if listed else names.get(name, endpoint_id)
+        return name not in self.reserved and first == endpoint_id
 
     def prepared(self, endpoint: Endpoint, arguments: JsonMapping, what: str, way: str = "run") -> Prepared:
         """Arguments that the endpoint takes; `what` they are the arguments of begins the refusal.

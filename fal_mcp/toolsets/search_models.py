@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from fal_mcp.catalog.endpoint import Endpoint, tool_name
+from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.catalog.search import Hit, Matches
 from fal_mcp.errors import InvalidInput
 from fal_mcp.json_values import JsonObject
@@ -108,7 +108,7 @@ def _page(models: Models, arguments: SearchArguments, matches: Matches, hits: _H
 def _row(models: Models, endpoint: Endpoint) -> JsonObject:
     row: JsonObject = {
         "endpoint_id": endpoint.endpoint_id,
-        "tool": tool_name(endpoint.endpoint_id),
+        "tool": models.name_of(endpoint.endpoint_id),
         "about": "",
         "price": price_of(endpoint),
         "needs": _needs(endpoint),
@@ -125,7 +125,7 @@ def _row(models: Models, endpoint: Endpoint) -> JsonObject:
 
 def _line(models: Models, endpoint: Endpoint) -> str:
     gone = f" Deprecated{instead(models, endpoint.endpoint_id)}." if is_deprecated(endpoint) else ""
-    head = f"{endpoint.endpoint_id} | {tool_name(endpoint.endpoint_id)} | "
+    head = f"{endpoint.endpoint_id} | {models.name_of(endpoint.endpoint_id)} | "
     tail = f" | {price_of(endpoint)} | needs {', '.join(_needs(endpoint)) or 'nothing'}{gone}"
     return head + cut(_about(endpoint), max(_LONGEST_LINE - len(head) - len(tail), _LEAST_ABOUT)) + tail
 

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import io
-import json
 import mimetypes
 import shlex
 import tempfile
@@ -19,7 +18,7 @@ from pydantic import Field
 from fal_mcp.addresses import parts_of
 from fal_mcp.client.public_url import fetched
 from fal_mcp.errors import InvalidInput, NotWritable
-from fal_mcp.json_values import JsonObject
+from fal_mcp.json_values import JsonObject, dumped, object_of
 from fal_mcp.machine import file_kind
 from fal_mcp.machine.output_folder import slug
 from fal_mcp.machine.readable import LocalFile, path_in
@@ -207,12 +206,12 @@ async def _settings(arguments: SettingsArguments, call: Call) -> Outcome:
         changed["expiration_duration_seconds"] = _seconds(arguments.lifetime)
     if arguments.default is not None:
         # fal wants a list of rules even where only the default changes.
-        changed["initial_acl"] = {"rules": [], **(now.get("initial_acl") or {}), "default": arguments.default}
+        changed["initial_acl"] = {"rules": [], **object_of(now.get("initial_acl")), "default": arguments.default}
     return _told("New files", await access.set_settings(changed))
 
 
 def _told(what: str, found: JsonObject) -> Outcome:
-    return Outcome(data=found, note=f"{what}: {json.dumps(found)}", is_plain=True)
+    return Outcome(data=found, note=f"{what}: {dumped(found)}", is_plain=True)
 
 
 def _seconds(lifetime: str) -> int:

@@ -6,6 +6,7 @@ from functools import cached_property
 from importlib import import_module
 
 from fal_mcp.catalog.catalog import Catalog
+from fal_mcp.catalog.endpoint import tool_name
 from fal_mcp.client.fal import Fal
 from fal_mcp.json_values import JsonObject
 from fal_mcp.runs.resolution import Resolution
@@ -41,6 +42,7 @@ class Toolbox:
         rest = [tool for name in toolsets if name not in _FIRST for tool in _made(name, self.models)]
         self._first = len(first)
         self._fixed = {tool.name: tool if has_admin_key else _without_key(tool) for tool in (*first, *rest, *more)}
+        self.models.reserved = self._fixed.keys()
         self._names: dict[tuple[Selection, tuple[str, ...]], list[str]] = {}
         self._shown: dict[str, JsonObject | None] = {}
 
@@ -98,8 +100,10 @@ class Toolbox:
         if self._is_read_only:
             # Running a model spends, so no model is among them.
             return [name for name, tool in self._fixed.items() if tool.effect == "reads"]
-        models = wanted.listed_ids(self.catalog, own)
-        fixed, pins = list(self._fixed), len(wanted.pinned_ids(self.catalog, own))
+        # Two tools of one name, and hosts refuse the whole list.
+        models = [one for one in wanted.listed_ids(self.catalog, own) if tool_name(one) not in self._fixed]
+        pins = len([one for one in wanted.pinned_ids(self.catalog, own) if tool_name(one) not in self._fixed])
+        fixed = list(self._fixed)
         return [*fixed[: self._first], *models[:pins], *fixed[self._first :], *models[pins:]]
 
 

@@ -13,7 +13,7 @@ import pytest
 from anyio.abc import TaskStatus
 from mcp.client import Client
 
-from fal_mcp.config import Settings
+from fal_mcp.config import MORE_TOOLSETS, TOOLSETS, Settings
 from fal_mcp.emulator import Emulator, Script
 from fal_mcp.json_values import JsonObject
 from fal_mcp.server import app
@@ -104,6 +104,40 @@ async def test_only_bounds_which_own_apps_are_listed(drawing: str, settings: Set
     async with Client(app.build(chosen)) as client:
         listed = await names(client)
     assert [name for name in listed if name.startswith("emulator")] == list(MINE[1:])
+
+
+COLLIDING = {
+    "routes that differ in a mark": ("emulator/odd", ["/", "/a/b", "/a_b", "/a.b", "/a/b/"]),
+    "an app named like one of this server's tools": ("list/jobs", ["/"]),
+    "an app named like the tool that runs any model": ("run/model", ["/"]),
+    "an app named like a model of fal's": ("fal-ai/flux_dev", ["/"]),
+}
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.parametrize("case", COLLIDING)
+async def test_no_two_tools_have_one_name_and_a_name_that_is_told_leads_there(
+    case: str, settings: Settings, mode: Mode, fal: Emulator
+):
+    """Hosts refuse a whole list for two tools of one name; and what is called by it must be what was looked at."""
+    owner, routes = COLLIDING[case]
+    whole = made.document("Simple")
+    fal.apps.clear()
+    fal.deploy(owner, {**whole, "paths": dict.fromkeys(routes, whole["paths"]["/"])})
+    chosen = replace(settings, listed=("all", "mine"), toolsets=(*TOOLSETS, *MORE_TOOLSETS))
+    async with Client(app.build(chosen), mode=mode) as client:
+        listed = await names(client)
+        told = {}
+        for route in routes:
+            endpoint_id = f"{owner}{route}".rstrip("/")
+            _, data = await called(client, "get_model", endpoint_id=endpoint_id)
+            told[endpoint_id] = data["tool"]
+        _, found = await called(client, "search_models", query=f"my {owner.replace('/', ' ')} app")
+    assert len(listed) == len(set(listed))
+    told |= {row["endpoint_id"]: row["tool"] for row in found["models"] if "own" in row}
+    own = [tool for tool in told.values() if tool != "run_model"]
+    assert len(own) == len(set(own)) and set(own) <= set(listed)
+    assert "list_jobs" not in own and "fal-ai_flux_dev" not in own
 
 
 async def test_a_server_that_only_reads_lists_no_app(drawing: str, settings: Settings, fal: Emulator):
