@@ -293,7 +293,7 @@ class Http:
 
     async def _exchange(self, request: httpx.Request, most: int, longest: float) -> httpx.Response:
         # httpx's own limits are for each silence; only this one ends an answer that trickles for ever.
-        with door(str(request.url)), anyio.fail_after(longest):
+        with door(request.url), anyio.fail_after(longest):
             response = await self._answered(request)
             try:
                 return await self._whole(response, most if response.is_success else body.SMALL)
@@ -307,7 +307,7 @@ class Http:
 
     async def _answered(self, request: httpx.Request) -> httpx.Response:
         client = self._pool()
-        with door(str(request.url)):
+        with door(request.url):
             return await client.send(request, stream=True)
 
     async def _whole(self, response: httpx.Response, most: int) -> httpx.Response:
