@@ -81,6 +81,22 @@ def meaning(error: Exception, url: str, *, is_sent: bool) -> Unreachable:
     return MaybeReceived(f"The connection to {where} broke before fal answered.")
 
 
+class _NoCookies(httpx.Cookies):
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Keep none: fal's hosts need none, one caller's would go with another's requests, and to look for them takes
+        longer than to send a request."""
+
+
+class _Client(httpx.AsyncClient):
+    @property
+    def cookies(self) -> httpx.Cookies:
+        return _NoCookies()
+
+    @cookies.setter
+    def cookies(self, cookies: object) -> None:
+        raise NotImplementedError
+
+
 def made_client(
     transport: httpx.AsyncBaseTransport | None,
     timeout: httpx.Timeout,
@@ -88,7 +104,7 @@ def made_client(
     tls: ssl.SSLContext | None,
     most_idle: int = 64,
 ) -> httpx.AsyncClient:
-    """A pool of connections that follows no redirect.
+    """A pool of connections that follows no redirect and keeps no cookie.
 
     Raises:
         Unreachable: a variable of the environment stands in the way; the message names it.
@@ -100,7 +116,7 @@ def made_client(
     # No bound on connections: a stream holds one for as long as its job runs, and sixty jobs must not starve a cancel.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=most_idle, keepalive_expiry=30.0)
     try:
-        return httpx.AsyncClient(
+        return _Client(
             transport=transport,
             timeout=timeout,
             limits=limits,
