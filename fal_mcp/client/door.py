@@ -6,6 +6,7 @@ act, and it is `MaybeReceived`. Faults of this machine's surroundings name the v
 
 import importlib.util
 import logging
+import re
 import ssl
 import urllib.request
 import zlib
@@ -26,6 +27,8 @@ EXPECTED = (
     *(OSError, UnicodeError, ValueError, zlib.error, EOFError, ImportError),
 )
 """What is known to come through. Anything else is translated too, and logged, so that a fault here is not hidden."""
+_PLAIN = re.compile(r"https?://[\w.-]+(?::\d+)?(?:/[\w./-]*)?", re.ASCII)
+"""Addresses that no two parsers read differently."""
 _PROXIES = frozenset({"http", "https", "socks5", "socks5h"})
 _CERTIFICATE_HINT = (
     "The certificate that was shown is not trusted here. Behind a proxy that opens connections, SSL_CERT_FILE has to "
@@ -65,6 +68,16 @@ def door(url: httpx.URL | str, *, is_sent: bool = True) -> _Door:
         MaybeReceived: something may have been, and there is no answer that can be read.
     """
     return _Door(url, is_sent)
+
+
+def is_address(url: str) -> bool:
+    """Whether it is an address with a host; no text is too strange to be asked about."""
+    try:
+        # Asked of both parsers: an address that they read differently could carry the key to a host that only one of
+        # them sees. Where they cannot, the slow one is left out.
+        return parts_of(url) is not None and bool(_PLAIN.fullmatch(url) or httpx.URL(url).host)
+    except (httpx.InvalidURL, ValueError):
+        return False
 
 
 def meaning(error: Exception, url: str, *, is_sent: bool) -> Unreachable:
