@@ -68,7 +68,10 @@ def mapped(value: Any, leaf: Callable[[Any], Any], key: Callable[[str], str] = s
     waiting: list[tuple[Any, Any, Any]] = [(value, top, 0)]
     while waiting:
         item, target, place = waiting.pop()
-        if isinstance(item, Mapping):
+        # Asked first: most are no more than that, and whether something is a mapping takes long to answer.
+        if isinstance(item, str | int | float):
+            target[place] = leaf(item)
+        elif isinstance(item, Mapping):
             inner = _named(cast(Mapping[Any, Any], item), key)
             target[place] = dict.fromkeys(inner)
             waiting += [(part, target[place], name) for name, part in inner.items()]
