@@ -319,14 +319,17 @@ class Follower:
         self.outcome = error
 
     async def _record(self, **columns: object) -> None:
-        self._note(**columns)
+        self._add(columns)
         await self.write()
 
     def _note(self, **columns: object) -> None:
         """Have this written down in a moment, with whatever comes until then."""
+        self._add(columns)
+        self._to_write.set()
+
+    def _add(self, columns: JsonObject) -> None:
         self.unwritten |= columns
         self._known |= columns
-        self._to_write.set()
 
     async def _write_soon(self) -> None:
         while True:
