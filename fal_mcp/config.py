@@ -54,12 +54,13 @@ class Hosts:
 
         The CDN, the website and the documentation are not among them: nothing there asks for it.
         """
-        return any(_is_below(url, base) for base in (self.queue, self.run, self.rest, self.api))
+        here = parts_of(url)
+        return here is not None and any(_is_below(here, base) for base in (self.queue, self.run, self.rest, self.api))
 
 
-def _is_below(url: str, base: str) -> bool:
-    here, there = parts_of(url), parts_of(base)
-    if here is None or there is None:
+def _is_below(here: SplitResult, base: str) -> bool:
+    there = parts_of(base)
+    if there is None:
         return False
     has_user = here.username is not None or here.password is not None
     # A path that climbs may end above the prefix it begins with, once a server has resolved it.

@@ -5,12 +5,16 @@ Imports nothing of weight itself: what a host's first questions wait for is thes
 
 import os
 import sys
+from types import ModuleType
+from typing import cast
 
 _INTERRUPTED = 130
 
 
 def main() -> None:
     """Answer what can be answered from the last start, and hand over to the command line."""
+    # httpx has a command line of its own, and with it come rich and pygments: 3 MB that no server needs.
+    sys.modules.setdefault("httpx._main", cast(ModuleType, None))
     try:
         from fal_mcp.server import first_answers
 

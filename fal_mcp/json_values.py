@@ -68,12 +68,15 @@ def mapped(value: Any, leaf: Callable[[Any], Any], key: Callable[[str], str] = s
     waiting: list[tuple[Any, Any, Any]] = [(value, top, 0)]
     while waiting:
         item, target, place = waiting.pop()
-        if isinstance(item, Mapping):
-            inner = _named(cast(Mapping[Any, Any], item), key)
+        # Asked first: most are no more than that, and whether something is a mapping takes long to answer.
+        if isinstance(item, str | int | float):
+            target[place] = leaf(item)
+        elif isinstance(item, Mapping):
+            inner = _named(cast("Mapping[Any, Any]", item), key)
             target[place] = dict.fromkeys(inner)
             waiting += [(part, target[place], name) for name, part in inner.items()]
         elif isinstance(item, list | tuple):
-            parts = cast(list[Any], item)
+            parts = cast("list[Any]", item)
             target[place] = [None] * len(parts)
             waiting += [(part, target[place], number) for number, part in enumerate(parts)]
         else:
@@ -162,7 +165,7 @@ def _pieces(value: Any, sort_keys: bool) -> Iterator[str]:
         if isinstance(item, _Written):
             yield item
         elif isinstance(item, dict):
-            names = sorted(cast(dict[str, Any], item)) if sort_keys else list(cast(dict[str, Any], item))
+            names = sorted(cast("dict[str, Any]", item)) if sort_keys else list(cast("dict[str, Any]", item))
             waiting.append(_Written("}"))
             for place in range(len(names) - 1, -1, -1):
                 comma = "," if place else ""
@@ -170,7 +173,7 @@ def _pieces(value: Any, sort_keys: bool) -> Iterator[str]:
             yield "{"
         elif isinstance(item, list):
             waiting.append(_Written("]"))
-            for place, part in reversed(list(enumerate(cast(list[Any], item)))):
+            for place, part in reversed(list(enumerate(cast("list[Any]", item)))):
                 waiting += [part, *([_Written(",")] if place else [])]
             yield "["
         else:

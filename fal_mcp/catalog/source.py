@@ -46,7 +46,9 @@ class Folder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._files = {file.name[:-5].replace("__", "/"): file for file in sorted(folder.glob("*.json"))}
+        # Names and no paths: of those a thousand take a megabyte.
+        names = sorted(file.name for file in folder.glob("*.json"))
+        self._files = {name[:-5].replace("__", "/"): name for name in names}
 
     @property
     def ids(self) -> list[str]:
@@ -59,7 +61,7 @@ class Folder:
     @cached_property
     def _revision(self) -> str:
         # Names and times, not contents: this is asked for often, and reading a thousand files is not.
-        names = "\n".join(f"{name} {_changed(file)}" for name, file in self._files.items())
+        names = "\n".join(f"{name} {_changed(self._folder / file)}" for name, file in self._files.items())
         return hashlib.sha256(names.encode()).hexdigest()[:12]
 
     @property
@@ -71,7 +73,7 @@ class Folder:
         return dict(_items(self._folder.parent / "catalog.jsonl"))
 
     def document(self, endpoint_id: str) -> bytes:
-        file = self._files[endpoint_id]
+        file = self._folder / self._files[endpoint_id]
         if file.stat().st_size > LARGEST_DOCUMENT:
             raise ValueError(f"The document is larger than {LARGEST_DOCUMENT // 1024**2} MiB.")
         return file.read_bytes()
@@ -87,17 +89,20 @@ def _changed(file: Path) -> int:
 def _items(file: Path) -> Iterator[tuple[str, Item]]:
     try:
         # One bad byte costs its line, not every title and price.
-        lines = file.read_text("utf-8", errors="replace").splitlines()
+        with file.open(encoding="utf-8", errors="replace") as lines:
+            yield from filter(None, map(_item, lines))
     except OSError:
         # Without it the models have no titles and no prices, and are there all the same.
         return
-    for line in lines:
-        try:
-            item: Any = parsed(line)
-        except NotJson:
-            continue
-        match item:
-            case {"endpoint_id": str() as endpoint_id}:
-                yield endpoint_id, item
-            case _:
-                continue
+
+
+def _item(line: str) -> tuple[str, Item] | None:
+    try:
+        item: Any = parsed(line)
+    except NotJson:
+        return None
+    match item:
+        case {"endpoint_id": str() as endpoint_id}:
+            return endpoint_id, item
+        case _:
+            return None

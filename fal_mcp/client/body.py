@@ -53,7 +53,7 @@ async def pieces(response: httpx.Response) -> AsyncGenerator[bytes]:
     Raises:
         MaybeReceived: it broke off, or cannot be unpacked.
     """
-    url = str(response.request.url)
+    url = response.request.url
     # Unpacked by hand because httpx unpacks a whole chunk at once, however large it becomes.
     layers = [] if response.is_stream_consumed else _layers(response.headers.get("content-encoding", ""), url)
     packed = _packed(response, url)
@@ -69,7 +69,7 @@ async def pieces(response: httpx.Response) -> AsyncGenerator[bytes]:
             layer.ended()
 
 
-async def _packed(response: httpx.Response, url: str) -> AsyncGenerator[bytes]:
+async def _packed(response: httpx.Response, url: httpx.URL) -> AsyncGenerator[bytes]:
     if response.is_stream_consumed:
         # A transport that gives whole answers has unpacked it already.
         yield response.content
@@ -83,7 +83,7 @@ async def _packed(response: httpx.Response, url: str) -> AsyncGenerator[bytes]:
         yield chunk
 
 
-def _next(unpacked: Iterator[bytes], url: str) -> bytes | None:
+def _next(unpacked: Iterator[bytes], url: httpx.URL) -> bytes | None:
     with door(url):
         return next(unpacked, None)
 
@@ -138,7 +138,7 @@ class _Layer:
         return piece
 
 
-def _layers(encodings: str, url: str) -> list[_Layer]:
+def _layers(encodings: str, url: httpx.URL) -> list[_Layer]:
     names = [name for part in encodings.casefold().split(",") if (name := part.strip()) not in ("", "identity")]
     with door(url):
         # Each layer multiplies by up to a thousand: a body of many layers is an attack, and no server's habit.

@@ -14,9 +14,9 @@ import anyio
 import httpx
 
 from fal_mcp import __version__, traces
-from fal_mcp.addresses import host_of, parts_of
+from fal_mcp.addresses import host_of
 from fal_mcp.client import answers, body
-from fal_mcp.client.door import door, made_client, made_tls
+from fal_mcp.client.door import door, is_address, made_client, made_tls
 from fal_mcp.client.hints import ADMIN_HINT, NO_ADMIN_KEY, NO_KEY
 from fal_mcp.client.incoming import LONGEST_GOODBYE, Incoming, closed
 from fal_mcp.client.inputs import as_json
@@ -33,6 +33,13 @@ STREAM_TIMEOUT = httpx.Timeout(60.0, connect=15.0, pool=None)
 """fal's streams carry a comment every few seconds; a minute of nothing is a dead connection."""
 LONGEST = 600.0
 """Seconds from a request to the end of its answer; a host that sends a byte a minute ends here."""
+_HEADERS = {
+    "accept": "application/json",
+    "accept-encoding": body.ACCEPTED,
+    "connection": "keep-alive",
+    "user-agent": f"fal-mcp/{__version__}",
+}
+_SHORTEST_PATIENCE = 2.0  # Seconds; with less not even the shortest pause and a second try would fit.
 Key = Literal["none", "own", "admin"]
 Judge = Callable[[int, Mapping[str, str], bytes], FalError]
 """What an answer outside 2xx stands for, given the question that was asked."""
@@ -98,12 +105,7 @@ class Http:
 
     def is_fals(self, url: str) -> bool:
         """Whether the key may go to `url`; no text is too strange to be asked about."""
-        try:
-            # Asked of both parsers: an address that they read differently could carry the key to a host that only one
-            # of them sees.
-            return parts_of(url) is not None and bool(httpx.URL(url).host) and self._hosts.takes_the_key(url)
-        except (httpx.InvalidURL, ValueError):
-            return False
+        return is_address(url) and self._hosts.takes_the_key(url)
 
     def masked(self, text: str) -> str:
         """`text` without the keys."""
@@ -278,21 +280,20 @@ class Http:
         content: Callable[[], bytes | AsyncIterable[bytes]] | None,
         silence: httpx.Timeout,
     ) -> httpx.Request:
-        client = self._pool()
         # An address or a header that httpx will not take is found out while the request is built: nothing has left.
         with door(url, is_sent=False):
-            return client.build_request(
+            return httpx.Request(
                 method,
                 url,
-                params=params,
+                params=params or None,
                 headers=self._headers(url, key, headers, data is not None),
                 content=content() if content else data,
-                timeout=silence,
+                extensions={"timeout": silence.as_dict()},
             )
 
     async def _exchange(self, request: httpx.Request, most: int, longest: float, patience: float) -> httpx.Response:
         # httpx's own limits are for each silence; only this one ends an answer that trickles for ever.
-        with door(str(request.url)), anyio.fail_after(longest):
+        with door(request.url), anyio.fail_after(longest):
             with anyio.fail_after(patience):
                 response = await self._answered(request)
             try:
@@ -307,7 +308,7 @@ class Http:
 
     async def _answered(self, request: httpx.Request) -> httpx.Response:
         client = self._pool()
-        with door(str(request.url)):
+        with door(request.url):
             return await client.send(request, stream=True)
 
     async def _whole(self, response: httpx.Response, most: int) -> httpx.Response:
@@ -321,16 +322,14 @@ class Http:
 
     def _pool(self) -> httpx.AsyncClient:
         if self._client is None:
-            headers = {"user-agent": f"fal-mcp/{__version__}", "accept": "application/json"}
-            headers["accept-encoding"] = body.ACCEPTED
             # What takes the network's place needs nobody's certificates.
             tls = self.tls if self._transport is None else None
-            self._client = made_client(self._transport, _TIMEOUT, headers, tls)
+            self._client = made_client(self._transport, _TIMEOUT, {}, tls)
         return self._client
 
     def _headers(self, url: str, key: Key, more: Mapping[str, str] | None, is_json: bool) -> dict[str, str]:
-        headers = {"content-type": "application/json"} if is_json else {}
-        headers.update(more or {})
+        headers = _HEADERS | ({"content-type": "application/json"} if is_json else {})
+        headers |= {name.lower(): value for name, value in (more or {}).items()}
         secret = {"none": None, "own": self._key, "admin": self.admin_key}[key]
         if secret is not None and self.is_fals(url):
             headers |= {"authorization": f"Key {secret}", **traces.headers()}

@@ -35,8 +35,10 @@ class Incoming:
         # task.
         unpacked = body.pieces(self._response)
         try:
-            while (piece := await self._next(unpacked)) is not None:
+            async for piece in unpacked:
                 yield piece
+        except MaybeReceived as error:
+            raise lost(error, self._changes) from error
         finally:
             await unpacked.aclose()
 
@@ -49,12 +51,6 @@ class Incoming:
         """
         try:
             return await body.whole(self._response, most)
-        except MaybeReceived as error:
-            raise lost(error, self._changes) from error
-
-    async def _next(self, unpacked: AsyncGenerator[bytes]) -> bytes | None:
-        try:
-            return await anext(unpacked, None)
         except MaybeReceived as error:
             raise lost(error, self._changes) from error
 

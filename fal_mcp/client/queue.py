@@ -234,8 +234,8 @@ class Queue:
 
     @asynccontextmanager
     async def _streamed(self, request: Request) -> AsyncGenerator[AsyncGenerator[Event]]:
-        url, params = f"{request.status_url}/stream", {"logs": "1"}
-        async with self._http.stream("GET", url, params=params, headers=_EVENTS) as incoming:
+        url = f"{request.status_url}/stream?logs=1"
+        async with self._http.stream("GET", url, headers=_EVENTS) as incoming:
             async with aclosing(events(incoming)) as stream:
                 yield stream
 

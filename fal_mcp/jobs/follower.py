@@ -58,7 +58,7 @@ class Follower:
         self.unwritten: JsonObject = {}
         """What could not be written down yet."""
         self._known: JsonObject = {}
-        self._turn = anyio.Lock()
+        self._turn = anyio.Lock(fast_acquire=True)
         self._to_write = anyio.Event()
         self._queue = queue
         self._ledger = ledger
@@ -88,6 +88,7 @@ class Follower:
 
     async def follow(self) -> None:
         """Follow a request that was submitted before. Never raises."""
+        self._taken.set()
         await self._guarded(self._follow())
 
     async def cancel(self) -> str:
@@ -120,8 +121,7 @@ class Follower:
                 self._writes = await self._ledger.record(self.job.job_id, self.job.fence, **columns)
                 is_written = True
             except NotRecorded as error:
-                # What is paid for is followed and handed out, whatever the disk says; it is written when that is
-                # mended.
+                # What is paid for is followed and handed out whatever the disk says, and written when that is mended.
                 logger.error("%s (%s, job %s)", error.message, ", ".join(columns), self.job.job_id)
             finally:
                 # Also where it was broken off. What came meanwhile is newer, and wins.
@@ -137,10 +137,10 @@ class Follower:
 
     async def _guarded(self, work: Awaitable[None]) -> None:
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._write_soon)
+            async with anyio.create_task_group() as self._tasks:
+                self._tasks.start_soon(self._write_soon)
                 await self._tried(work)
-                tasks.cancel_scope.cancel()
+                self._tasks.cancel_scope.cancel()
         finally:
             self.is_over = True
             self._over.set()
@@ -171,18 +171,25 @@ class Follower:
                     order.endpoint_id, order.arguments, headers=order.headers, query=order.query
                 )
         except Exception as error:
-            # Only what is proven not to run is written down as failed, because what failed counts as nothing and may be
-            # sent again.
+            # Only what is proven not to run is written down as failed: that counts as nothing and may be sent again.
             if isinstance(error, FalError) and doubts.is_refusal(error):
                 await self._record(state="failed", error=said(error))
                 raise
             request = await self._found(error)
+            self._taken.set()
         else:
-            await self._record(state="queued", **_columns(request))
+            self._add({"state": "queued", **_columns(request)})
+            # Begun now and not waited for: while the disk writes, fal is asked how it stands.
+            self._tasks.start_soon(self._write_taken)
         self.request = request
         if self._is_dropped:
             await self._drop(request)
         await self._follow()
+
+    async def _write_taken(self) -> None:
+        await self.write()
+        # Told to nobody before: whoever hears of the request can find it again.
+        self._taken.set()
 
     async def _drop(self, request: Request) -> None:
         with anyio.move_on_after(_LONGEST_CANCEL, shield=True):
@@ -216,7 +223,6 @@ class Follower:
 
     async def _follow(self) -> None:
         assert self.request is not None
-        self._taken.set()
         with self._span("follow"):
             last = await self._last(self.request)
             # Fetched even where nobody waits: fal forgets results after a time, and what is in the ledger stays.
@@ -321,14 +327,17 @@ class Follower:
         self.outcome = error
 
     async def _record(self, **columns: object) -> None:
-        self._note(**columns)
+        self._add(columns)
         await self.write()
 
     def _note(self, **columns: object) -> None:
         """Have this written down in a moment, with whatever comes until then."""
+        self._add(columns)
+        self._to_write.set()
+
+    def _add(self, columns: JsonObject) -> None:
         self.unwritten |= columns
         self._known |= columns
-        self._to_write.set()
 
     async def _write_soon(self) -> None:
         while True:

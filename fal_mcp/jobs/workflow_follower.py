@@ -81,7 +81,6 @@ class WorkflowFollower(Follower):
 
     async def _follow(self) -> None:
         """Go on after a server that ended: its stream is gone, and the steps that it wrote down can be asked for."""
-        self._taken.set()
         await self._gather(MaybeReceived("The server that followed the workflow ended while it ran."))
 
     async def _take(self, event: Any) -> None:

@@ -3,15 +3,17 @@
 import difflib
 import json
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from fal_mcp.errors import Fault
 from fal_mcp.json_values import is_list, is_object, object_of
 from fal_mcp.openapi import validate
 from fal_mcp.openapi.sayable import unsayable
 from fal_mcp.openapi.schema import Schema, branches
-from fal_mcp.openapi.validate import Problem
 from fal_mcp.text import one_line
+
+if TYPE_CHECKING:
+    from fal_mcp.openapi.json_schema import Problem
 
 MOST_FAULTS = 20
 _MOST_VALUES = 40
@@ -38,7 +40,7 @@ def _first(things: Iterator[Any]) -> list[Any]:
     return [thing for _, thing in zip(range(_MOST_LOOKED_AT), things, strict=False)]
 
 
-def _from(problem: Problem, root: Schema) -> Iterator[Fault]:
+def _from(problem: "Problem", root: Schema) -> Iterator[Fault]:
     closest = _closest(problem)
     if closest is not problem:
         yield from _from(closest, root)
@@ -46,7 +48,7 @@ def _from(problem: Problem, root: Schema) -> Iterator[Fault]:
     yield Fault(one_line(problem.json_path, 200), _sentence(problem, root))
 
 
-def _closest(problem: Problem) -> Problem:
+def _closest(problem: "Problem") -> "Problem":
     """The fault inside a union that the caller most likely meant: the one of the branch of the right type."""
     if problem.validator not in {"anyOf", "oneOf"} or not problem.context:
         return problem
@@ -59,11 +61,11 @@ def _closest(problem: Problem) -> Problem:
     return likely[0][0] if len(likely) == 1 else problem
 
 
-def _is_of_another_type(problem: Problem) -> bool:
+def _is_of_another_type(problem: "Problem") -> bool:
     return problem.validator == "type" and not problem.relative_path
 
 
-def _sentence(problem: Problem, root: Schema) -> str:
+def _sentence(problem: "Problem", root: Schema) -> str:
     rule, value, got = problem.validator, cast(Any, problem.validator_value), _show(cast(Any, problem.instance))
     match rule:
         case "required":
@@ -93,7 +95,7 @@ def _sentence(problem: Problem, root: Schema) -> str:
             return _rarely(str(rule), got, problem)
 
 
-def _rarely(rule: str, got: str, problem: Problem) -> str:
+def _rarely(rule: str, got: str, problem: "Problem") -> str:
     match rule:
         case "additionalProperties" | "unevaluatedProperties":
             known = object_of(object_of(problem.schema).get("properties"))

@@ -8,6 +8,7 @@ import io
 import math
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -48,33 +49,32 @@ def size_of(stream: IO[bytes]) -> tuple[int, int]:
         return picture.size
 
 
-def memory_of(content: bytes) -> int:
-    """The bytes of memory that unpacking takes, at most.
+@dataclass(frozen=True, slots=True)
+class Shrunk:
+    """A small picture, and the width and height of what it was made of."""
 
-    Raises:
-        NotAPicture: it is none that is read here.
-    """
-    with _opened(io.BytesIO(content)) as picture:
-        return _memory(picture)
+    content: bytes
+    size_before: tuple[int, int]
 
 
-def shrunk(content: bytes, budget: int) -> bytes:
+def shrunk(content: bytes, budget: int, most: int = MOST) -> Shrunk:
     """A JPEG of at most `budget` bytes and 1,024 pixels a side, or a WebP where the picture is transparent; a JPEG that
     is so small already, as it is.
 
     Raises:
-        TooLarge: it takes more memory than one picture may.
+        TooLarge: unpacking it may take more than `most` bytes of memory.
         NotAPicture: it is none that is read here, or cannot be made so small.
     """
     with _opened(io.BytesIO(content)) as picture:
         # By the header, before a pixel is unpacked.
-        if _memory(picture) > MOST:
+        if _memory(picture) > most:
             raise TooLarge
+        size = picture.size
         if _is_small_enough(picture, len(content), budget):
             # Read to its end at an eighth of its size, for an eighth of the time: what breaks off is found out.
             picture.draft(picture.mode, (picture.width // 8, picture.height // 8))
             picture.load()
-            return content
+            return Shrunk(content, size)
         # A JPEG can be read at an eighth of its size, for a sixteenth of the time and memory.
         picture.draft("RGB", _near(picture))
         picture.load()
@@ -85,7 +85,8 @@ def shrunk(content: bytes, budget: int) -> bytes:
             plain = picture
         # In place, and from an eighth where that is enough: nothing of the picture's size is copied.
         plain.thumbnail((_SIDES[0], _SIDES[0]), reducing_gap=2.0)
-        return _fitted(_of_eight_bits(plain).convert("RGBA" if _has_holes(plain) else "RGB"), budget)
+        even = _of_eight_bits(plain).convert("RGBA" if _has_holes(plain) else "RGB")
+        return Shrunk(_fitted(even, budget), size)
 
 
 def _is_small_enough(picture: "Image.Image", size: int, budget: int) -> bool:

@@ -4,7 +4,6 @@ A picture that cannot be read is left out, never passed on: a bad one ends a con
 once is bounded, in this whole process: threads that unpack cannot be stopped.
 """
 
-import io
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,17 +111,13 @@ def _of_all_calls() -> _Slots:
 
 async def _shrunk(content: bytes, budget: int) -> Preview:
     slots = _of_all_calls()
-    small = await anyio.to_thread.run_sync(_shrunk_if_small, content, budget, limiter=slots.small)
-    if small is None:
+    try:
+        small = await anyio.to_thread.run_sync(pictures.shrunk, content, budget, pictures.SMALL, limiter=slots.small)
+    except pictures.TooLarge:
         # A large one alone and small ones beside: two large ones at once would double what the process takes at its
         # highest.
         small = await anyio.to_thread.run_sync(pictures.shrunk, content, budget, limiter=slots.large)
-    size = pictures.size_of(io.BytesIO(content))
-    return Preview(small, "image/jpeg" if small[:2] == b"\xff\xd8" else "image/webp", size)
-
-
-def _shrunk_if_small(content: bytes, budget: int) -> bytes | None:
-    return pictures.shrunk(content, budget) if pictures.memory_of(content) <= pictures.SMALL else None
+    return Preview(small.content, "image/jpeg" if small.content[:2] == b"\xff\xd8" else "image/webp", small.size_before)
 
 
 async def _content(item: Media, fal: Fal) -> bytes | None:
