@@ -27,7 +27,7 @@ class Decisions:
     def join_or_begin(
         self, database: Database, order: Order, limits: Limits, room: Room, answering: Container[str]
     ) -> Started:
-        """As `Ledger.join_or_begin`."""
+        """As `Ledger.join_or_begin`. What is refused leaves nothing behind, and the transaction can go on."""
         # Joining comes before the limits: what is paid for already costs nothing more, however little is left.
         job = None if order.is_fresh else self.repeated(database, order, answering)
         if job is not None:
@@ -105,14 +105,8 @@ class Decisions:
     def admit(self, database: Database, account: str, room: Room) -> dict[str, int]:
         """Give those of this server's jobs their turn that have it; the place of each that waits on."""
         waiting = records.waiting(database, account)
-        seen = {row[2]: row[3] for row in waiting}
-        alive = self._store.alive(database, seen) if seen else set[str]()
-        # A server that is gone submits nothing: its jobs wait for whoever takes them over, and hold up nobody.
+        order, go = self._line(database, account, room, waiting)
         mine = {row[0] for row in waiting if row[2] == self._session}
-        candidates = [Candidate(row[0], row[1]) for row in waiting if row[2] in alive]
-        last = {owner: records.last_turn(database, account, owner) for owner in {job.owner for job in candidates}}
-        order = turns.in_turn(candidates, last)
-        go = turns.admitted(order, records.running(database, account), room)
         # Each server its own: one that ends between the two would leave a job of which nobody knows if it was sent.
         for job in go:
             if job.job_id in mine:
@@ -121,6 +115,17 @@ class Decisions:
         left = [job.job_id for job in order if job.job_id not in gone]
         places = {job_id: place for place, job_id in enumerate(left)}
         return {job_id: places[job_id] for job_id in mine if job_id in places}
+
+    def _line(
+        self, database: Database, account: str, room: Room, waiting: list[records.Waiting], newcomer: str = ""
+    ) -> tuple[list[Candidate], list[Candidate]]:
+        """These jobs as they will get their turn, and those of them that have it now."""
+        seen = {row[2]: row[3] for row in waiting}
+        alive = self._store.alive(database, seen) if seen else set[str]()
+        # A server that is gone submits nothing: its jobs wait for whoever takes them over, and hold up nobody.
+        candidates = [Candidate(row[0], row[1]) for row in waiting if row[2] in alive]
+        order = turns.in_turn(candidates, records.last_turns(database, account, newcomer))
+        return order, turns.admitted(order, records.running(database, account), room)
 
     def _asked_again(self, database: Database, job: Job, order: Order) -> Job:
         # Its answer is this call's now: where that does not arrive, the next call is owed it.
@@ -136,14 +141,16 @@ class Decisions:
         if not room.is_limited:
             records.insert(database, job)
             return job
-        before = records.count_waiting(database, order.payer)
+        waiting = records.waiting(database, order.payer)
+        if len(waiting) >= room.waiting:
+            # Asked before anything is written: a refusal is to leave nothing behind.
+            new = (job.job_id, order.owner, self._session, now)
+            _, go = self._line(database, order.payer, room, [*waiting, new], order.owner)
+            if all(one.job_id != job.job_id for one in go):
+                raise _full(database, order.payer, room)
         job = replace(job, state="waiting")
         records.insert(database, job, sending=order)
-        if job.job_id not in self.admit(database, order.payer, room):
-            return replace(job, state="intent")
-        if before >= room.waiting:
-            raise _full(database, order.payer, room)
-        return job
+        return job if job.job_id in self.admit(database, order.payer, room) else replace(job, state="intent")
 
 
 def check_waiting(database: Database, account: str, room: Room) -> None:

@@ -16,6 +16,7 @@ from fal_mcp.jobs import cost, records, rows, schema
 from fal_mcp.jobs.cost import Limits, Spent, State
 from fal_mcp.jobs.database import Database, Store, tell
 from fal_mcp.jobs.decisions import Decisions
+from fal_mcp.jobs.desk import Asked, Desk
 from fal_mcp.jobs.job import FIRST_OWNER, UNFINISHED, Job, Order, Started
 from fal_mcp.jobs.store import BUSY_SECONDS, SqliteStore
 from fal_mcp.jobs.turns import Room
@@ -49,6 +50,7 @@ class Ledger:
         self.store = self._store_at(where, busy_seconds, clock)
         self.uploads = Uploads(self.store)
         self._decisions = Decisions(self.store, self.session, keeps_arguments=records_arguments)
+        self._desk = Desk(self.store, self._decisions)
 
     async def aclose(self) -> None:
         """Close it, and say that this server ends."""
@@ -66,12 +68,7 @@ class Ledger:
             RateLimited: as many wait as may.
             NotRecorded: it cannot be written down, so it must not be submitted.
         """
-
-        def decide(database: Database) -> Started:
-            with database.transaction(decides=True):
-                return self._decisions.join_or_begin(database, order, limits, room, answering)
-
-        return await self.store.run(decide)
+        return await self._desk.decided(Asked(order, limits, room, answering))
 
     async def repeated(self, order: Order, answering: frozenset[str] = frozenset()) -> Job | None:
         """The job that this order would join, without joining it."""
