@@ -3,6 +3,7 @@
 import time
 from collections.abc import Container
 from dataclasses import replace
+from typing import Any
 
 from fal_mcp.errors import BudgetExceeded, RateLimited
 from fal_mcp.jobs import cost, joining, records, turns
@@ -16,6 +17,23 @@ _SHORTEST_RETURN, _LONGEST_RETURN = 5.0, 600.0
 _LATELY = 20
 
 
+class Full(RateLimited):
+    """As many jobs of an account wait as may; `is_everybodys`: and as many run, so that nobody's would go at once."""
+
+    def __init__(self, message: str, *, account: str, is_everybodys: bool, **more: Any) -> None:
+        super().__init__(message, **more)
+        self.account = account
+        self.is_everybodys = is_everybodys
+
+    def is_for(self, account: str) -> bool:
+        """Whether another job of this account would be refused as well, whosever it is."""
+        return self.is_everybodys and self.account == account
+
+    def told(self) -> RateLimited:
+        """What callers are told of it; one each, as what is raised is marked on its way."""
+        return RateLimited(self.message, retry_after=self.retry_after, hint=self.hint)
+
+
 class Decisions:
     """The decisions of one server, `session`."""
 
@@ -25,9 +43,16 @@ class Decisions:
         self._keeps_arguments = keeps_arguments
 
     def join_or_begin(
-        self, database: Database, order: Order, limits: Limits, room: Room, answering: Container[str]
+        self,
+        database: Database,
+        order: Order,
+        limits: Limits,
+        room: Room,
+        answering: Container[str],
+        full: Full | None = None,
     ) -> Started:
-        """As `Ledger.join_or_begin`. What is refused leaves nothing behind, and the transaction can go on."""
+        """As `Ledger.join_or_begin`. What is refused leaves nothing behind, and the transaction can go on; `full` is
+        what came before in it and was refused for want of room."""
         # Joining comes before the limits: what is paid for already costs nothing more, however little is left.
         job = None if order.is_fresh else self.repeated(database, order, answering)
         if job is not None:
@@ -38,17 +63,20 @@ class Decisions:
                 "The job that this call would have joined has just ended without a result.",
                 hint="Nothing was sent. Call again to begin another; the user is asked first.",
             )
+        if full is not None and full.is_for(order.payer):
+            raise full.told()
         self.check(database, order, limits)
         return Started(self._begun(database, order, room), False)
 
     def repeated(self, database: Database, order: Order, answering: Container[str]) -> Job | None:
         """The job that this order would join."""
-        came = _came(database, order)
+        now = database.now()
+        came = _came(now, order)
         where = (
             "owner = ? AND digest = ? AND (asked >= ? OR detached >= ?) "
             f"ORDER BY created DESC, rowid DESC LIMIT {_MOST_COMPARED}"
         )
-        since = database.now() - joining.MOMENTS_AGO
+        since = now - joining.MOMENTS_AGO
         jobs = list(records.jobs(database, where, order.owner, order.digest, since, since))
         alive = self.alive(database, jobs)
         return next((job for job in jobs if joining.joins(job, order, came, alive, answering)), None)
@@ -132,12 +160,12 @@ class Decisions:
         statement = (
             "UPDATE job SET asked = ?, call_id = ?, connection = ?, detached = NULL, answered = NULL WHERE job_id = ?"
         )
-        database.execute(statement, (_came(database, order), order.call_id, order.connection, job.job_id))
+        database.execute(statement, (_came(database.now(), order), order.call_id, order.connection, job.job_id))
         return records.whole(database, "job_id = ?", job.job_id) or job
 
     def _begun(self, database: Database, order: Order, room: Room) -> Job:
         now = database.now()
-        job = begun(order, now, _came(database, order), self._session, keeps_arguments=self._keeps_arguments)
+        job = begun(order, now, _came(now, order), self._session, keeps_arguments=self._keeps_arguments)
         if not room.is_limited:
             records.insert(database, job)
             return job
@@ -157,22 +185,25 @@ def check_waiting(database: Database, account: str, room: Room) -> None:
     """Refuse where as many wait as may.
 
     Raises:
-        RateLimited: they do; it says when to come back.
+        Full: they do; it says when to come back.
     """
     if records.count_waiting(database, account) >= room.waiting:
         raise _full(database, account, room)
 
 
-def _came(database: Database, order: Order) -> float:
+def _came(now: float, order: Order) -> float:
     """When the order's call reached this server, by the ledger's clock."""
-    return database.now() - (0.0 if order.came is None else max(time.monotonic() - order.came, 0.0))
+    return now - (0.0 if order.came is None else max(time.monotonic() - order.came, 0.0))
 
 
-def _full(database: Database, account: str, room: Room) -> RateLimited:
+def _full(database: Database, account: str, room: Room) -> Full:
     each = records.usual_seconds(database, account, _LATELY)
     seconds = min(max(each * room.waiting / max(room.whole or 1, 1), _SHORTEST_RETURN), _LONGEST_RETURN)
-    return RateLimited(
+    running = sum(records.running(database, account).values())
+    return Full(
         f"{room.waiting} jobs wait here for their turn already, which is as many as may.",
         retry_after=seconds,
         hint=f"Nothing was sent, and it costs nothing. Call again in about {seconds:.0f} seconds.",
+        account=account,
+        is_everybodys=room.whole is not None and running >= room.whole,
     )

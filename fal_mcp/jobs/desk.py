@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import anyio
 
-from fal_mcp.errors import BudgetExceeded, FalError, NotRecorded, RateLimited
+from fal_mcp.errors import BudgetExceeded, NotRecorded, RateLimited
 from fal_mcp.jobs.cost import Limits
 from fal_mcp.jobs.database import Database, Store
-from fal_mcp.jobs.decisions import Decisions
+from fal_mcp.jobs.decisions import Decisions, Full
 from fal_mcp.jobs.job import Order, Started
 from fal_mcp.jobs.turns import Room
 
@@ -57,7 +57,7 @@ class Desk:
 
     async def _decide(self, together: Sequence[Asked]) -> None:
         try:
-            outcomes = await self._store.run(lambda database: self._outcomes(database, together))
+            outcomes = await self._store.run(lambda database: self._outcomes(database, together), is_urgent=True)
         except NotRecorded as error:
             # One each: what is raised is marked on its way.
             outcomes = [copy.copy(error) for _ in together]
@@ -72,11 +72,14 @@ class Desk:
             asked.outcome = outcome
 
     def _outcomes(self, database: Database, together: Sequence[Asked]) -> list[Started | Exception]:
+        outcomes: list[Started | Exception] = []
+        full: Full | None = None
         with database.transaction(decides=True):
-            return [self._outcome(database, asked) for asked in together]
-
-    def _outcome(self, database: Database, asked: Asked) -> Started | FalError:
-        try:
-            return self._decisions.join_or_begin(database, asked.order, asked.limits, asked.room, asked.answering)
-        except (BudgetExceeded, RateLimited) as refusal:
-            return refusal
+            for asked in together:
+                about = (asked.order, asked.limits, asked.room, asked.answering)
+                try:
+                    outcomes.append(self._decisions.join_or_begin(database, *about, full))
+                except (BudgetExceeded, RateLimited) as refusal:
+                    outcomes.append(refusal)
+                    full = refusal if isinstance(refusal, Full) else full
+        return outcomes

@@ -109,7 +109,12 @@ class Jobs:
         Raises:
             BudgetExceeded, NotRecorded: nothing was sent.
         """
-        await self.ledger.check(orders, self.limits, self.admission.room)
+        if not orders:
+            return
+        if (full := self.admission.full(orders[0].payer)) is not None:
+            raise full
+        with self.admission.heeding():
+            await self.ledger.check(orders, self.limits, self.admission.room)
 
     @property
     def followed(self) -> int:
@@ -289,7 +294,8 @@ class Jobs:
         return job
 
     async def _decided(self, order: Order) -> Started:
-        return await self.ledger.join_or_begin(order, self.limits, self._outgoing.jobs, self.admission.room)
+        with self.admission.heeding():
+            return await self.ledger.join_or_begin(order, self.limits, self._outgoing.jobs, self.admission.room)
 
     async def _own_turn(self, job: Job) -> None:
         try:

@@ -247,7 +247,7 @@ class Ledger:
             with database.transaction(decides=True):
                 return self._decisions.admit(database, account, room)
 
-        return await self.store.run(look)
+        return await self.store.run(look, is_urgent=True)
 
     async def withdraw(self, job_id: str) -> bool:
         """End a job that still waits for its turn, at no cost; False where it does not wait any more."""

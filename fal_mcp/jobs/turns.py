@@ -22,6 +22,11 @@ class Room:
         return Room(int(whole) if whole else None, int(each) if each else None, int(waiting))
 
     @property
+    def most(self) -> int | None:
+        """How many jobs may run or wait in all; None where that is not limited."""
+        return None if self.whole is None else self.whole + self.waiting
+
+    @property
     def is_limited(self) -> bool:
         return self.whole is not None or self.each is not None
 

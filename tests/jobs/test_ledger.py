@@ -269,7 +269,9 @@ async def test_what_a_day_cost_is_known_until_it_is_over_however_many_jobs_it_ha
     job = await ledger.begin(order(0.25), NONE)
     await ledger.record(job.job_id, state="completed")
     columns = "job_id, endpoint_id, owner, account, digest, state, created, updated, session, process, booked, asked"
-    rows = [(f"job_{number}", "a/b", ME, ME, "", "completed", 50 * DAY + 1, 0, "s", 0, 1, 1) for number in range(20_100)]
+    rows = [
+        (f"job_{number}", "a/b", ME, ME, "", "completed", 50 * DAY + 1, 0, "s", 0, 1, 1) for number in range(20_100)
+    ]
     statement = f"INSERT INTO job ({columns}) VALUES ({', '.join('?' * 12)})"
 
     def write(database: Database) -> None:
