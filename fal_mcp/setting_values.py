@@ -53,7 +53,7 @@ def value_of(setting: Setting, given: Any, source: str) -> Any:
     match setting.kind:
         case "switch":
             return _switch(given, source)
-        case "number" | "money":
+        case "number" | "count" | "money":
             return _number(setting, given, source)
         case "words":
             return _words(setting, given, source)
@@ -106,6 +106,9 @@ def _number(setting: Setting, given: Any, source: str) -> float:
     if not 0 <= number <= setting.most:
         what = "an amount of USD" if setting.kind == "money" else "a number"
         raise ValueError(f"{source} is {given!r} and should be {what} from 0 to {setting.most:,.0f}.")
+    # Half a job is none: a limit of one would be a server in which nothing ever gets its turn.
+    if setting.kind == "count" and not number.is_integer():
+        raise ValueError(f"{source} is {given!r} and should be a whole number from 0 to {setting.most:,.0f}.")
     return number
 
 

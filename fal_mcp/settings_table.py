@@ -10,7 +10,7 @@ from typing import Literal
 from fal_mcp.toolset_table import MORE_TOOLSETS, TOOLSETS
 
 Kind = (
-    Literal["text", "words", "switch", "number", "money", "choice", "folder", "folders", "names", "address"]
+    Literal["text", "words", "switch", "number", "count", "money", "choice", "folder", "folders", "names", "address"]
     | Literal["file", "store", "secrets"]
 )
 PREFIX = "FAL_MCP_"
@@ -85,7 +85,7 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting(
         "page_size",
-        "number",
+        "count",
         "Tools on one page of the list, for hosts that read no more than the first; 0 is all on one.",
         default="100",
         most=_LARGEST_PAGE,
@@ -123,21 +123,21 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting(
         "max_running",
-        "number",
+        "count",
         "How many jobs may be at fal at once; more wait here, and callers take turns. 0 is no limit.",
         default="0",
         most=_MOST_JOBS,
     ),
     Setting(
         "max_running_each",
-        "number",
+        "count",
         "The same for each of several callers.",
         default="0",
         most=_MOST_JOBS,
     ),
     Setting(
         "max_waiting",
-        "number",
+        "count",
         "How many jobs may wait here for their turn; more are refused at once, with when to come back.",
         default="500",
         most=_MOST_JOBS,
@@ -294,7 +294,7 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting(
         "trust_proxy",
-        "number",
+        "count",
         "How many proxies stand before this server and write X-Forwarded-For.",
         default="0",
         most=_MOST_PROXIES,

@@ -15,7 +15,8 @@ from fal_mcp.config import MORE_TOOLSETS, TOOLSETS, Hosts, Settings
 from fal_mcp.settings_table import TABLE, Setting
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
-NUMBERS = [setting for setting in TABLE if setting.kind in ("number", "money")]
+NUMBERS = [setting for setting in TABLE if setting.kind in ("number", "count", "money")]
+COUNTS = [setting for setting in TABLE if setting.kind == "count"]
 SWITCHES = [setting for setting in TABLE if setting.kind == "switch"]
 NO_NUMBER = [
     "nan",
@@ -48,6 +49,17 @@ def test_a_bound_is_a_finite_number_and_not_negative(setting: Setting, value: st
 def test_so_it_is_as_an_option(setting: Setting, value: float):
     with pytest.raises(ValueError, match=rf"^{setting.option} is .* and should be"):
         Settings.from_env({}, **{setting.name: value})
+
+
+@pytest.mark.parametrize("setting", COUNTS, ids=lambda setting: setting.name)
+@pytest.mark.parametrize("value", ["0.5", "1.5", "2.000001", "1e-9"])
+def test_what_is_counted_is_no_fraction(setting: Setting, value: str):
+    """Cut to whole numbers, a limit of a half would be none, or a server in which nothing ever runs."""
+    with pytest.raises(
+        ValueError, match=rf"^{setting.variable} is '.*' and should be a whole number from 0 to [\d,]+\.$"
+    ):
+        Settings.from_env({setting.variable: value})
+    assert getattr(Settings.from_env({setting.variable: "2.0"}), setting.field or setting.name) == 2
 
 
 @within(deadline=None)

@@ -25,6 +25,7 @@ _TYPES: JsonObject = {
     **{
         "switch": bool | None,
         "number": float | None,
+        "count": float | None,
         "money": float | None,
         "folder": Path | None,
         "file": Path | None,

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import anyio
 
-from fal_mcp.errors import BudgetExceeded, NotRecorded, RateLimited
+from fal_mcp.errors import BudgetExceeded, FalError, NotRecorded, RateLimited
 from fal_mcp.jobs.cost import Limits
 from fal_mcp.jobs.database import Database, Store
-from fal_mcp.jobs.decisions import Decisions, Full
+from fal_mcp.jobs.decisions import Decisions, Round
 from fal_mcp.jobs.job import Order, Started
 from fal_mcp.jobs.turns import Room
 
@@ -72,14 +72,12 @@ class Desk:
             asked.outcome = outcome
 
     def _outcomes(self, database: Database, together: Sequence[Asked]) -> list[Started | Exception]:
-        outcomes: list[Started | Exception] = []
-        full: Full | None = None
+        round_ = Round(database, frozenset(asked.order.owner for asked in together))
         with database.transaction(decides=True):
-            for asked in together:
-                about = (asked.order, asked.limits, asked.room, asked.answering)
-                try:
-                    outcomes.append(self._decisions.join_or_begin(database, *about, full))
-                except (BudgetExceeded, RateLimited) as refusal:
-                    outcomes.append(refusal)
-                    full = refusal if isinstance(refusal, Full) else full
-        return outcomes
+            return [self._outcome(round_, asked) for asked in together]
+
+    def _outcome(self, round_: Round, asked: Asked) -> Started | FalError:
+        try:
+            return self._decisions.join_or_begin(round_, asked.order, asked.limits, asked.room, asked.answering)
+        except (BudgetExceeded, RateLimited) as refusal:
+            return refusal

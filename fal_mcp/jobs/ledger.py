@@ -6,7 +6,7 @@ any moment. What decides is one transaction: join what was asked for already, or
 
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -170,19 +170,16 @@ class Ledger:
         where = "account = ? AND session = ? AND state IN ('queued', 'running') AND way = 'queue'"
         return await self.store.run(lambda database: records.ids(database, where, account, self.session))
 
-    async def claimed(self, account: str, request_ids: Iterable[str]) -> set[str]:
-        """Those of these requests of fal's that are known jobs already."""
+    async def found(self, job: Job, requests: Sequence[Request]) -> Job:
+        """The job with the first of these requests of fal's that is no other row's, written down; as it is where none
+        is left. One decision: of jobs that are looked for at once, each gets a request of its own.
+        """
 
-        def look(database: Database) -> set[str]:
-            # One at a time: how many marks one statement may have depends on how SQLite was built.
-            statement = "SELECT 1 FROM job WHERE request_id = ? AND account = ?"
-            return {
-                request_id
-                for request_id in request_ids
-                if database.execute(statement, (request_id, account)).fetchone()
-            }
+        def find(database: Database) -> Job:
+            with database.transaction(decides=True):
+                return records.found(database, job, requests)
 
-        return await self.store.run(look)
+        return await self.store.run(find)
 
     async def orphaned(self, account: str) -> list[Job]:
         """Take over this account's jobs that are not over and whose server is gone, the newest first. Where fal's

@@ -1,7 +1,6 @@
 """Submits whose answer was lost: never sent again, and looked for in fal's own records of this account's requests."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 
 import anyio
@@ -9,7 +8,6 @@ import anyio
 from fal_mcp.client.requests import Past, Requests
 from fal_mcp.jobs.job import Job, Order
 from fal_mcp.jobs.ledger import Ledger
-from fal_mcp.jobs.rows import request_columns
 
 # fal's records are asked for from a time on, by fal's clock.
 CLOCK_SKEW = 120.0
@@ -28,15 +26,13 @@ class Records:
 
     async def look_for(self, job: Job, ledger: Ledger) -> Job:
         """As `look_for`, asking fal once for all jobs of an endpoint."""
-        # One after the other: of two jobs with the same arguments, the second must see which request the first has
-        # claimed.
+        # One after the other: fal's records are read once, however many are looked for.
         async with self._lock:
             start = job.created - CLOCK_SKEW
             since, past = self._past.get(job.endpoint_id, (float("inf"), []))
             if start < since:
                 past = await self._requests.since(job.endpoint_id, start)
                 self._past[job.endpoint_id] = (start, past)
-            # Within the lock: two jobs with the same arguments are not the same request.
             return await _matched(job, past, ledger)
 
 
@@ -56,14 +52,15 @@ async def look_for(job: Job, requests: Requests, ledger: Ledger, request_id: str
 
 async def _matched(job: Job, past: Iterable[Past], ledger: Ledger, request_id: str | None = None) -> Job:
     fits = [one for one in past if _fits(one, job, request_id)]
-    claimed = await ledger.claimed(job.account, [one.request.request_id for one in fits])
-    free = [one for one in fits if one.request.request_id not in claimed]
-    if not free:
+    if not fits:
         return job
-    # The nearest in time: of the same call made by hand on fal's page an hour later, only the first is ours.
-    request = min(free, key=lambda one: abs(_moment(one.started, job.created) - job.created)).request
-    await ledger.record(job.job_id, state="queued", **request_columns(request))
-    return replace(job, request=request, state="queued")
+
+    def likelihood(one: Past) -> tuple[bool, float]:
+        # The nearest in time: of the same call made by hand on fal's page an hour later, only the first is ours.
+        is_named = one.request.request_id == request_id
+        return not is_named, abs(_moment(one.started, job.created) - job.created)
+
+    return await ledger.found(job, [one.request for one in sorted(fits, key=likelihood)])
 
 
 def _moment(text: str, otherwise: float) -> float:

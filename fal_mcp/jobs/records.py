@@ -1,9 +1,10 @@
 """What the ledger does inside a transaction: rows read, written, taken over and summed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from fal_mcp.client.queue import Request
 from fal_mcp.errors import BudgetExceeded
 from fal_mcp.jobs import cost, rows
 from fal_mcp.jobs.database import Database
@@ -11,14 +12,13 @@ from fal_mcp.jobs.job import UNFINISHED, Job, Order
 from fal_mcp.jobs.schema import CLOSED
 from fal_mcp.json_values import JsonMapping, JsonObject, dumped, number_of
 
+WaitingRow = tuple[str, str, str, float]
+"""A job that waits: its id, owner, server, and when it was last written."""
 KEPT_DAYS = 30
 MOST_ROWS = 20_000
 _LARGEST_OUTPUT = 512 * 1024
 _LOOKED_FOR = cost.DAY
 """Seconds for which a submit without an answer is looked for in fal's records."""
-
-Waiting = tuple[str, str, str, float]
-"""A job that waits for its turn: its id, its owner, its server, and when it was last written."""
 
 _BOOKED = "CAST(booked AS BIGINT)"
 _MOST = 1_000_000_000_000_000
@@ -113,7 +113,7 @@ def insert(database: Database, job: Job, sending: Order | None = None) -> None:
     database.execute(f"INSERT INTO job ({names}) VALUES ({marks})", (*columns.values(),))
 
 
-def waiting(database: Database, account: str) -> list[Waiting]:
+def waiting(database: Database, account: str) -> list[WaitingRow]:
     """The jobs of an account that wait for their turn, the oldest first."""
     statement = "SELECT job_id, owner, session, updated FROM job WHERE account = ? AND state = 'waiting' "
     return database.execute(statement + "ORDER BY created, rowid", (account,)).fetchall()
@@ -135,14 +135,16 @@ def running(database: Database, account: str) -> dict[str, int]:
     return {row[0]: int(row[1]) for row in database.execute(statement, (account,)).fetchall()}
 
 
-def last_turns(database: Database, account: str, newcomer: str = "") -> dict[str, float]:
-    """When each owner of which a job waits last got a turn, and a newcomer; who never did is left out."""
+def last_turns(database: Database, account: str, owners: Iterable[str] = ()) -> dict[str, float]:
+    """When each owner of which a job waits last got a turn, and these others; who never did is left out."""
+    more = list(owners)
     # For each owner by the index: read in one go, all jobs of the account would be looked at.
     statement = (
         "SELECT owner, (SELECT MAX(admitted) FROM job AS had WHERE had.account = ? AND had.owner = one.owner) "
-        "FROM (SELECT owner FROM job WHERE account = ? AND state = 'waiting' UNION SELECT CAST(? AS TEXT)) AS one"
+        "FROM (SELECT owner FROM job WHERE account = ? AND state = 'waiting'"
+        f"{' UNION SELECT CAST(? AS TEXT)' * len(more)}) AS one"
     )
-    rows = database.execute(statement, (account, account, newcomer)).fetchall()
+    rows = database.execute(statement, (account, account, *more)).fetchall()
     return {row[0]: number_of(row[1]) or 0.0 for row in rows if row[1] is not None}
 
 
@@ -171,6 +173,20 @@ def usual_seconds(database: Database, account: str, lately: int) -> float:
         "ORDER BY created DESC LIMIT ?) AS latest"
     )
     return number_of(database.execute(statement, (account, lately)).fetchone()[0]) or 0.0
+
+
+def found(database: Database, job: Job, requests: Sequence[Request]) -> Job:
+    """The job with the first of these requests that is no other row's; one that was found before keeps its own."""
+    known = whole(database, "job_id = ?", job.job_id)
+    if known is not None and known.request is not None:
+        return known
+    for request in requests:
+        # One at a time: how many marks one statement may have depends on how SQLite was built.
+        statement = "SELECT 1 FROM job WHERE request_id = ? AND account = ?"
+        if database.execute(statement, (request.request_id, job.account)).fetchone() is None:
+            write(database, job.job_id, None, {"state": "queued", **rows.request_columns(request)}, database.now())
+            return replace(job, request=request, state="queued")
+    return job
 
 
 def charge(database: Database, job_id: str, amount: int, now: float) -> None:

@@ -48,11 +48,12 @@ async def test_somebody_elses_job_is_no_job_at_any_door(where: Where):
     await ledger.uploads.remember("alice", "file", "https://f", None)
     await ledger.aclose()
     assert await later.get(job.job_id, "bob") is None and await later.listed("bob") == []
-    assert await later.by_request("R", "bob") is None and await later.claimed("bob", ["R"]) == set()
+    assert await later.by_request("R", "bob") is None
     assert await later.orphaned("bob") == [] and await later.spent("bob") == 0
     assert await later.uploads.address_of("bob", "file") is None
     assert not (await later.join_or_begin(order(owner="bob", price=None), Limits())).is_joined
-    assert await later.begin(order(0.1, owner="bob"), Limits(day=0.1))
+    own = await later.begin(order(0.1, owner="bob"), Limits(day=0.1))
+    assert (await later.found(own, [REQUEST])).request == REQUEST
     assert [one.job_id for one in await later.orphaned("alice")] == [job.job_id]
     assert (await later.join_or_begin(order(owner="alice"), NONE)).job.job_id == job.job_id
 

@@ -209,6 +209,22 @@ async def test_people_take_turns_and_beyond_the_bound_hear_when_to_come_back(whe
     assert went == [few, one, last, two]
 
 
+@pytest.mark.parametrize("waiting", [0, 1, 3])
+async def test_who_need_not_wait_is_let_through_however_many_others_wait(where: Where, waiting: int):
+    room = Room(each=1, waiting=waiting)
+    ledger = Ledger(where)
+
+    async def asked(owner: str) -> str:
+        wanted = order(f"payer/{owner}")
+        await ledger.check([wanted], NONE, room)
+        return (await ledger.join_or_begin(wanted, NONE, room=room)).job.state
+
+    assert [await asked("many") for _ in range(1 + waiting)] == ["intent", *["waiting"] * waiting]
+    with pytest.raises(RateLimited, match=r"as many as may|none may wait"):
+        await asked("many")
+    assert [await asked(owner) for owner in ("few", "late")] == ["intent", "intent"]
+
+
 async def test_what_waits_is_taken_back_for_nothing(where: Where):
     room = Room(whole=1)
     ledger = Ledger(where)

@@ -4,8 +4,8 @@ Those for which there is certainly no room are answered before they cost anythin
 so that what else has come is answered between two.
 """
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from functools import cached_property
 
 import anyio
@@ -13,10 +13,15 @@ import anyio.lowlevel
 from starlette.responses import Response
 
 from fal_mcp.errors import RateLimited
+from fal_mcp.jobs import beginnings
 from fal_mcp.json_values import JsonObject, dumped
 
 _A_RUSH = 8
 """Calls that stand in line: below that each is looked at by itself."""
+_AT_ONCE = 12
+"""Calls that are looked at together; more would only stand in each other's way."""
+_LONGEST_LOOK = 0.05
+"""Seconds that the next one waits for one of them: some ask their user first, or send a large file."""
 _RETURN = 5.0
 
 
@@ -30,6 +35,9 @@ class Rush:
         self._in_hand = 0
         self._in_line = 0
         self._turn = anyio.Lock()
+        self._open: set[object] = set()
+        """Calls of which nobody knows yet whether their runs begin."""
+        self._changed = anyio.Event()
 
     @asynccontextmanager
     async def turn(self, call: JsonObject) -> AsyncGenerator[Response | None]:
@@ -41,7 +49,8 @@ class Rush:
                 await self._waited()
                 refused = self._store_s_word()
                 if refused is None:
-                    yield None
+                    with self._opened():
+                        yield None
             finally:
                 self._in_hand -= 1
         if refused is not None:
@@ -52,8 +61,28 @@ class Rush:
         try:
             async with self._turn:
                 await anyio.lowlevel.checkpoint()
+                if len(self._open) >= _AT_ONCE and self._store_s_word() is None:
+                    with anyio.move_on_after(_LONGEST_LOOK):
+                        await self._changed.wait()
         finally:
             self._in_line -= 1
+
+    @contextmanager
+    def _opened(self) -> Generator[None]:
+        mark = object()
+        self._open.add(mark)
+
+        def decided() -> None:
+            if mark in self._open:
+                self._open.discard(mark)
+                self._changed.set()
+                self._changed = anyio.Event()
+
+        try:
+            with beginnings.telling(decided):
+                yield
+        finally:
+            decided()
 
     def _too_many(self) -> RateLimited | None:
         if self._most is None or self._in_hand < self._most:
