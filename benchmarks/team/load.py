@@ -57,7 +57,7 @@ class Times:
 
 async def show(cluster: postgres.Cluster, seconds: float, *options: str) -> tuple[str, bool]:
     """The load for so long, after a warm-up that is not counted."""
-    async with deployed(cluster, *options, seconds=JOB_SECONDS) as team:
+    async with deployed(cluster, "--daily-budget", "1000000", *options, seconds=JOB_SECONDS) as team:
         await _under_load(team, _WARM_UP)
         before = {one.name: one.seconds for one in team.processes}
         own, began = time.process_time(), time.monotonic()

@@ -130,8 +130,7 @@ class Windows:
 
     async def _rows_until(self, number: int, holds: Callable[[Job], bool]) -> None:
         with anyio.move_on_after(_LONGEST):
-            while not all(holds(job) for job in await self._rows(number)):
-                # A job that the other server has only just found is released as well.
+            while not all(holds(job) for job in await self._rows(number)):  # noqa: ASYNC110 - no one tells
                 await anyio.sleep(_LOOK_AGAIN_AFTER)
 
     async def _until(self, predicate: Callable[[], bool]) -> None:

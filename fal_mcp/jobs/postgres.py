@@ -252,6 +252,10 @@ class PostgresStore:
         self._moment = database.moment or self._moment
         database.used = time.monotonic()
         self._free.append(database)
+        # The one that was used last is taken first: of those that a rush has left over, the oldest stands first.
+        if database.used - self._free[0].used > _LONGEST_IDLE:
+            with suppress(IndexError):
+                self._free.popleft().connection.close()
 
     def _taken(self) -> PostgresDatabase:
         try:

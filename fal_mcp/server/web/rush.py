@@ -85,7 +85,8 @@ class Rush:
             decided()
 
     def _too_many(self) -> RateLimited | None:
-        if self._most is None or self._in_hand < self._most:
+        # A few beyond: some of those in hand only join a job, or need no place in fal's queue.
+        if self._most is None or self._in_hand < self._most + _A_RUSH:
             return None
         return self._busy
 
