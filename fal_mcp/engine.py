@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from fal_mcp.jobs.progress import Report
     from fal_mcp.jobs.records import Change
     from fal_mcp.jobs.sessions import Sessions
+    from fal_mcp.jobs.turns import Room
     from fal_mcp.runs.call import Call
     from fal_mcp.runs.pricing import Prices
     from fal_mcp.runs.resolution import Resolution
@@ -153,7 +154,6 @@ class Engine:
         """All paid work, with its ledger."""
         from fal_mcp.jobs.jobs import Jobs
         from fal_mcp.jobs.ledger import Ledger, Limits
-        from fal_mcp.jobs.turns import Room
 
         settings = self.settings
         # A server without a key must not take over what an earlier version wrote for whoever has one.
@@ -174,11 +174,22 @@ class Engine:
             allow_unpriced=settings.allow_unpriced,
         )
         # By a function: a client is only opened, and a key only missed, where something is sent.
-        room = Room.of(settings.max_running, settings.max_running_each, settings.max_waiting)
-        about: JsonObject = {"owner": self.payer, "own_day": own_daily_budget, "room": room}
+        about: JsonObject = {"owner": self.payer, "own_day": own_daily_budget, "room": self.room}
         jobs = Jobs(lambda: self.fal, ledger, self.background, limits, settings.on_disconnect, **about)
         self._open.push_async_callback(jobs.aclose)
         return jobs
+
+    @cached_property
+    def room(self) -> "Room":
+        """How many jobs may be at fal at once, and how many may wait for it."""
+        from fal_mcp.jobs.turns import Room
+
+        settings = self.settings
+        return Room.of(settings.max_running, settings.max_running_each, settings.max_waiting)
+
+    def full(self) -> RateLimited | None:
+        """Why the store refused a job of this server's account a moment ago, if it did."""
+        return self.jobs.admission.full(self.payer) if "jobs" in vars(self) else None
 
     @property
     def followed(self) -> int:

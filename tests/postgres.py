@@ -64,6 +64,11 @@ class Cluster:
     def stop(self) -> None:
         self._run("pg_ctl", "-D", str(self._data), "-w", "-m", "immediate", "stop")
 
+    @property
+    def pid(self) -> int:
+        """The number of its first process, whose children do the work."""
+        return int((self._data / "postmaster.pid").read_text().splitlines()[0])
+
     def database(self) -> str:
         """The address of a new, empty database."""
         name = f"t{uuid.uuid4().hex[:12]}"

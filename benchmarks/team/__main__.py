@@ -1,15 +1,19 @@
-"""`python -m benchmarks.team [--seconds 300] [--every 20] [--rounds 50]`: each show with its figures.
+"""`python -m benchmarks.team [--seconds 300] [--every 20] [--rounds 50] [SHOW …]`: each show with its figures.
 
-Needs PostgreSQL's programs on this machine; the server is this run's own.
+Needs PostgreSQL's programs on this machine; the server is this run's own. `load` and `burst` need nginx.
 """
 
 import argparse
 import sys
+from collections.abc import Callable
+from functools import partial
 
 import anyio
 
-from benchmarks.team import budgets, kills, outage
+from benchmarks.team import budgets, burst, kills, load, outage, soak, windows
 from tests import postgres
+
+Shows = dict[str, Callable[[], tuple[str, bool]]]
 
 
 def main() -> int:
@@ -22,13 +26,23 @@ def main() -> int:
     given = options.parse_args()
     failed = 0
     with postgres.cluster(fsync="on") as cluster:
-        if "kills" in given.show:
-            failed += _say(anyio.run(kills.show, cluster.database(), given.seconds, given.every))
-        if "budgets" in given.show:
-            failed += _say(budgets.show(cluster, given.rounds))
-        if "outage" in given.show:
-            failed += _say(anyio.run(outage.show, cluster))
+        shows = _shows(cluster, given)
+        for name in given.show:
+            failed += _say(shows[name]())
     return failed
+
+
+def _shows(cluster: postgres.Cluster, given: argparse.Namespace) -> Shows:
+    return {
+        "kills": lambda: anyio.run(kills.show, cluster.database(), given.seconds, given.every),
+        "budgets": partial(budgets.show, cluster, given.rounds),
+        "outage": partial(anyio.run, outage.show, cluster),
+        "burst": partial(anyio.run, burst.show, cluster),
+        "windows": lambda: anyio.run(partial(windows.show, is_killed=True), cluster.database(), given.rounds),
+        "paused": lambda: anyio.run(partial(windows.show, is_killed=False), cluster.database(), given.rounds),
+        "soak": partial(anyio.run, soak.show, cluster, given.seconds),
+        "load": partial(anyio.run, load.show, cluster, given.seconds),
+    }
 
 
 def _say(result: tuple[str, bool]) -> int:

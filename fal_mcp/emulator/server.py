@@ -33,6 +33,8 @@ async def serve(
             access_log=False,
             lifespan="off",
             ws="websockets-sansio",
+            # Longer than a client keeps a connection: what is written into one as it closes counts as sent.
+            timeout_keep_alive=75,
             # Streams that a client holds open would keep it up for as long.
             timeout_graceful_shutdown=1,
             ssl_certfile=ssl_certfile,

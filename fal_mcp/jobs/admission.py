@@ -5,14 +5,17 @@ this machine ends is not told.
 """
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import anyio
 import anyio.abc
 
 from fal_mcp import logs
-from fal_mcp.errors import GenerationFailed, NotRecorded
+from fal_mcp.errors import GenerationFailed, NotRecorded, RateLimited
+from fal_mcp.jobs.decisions import Full
 from fal_mcp.jobs.job import Job
 from fal_mcp.jobs.ledger import Ledger
 from fal_mcp.jobs.turns import Room
@@ -20,6 +23,8 @@ from fal_mcp.jobs.turns import Room
 _LOOK_AGAIN_AFTER = 1.0
 _SHORTEST_PAUSE = 0.05
 """Seconds between two looks, however much changes."""
+_FULL_FOR = 0.2
+"""Seconds for which the store's word that there is no room is taken for granted."""
 
 logger = logging.getLogger("fal_mcp")
 See = Callable[[int], None]
@@ -42,6 +47,27 @@ class Admission:
         self._tasks = tasks
         self._waiters: dict[str, _Waiter] = {}
         self._changed = anyio.Event()
+        self._full: tuple[float, Full] | None = None
+
+    @contextmanager
+    def heeding(self) -> Generator[None]:
+        """Where the store says in it that there is no room, it need not be asked again for a moment.
+
+        Raises:
+            RateLimited: there is none.
+        """
+        try:
+            yield
+        except Full as full:
+            if full.is_everybodys:
+                self._full = (time.monotonic() + _FULL_FOR, full)
+            raise full.told() from full
+
+    def full(self, account: str) -> RateLimited | None:
+        """Why the store refused another job of this account a moment ago, if it did, whosever it was."""
+        if self._full is None or time.monotonic() >= self._full[0] or not self._full[1].is_for(account):
+            return None
+        return self._full[1].told()
 
     def ring(self) -> None:
         """Something changed: there may be room."""

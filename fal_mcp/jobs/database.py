@@ -58,8 +58,8 @@ class Store(Protocol):
     is_shared: bool
     """Whether servers of several machines may use it, so that each has to say that it lives."""
 
-    async def run(self, work: Callable[[Database], T]) -> T:
-        """Do one piece of work in a thread.
+    async def run(self, work: Callable[[Database], T], *, is_urgent: bool = False) -> T:
+        """Do one piece of work in a thread. What is urgent, because others wait for it, stands behind no other work.
 
         Raises:
             NotRecorded: the store cannot be used; one sentence says why, and what to do.

@@ -16,7 +16,7 @@ from fal_mcp import logs, traces
 from fal_mcp.client.fal import Fal
 from fal_mcp.client.webhooks import Delivery
 from fal_mcp.errors import FalError, GenerationFailed, NotFound, NotRecorded
-from fal_mcp.jobs import callbacks, cost, kept_errors, lost_submits
+from fal_mcp.jobs import beginnings, callbacks, cost, kept_errors, lost_submits
 from fal_mcp.jobs.admission import Admission
 from fal_mcp.jobs.follower import Follower
 from fal_mcp.jobs.followers import Followers
@@ -111,7 +111,12 @@ class Jobs:
         Raises:
             BudgetExceeded, NotRecorded: nothing was sent.
         """
-        await self.ledger.check(orders, self.limits, self.admission.room)
+        if not orders:
+            return
+        if (full := self.admission.full(orders[0].payer)) is not None:
+            raise full
+        with self.admission.heeding():
+            await self.ledger.check(orders, self.limits, self.admission.room)
 
     @property
     def followed(self) -> int:
@@ -291,7 +296,10 @@ class Jobs:
         return job
 
     async def _decided(self, order: Order) -> Started:
-        return await self.ledger.join_or_begin(order, self.limits, self._outgoing.jobs, self.admission.room)
+        with self.admission.heeding():
+            started = await self.ledger.join_or_begin(order, self.limits, self._outgoing.jobs, self.admission.room)
+        beginnings.decided()
+        return started
 
     async def _own_turn(self, job: Job) -> None:
         try:

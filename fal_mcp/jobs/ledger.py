@@ -14,6 +14,7 @@ from fal_mcp.jobs import cost, journal, records, rows, schema
 from fal_mcp.jobs.cost import Limits, Spent, State
 from fal_mcp.jobs.database import Database, tell
 from fal_mcp.jobs.decisions import Decisions
+from fal_mcp.jobs.desk import Asked, Desk
 from fal_mcp.jobs.job import FIRST_OWNER, UNFINISHED, Job, Order, Started
 from fal_mcp.jobs.store import BUSY_SECONDS
 from fal_mcp.jobs.stores import Clock, store_at
@@ -49,6 +50,7 @@ class Ledger:
         self.hearers: list[Callable[[records.Change], None]] = [journal.changed]
         """Told of each change that was written here."""
         self._decisions = Decisions(self.store, self.session, keeps_arguments=records_arguments)
+        self._desk = Desk(self.store, self._decisions)
 
     async def aclose(self) -> None:
         """Close it, and say that this server ends."""
@@ -66,12 +68,7 @@ class Ledger:
             RateLimited: as many wait as may.
             NotRecorded: it cannot be written down, so it must not be submitted.
         """
-
-        def decide(database: Database) -> Started:
-            with database.transaction(decides=True):
-                return self._decisions.join_or_begin(database, order, limits, room, answering)
-
-        started = await self.store.run(decide)
+        started = await self._desk.decided(Asked(order, limits, room, answering))
         if not started.is_joined:
             journal.begun(started.job)
         return started
@@ -257,7 +254,7 @@ class Ledger:
             with database.transaction(decides=True):
                 return self._decisions.admit(database, account, room)
 
-        return await self.store.run(look)
+        return await self.store.run(look, is_urgent=True)
 
     async def withdraw(self, job_id: str) -> bool:
         """End a job that still waits for its turn, at no cost; False where it does not wait any more."""

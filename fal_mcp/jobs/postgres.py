@@ -25,6 +25,8 @@ LEASE = 10.0
 """Seconds for which a server counts as alive after it said so."""
 RENEWED = 3.0
 _MOST_CONNECTIONS = 4
+_KEPT_FREE = 2
+"""Connections besides, for what is urgent."""
 _DECIDING = 4_707_312_203
 _LONGEST_IDLE = 50.0
 _OPTIONS = (
@@ -123,12 +125,13 @@ class PostgresStore:
         self._moment: tuple[float, float] | None = None
         self._patient_until = 0.0
         self._limiter = anyio.CapacityLimiter(_MOST_CONNECTIONS)
+        self._urgent = anyio.CapacityLimiter(_KEPT_FREE)
         self._opening = anyio.Lock()
         # A store that is forgotten without being closed keeps no connection.
         weakref.finalize(self, _close, self._free)
 
-    async def run(self, work: Callable[[Database], T]) -> T:
-        """Do one piece of work in a thread.
+    async def run(self, work: Callable[[Database], T], *, is_urgent: bool = False) -> T:
+        """Do one piece of work in a thread. What is urgent, because others wait for it, stands behind no other work.
 
         Raises:
             NotRecorded: the store cannot be used; one sentence says why, and what to do.
@@ -137,7 +140,8 @@ class PostgresStore:
             async with self._opening:
                 if not self._is_ready:
                     await self._in_thread(self._prepare)
-        return await self._in_thread(self._done, work)
+        limiter = self._urgent if is_urgent else self._limiter
+        return await anyio.to_thread.run_sync(self._done, work, limiter=limiter)
 
     def now(self) -> float:
         """This moment by the store's clock, as far as it was heard of last."""
@@ -167,7 +171,8 @@ class PostgresStore:
 
     async def renew(self) -> None:
         """Say again that this server lives."""
-        await self.run(self._renew)
+        # Behind hundreds of calls it would come too late, and others would take this server for gone.
+        await self.run(self._renew, is_urgent=True)
 
     async def listen(self, hear: Callable[[str], None]) -> None:
         """Hand on what other servers tell, until cancelled."""
@@ -251,6 +256,10 @@ class PostgresStore:
         self._moment = database.moment or self._moment
         database.used = time.monotonic()
         self._free.append(database)
+        # The one that was used last is taken first: of those that a rush has left over, the oldest stands first.
+        if database.used - self._free[0].used > _LONGEST_IDLE:
+            with suppress(IndexError):
+                self._free.popleft().connection.close()
 
     def _taken(self) -> PostgresDatabase:
         try:

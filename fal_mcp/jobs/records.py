@@ -1,6 +1,6 @@
 """What the ledger does inside a transaction: rows read, written, taken over and summed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -150,8 +150,7 @@ def insert(database: Database, job: Job, sending: Order | None = None) -> None:
 
 
 def waiting(database: Database, account: str) -> list[WaitingRow]:
-    """The jobs of an account that wait for their turn: id, owner, server, and when it was last written, the oldest
-    first."""
+    """The jobs of an account that wait for their turn, the oldest first."""
     statement = "SELECT job_id, owner, session, updated FROM job WHERE account = ? AND state = 'waiting' "
     return database.execute(statement + "ORDER BY created, rowid", (account,)).fetchall()
 
@@ -172,10 +171,17 @@ def running(database: Database, account: str) -> dict[str, int]:
     return {row[0]: int(row[1]) for row in database.execute(statement, (account,)).fetchall()}
 
 
-def last_turn(database: Database, account: str, owner: str) -> float:
-    """When one of this owner's jobs last got its turn."""
-    statement = "SELECT MAX(admitted) FROM job WHERE account = ? AND owner = ?"
-    return number_of(database.execute(statement, (account, owner)).fetchone()[0]) or 0.0
+def last_turns(database: Database, account: str, owners: Iterable[str] = ()) -> dict[str, float]:
+    """When each owner of which a job waits last got a turn, and these others; who never did is left out."""
+    more = list(owners)
+    # For each owner by the index: read in one go, all jobs of the account would be looked at.
+    statement = (
+        "SELECT owner, (SELECT MAX(admitted) FROM job AS had WHERE had.account = ? AND had.owner = one.owner) "
+        "FROM (SELECT owner FROM job WHERE account = ? AND state = 'waiting'"
+        f"{' UNION SELECT CAST(? AS TEXT)' * len(more)}) AS one"
+    )
+    rows = database.execute(statement, (account, account, *more)).fetchall()
+    return {row[0]: number_of(row[1]) or 0.0 for row in rows if row[1] is not None}
 
 
 def admit(database: Database, job_id: str, now: float) -> None:
@@ -243,7 +249,9 @@ def forget_old(database: Database, now: float) -> None:
     over = f"state NOT IN {UNFINISHED}"
     database.execute(f"DELETE FROM job WHERE {over} AND created < ?", (now - KEPT_DAYS * cost.DAY,))
     newest = "SELECT job_id FROM job ORDER BY created DESC LIMIT ?"
-    database.execute(f"DELETE FROM job WHERE {over} AND job_id NOT IN ({newest})", (MOST_ROWS,))
+    # What the day's budget is reckoned by stays until the day is over, however much it is.
+    statement = f"DELETE FROM job WHERE {over} AND created < ? AND job_id NOT IN ({newest})"
+    database.execute(statement, (cost.midnight(now), MOST_ROWS))
     database.execute("DELETE FROM output WHERE job_id NOT IN (SELECT job_id FROM job)")
     database.execute("DELETE FROM mark WHERE until < ?", (now,))
 

@@ -22,6 +22,11 @@ class Room:
         return Room(int(whole) if whole else None, int(each) if each else None, int(waiting))
 
     @property
+    def most(self) -> int | None:
+        """How many jobs may run or wait in all; None where that is not limited."""
+        return None if self.whole is None else self.whole + self.waiting
+
+    @property
     def is_limited(self) -> bool:
         return self.whole is not None or self.each is not None
 
@@ -71,3 +76,49 @@ def admitted(order: Iterable[Candidate], running: Mapping[str, int], room: Room)
             counts[job.owner] = counts.get(job.owner, 0) + 1
             go.append(job)
     return go
+
+
+@dataclass(slots=True)
+class Line:
+    """The jobs of an account that wait, of servers that live; when each owner last got a turn, how many jobs of each
+    run, and how many wait in all."""
+
+    room: Room
+    waiting: list[Candidate]
+    last: dict[str, float]
+    running: dict[str, int]
+    count: int = 0
+
+    @property
+    def order(self) -> list[Candidate]:
+        """As they will get their turn."""
+        return in_turn(self.waiting, self.last)
+
+    @property
+    def go(self) -> set[str]:
+        """Those that have it now."""
+        return {job.job_id for job in admitted(self.order, self.running, self.room)}
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many wait as may."""
+        return self.count >= self.room.waiting
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether as many run as may, so that nobody's job would go at once."""
+        return self.room.whole is not None and sum(self.running.values()) >= self.room.whole
+
+    def goes(self, job: Candidate) -> bool:
+        """Whether one more would go at once."""
+        return not self.is_taken and job.job_id in Line(self.room, [*self.waiting, job], self.last, self.running).go
+
+    def went(self, job: Candidate, now: float) -> None:
+        """One more went at once."""
+        self.running[job.owner] = self.running.get(job.owner, 0) + 1
+        self.last[job.owner] = now
+
+    def waits(self, job: Candidate) -> None:
+        """One more waits."""
+        self.waiting.append(job)
+        self.count += 1

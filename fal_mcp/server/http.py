@@ -1,6 +1,7 @@
 """The server over streamable HTTP: on this machine for one person, or for a team behind a gate."""
 
 import socket
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 
@@ -22,9 +23,13 @@ from fal_mcp.server.web.guard import Guard
 from fal_mcp.server.web.limits import ON_THIS_MACHINE, WebLimits
 from fal_mcp.server.web.names import Names
 from fal_mcp.server.web.needed_scope import wanting
+from fal_mcp.server.web.rush import Rush
 
 PATH = "/mcp"
 HERE = "127.0.0.1"
+_SWITCHED_AFTER = 0.0005
+"""Seconds for which Python lets one thread go on while another wants to, 5 ms by default: between two statements of a
+transaction, which other servers wait for, the ledger's thread would wait as long for the calls that are being read."""
 
 
 async def serve(settings: Settings, port: int, ready: Callable[[str], None], host: str = HERE) -> None:
@@ -33,6 +38,7 @@ async def serve(settings: Settings, port: int, ready: Callable[[str], None], hos
     `ready` is told the URL. Neither `json_response`, which loses progress, nor `stateless_http`, which loses
     cancellation.
     """
+    sys.setswitchinterval(_SWITCHED_AFTER)
     server = app.build(settings)
     await serve_app(server, port, ready, host=host, metrics=_figures(server))
 
@@ -101,6 +107,8 @@ def guarded(server: app.FalServer, limits: WebLimits, metrics: routes.Metrics | 
         routes.metadata_address(settings.public_url or "") if has_issuer else None,
         int(settings.trust_proxy),
         wanting(shared, PATH, limits.body_bytes),
+        # Where each caller pays, each has room of its own.
+        None if settings.own_keys else Rush(shared.room.most, shared.full),
     )
     return guard
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from fal_mcp.client.queue import Request
 from fal_mcp.client.storage import Parts
 from fal_mcp.errors import BudgetExceeded
+from fal_mcp.jobs.database import Database
 from fal_mcp.jobs.job import Job, Order
 from fal_mcp.jobs.ledger import Ledger, Limits
 from tests.jobs.conftest import Where
@@ -261,3 +262,27 @@ async def test_any_output_is_written_and_read(odd: dict[str, Any], where: Where)
     assert await ledger.record(job.job_id, state="completed", output=odd, error={"message": "\udfff"})
     found = await ledger.get(job.job_id, ME)
     assert found is not None and found.state == "completed" and isinstance(found.output, dict)
+
+
+async def test_what_a_day_cost_is_known_until_it_is_over_however_many_jobs_it_had(where: Where):
+    now = [50 * DAY]
+    ledger = Ledger(where, clock=lambda: now[0])
+    job = await ledger.begin(order(0.25), NONE)
+    await ledger.record(job.job_id, state="completed")
+    columns = "job_id, endpoint_id, owner, account, digest, state, created, updated, session, process, booked, asked"
+    rows = [
+        (f"job_{number}", "a/b", ME, ME, "", "completed", 50 * DAY + 1, 0, "s", 0, 1, 1) for number in range(20_100)
+    ]
+    statement = f"INSERT INTO job ({columns}) VALUES ({', '.join('?' * 12)})"
+
+    def write(database: Database) -> None:
+        with database.transaction():
+            database.executemany(statement, rows)
+
+    await ledger.store.run(write)
+    await ledger.prune()
+    assert (await ledger.spent_now(ME)).day == 250_000 + 20_100
+    now[0] += DAY
+    await ledger.prune()
+    assert await ledger.get(job.job_id, ME) is None, "the oldest of too many"
+    await ledger.aclose()

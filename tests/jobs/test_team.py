@@ -8,12 +8,14 @@ from multiprocessing.synchronize import Barrier
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import psycopg
 import pytest
 
 from fal_mcp.client.queue import Request
 from fal_mcp.config import Settings
 from fal_mcp.errors import BudgetExceeded, NotRecorded, RateLimited
+from fal_mcp.jobs.database import Database
 from fal_mcp.jobs.job import Order
 from fal_mcp.jobs.ledger import Ledger, Limits
 from fal_mcp.jobs.turns import Room
@@ -83,6 +85,27 @@ async def test_after_an_outage_of_the_store_nobody_takes_what_others_still_follo
     assert await other.orphaned("me") == []
     await one.store.renew()
     assert await other.orphaned("me") == []
+
+
+async def test_that_a_server_lives_is_said_in_time_however_much_it_has_to_do(cluster: postgres.Cluster):
+    """Else its jobs would be taken for a dead server's, and its own word on them refused."""
+    ledger = Ledger(cluster.database())
+    await ledger.listed("me")
+
+    def busy(database: Database) -> None:
+        database.execute("SELECT pg_sleep(2)")
+
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(ledger.store.run, busy)
+            await anyio.lowlevel.checkpoint()
+            began = time.monotonic()
+            await ledger.store.renew()
+            assert time.monotonic() - began < 2
+            assert (await ledger.begin(order(), NONE)).state == "intent"
+            assert time.monotonic() - began < 4, "nor is a decision kept waiting"
+    await ledger.aclose()
 
 
 async def test_the_end_of_a_job_is_heard_at_every_server(cluster: postgres.Cluster):

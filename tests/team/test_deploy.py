@@ -4,13 +4,11 @@ import os
 import re
 import shutil
 import signal
-import socket
-import ssl
 import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,6 @@ import anyio
 import anyio.abc
 import httpx
 import pytest
-import trustme
 from ruamel.yaml import YAML
 
 from fal_mcp.cli.over_http import check_http
@@ -30,11 +27,10 @@ from tests.conftest import KEY
 from tests.server.http_host import Host, served
 from tests.server.stdio_host import INITIALIZED, initialize
 from tests.team.image import AS_NOBODY, NOBODY, ROOT, Image, files_below, has_index, python_of_anybody
+from tests.team.proxy import NAME, NGINX, proxy
 
 BOUND = 60
-NAME = "fal.example.com"
 ACCEPT = "application/json, text/event-stream"
-NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 VARIABLES = {setting.variable for setting in TABLE}
 OPTIONS = {setting.option for setting in TABLE} | {"--http", "--scope", "--budget", "--days"}
 PAGES = ("Dockerfile", "deploy/compose.yaml", "docs/deploy.md")
@@ -252,47 +248,6 @@ def is_nobody_and_first(pid: int) -> None:
     assert server == pid or re.search(r"^NSpid:\s.*\b1$", status, re.MULTILINE)
 
 
-def configuration(folder: Path, servers: list[int], port: int) -> Path:
-    """The proxy's own file, with other addresses, and a certificate of ours where it looks for one."""
-    text = (ROOT / "deploy" / "nginx.conf").read_text("utf-8")
-    for number, server in enumerate(servers, 11):
-        text = text.replace(f"10.83.16.{number}:8080", f"127.0.0.1:{server}")
-    text = text.replace("listen 8443 ", f"listen 127.0.0.1:{port} ")
-    text = text.replace("/tmp/", f"{folder}/t/").replace("/run/secrets/", f"{folder}/")
-    (folder / "nginx.conf").write_text(text)
-    (folder / "t").mkdir()
-    return folder / "nginx.conf"
-
-
-@contextmanager
-def proxy(servers: list[int]) -> Generator[httpx.AsyncClient]:
-    """nginx with our configuration, as nobody where that can be had, and a client that trusts and reaches it."""
-    authority = trustme.CA()
-    certificate = authority.issue_cert(NAME, "127.0.0.1")
-    folder = Path(tempfile.mkdtemp(prefix="proxy"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    file = configuration(folder, servers, port)
-    certificate.private_key_pem.write_to_path(folder / "tls_key")
-    (folder / "tls_certificate").write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
-    is_root = os.geteuid() == 0
-    if is_root:
-        for path in (folder, *folder.rglob("*")):
-            os.chown(path, NOBODY, NOBODY)
-    command = [*(AS_NOBODY if is_root else ()), str(NGINX), "-e", "stderr", "-c", str(file)]
-    trusts = ssl.create_default_context()
-    authority.configure_trust(trusts)  # pyright: ignore[reportUnknownMemberType]
-    try:
-        # It comes back once it listens, and goes on in the background.
-        subprocess.run(command, check=True, timeout=BOUND, cwd="/")
-        headers = {"host": NAME}
-        yield httpx.AsyncClient(headers=headers, verify=trusts, timeout=BOUND, base_url=f"https://127.0.0.1:{port}")
-    finally:
-        subprocess.run([*command, "-s", "stop"], check=False, timeout=BOUND, cwd="/")
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 @pytest.mark.skipif(NGINX is None or sys.platform == "win32", reason="there is no nginx here")
 async def test_behind_the_proxy_sessions_stay_and_a_server_that_is_gone_is_not_missed(
     settings: Settings, tmp_path: Path
@@ -306,8 +261,8 @@ async def test_behind_the_proxy_sessions_stay_and_a_server_that_is_gone_is_not_m
             served(settings, tmp_path / "data", *options) as (one, process),
             served(settings, tmp_path / "data", *options) as (other, _),
         ):
-            with proxy([port_of(one), port_of(other)]) as client:
-                async with client:
+            with proxy([port_of(one), port_of(other)]) as running:
+                async with running.client() as client:
                     for token in tokens.values():
                         session = {"authorization": f"Bearer {token}", "accept": ACCEPT}
                         hello = await client.post("/mcp", json=initialize(), headers=session)

@@ -16,10 +16,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fal_mcp import logs
+from fal_mcp.json_values import JsonObject
 from fal_mcp.server.web import cors, visit
 from fal_mcp.server.web.client_address import client_address
 from fal_mcp.server.web.limits import WebLimits
 from fal_mcp.server.web.names import Names
+from fal_mcp.server.web.rush import Rush
 from fal_mcp.team.gate import Gate, Headers
 from fal_mcp.team.principal import Principal, calling
 from fal_mcp.team.refusal import NotLetIn
@@ -29,13 +31,23 @@ OPEN = ("/health", "/ready", "/webhooks/fal", "/.well-known/oauth-protected-reso
 LOCAL = ("/metrics",)
 """Paths that a program of this machine may ask for, and elsewhere whoever has a token."""
 
-Wanting = Callable[[Principal, Scope, Receive], Awaitable[tuple[str, Receive]]]
-"""The scope that a request needs and the principal lacks, empty where it lacks none; and what its body is read from
-since."""
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a request is for, as far as the guard has to know. `lacking` is the scope that it needs and the principal
+    has not, empty where it lacks none; `receive` is what its body is read from since; `run` is the message of one that
+    would begin a run."""
+
+    lacking: str
+    receive: Receive
+    run: JsonObject | None = None
 
 
-async def _nothing(principal: Principal, scope: Scope, receive: Receive) -> tuple[str, Receive]:
-    return "", receive
+Wanting = Callable[[Principal, Scope, Receive], Awaitable[Wanted]]
+
+
+async def _nothing(principal: Principal, scope: Scope, receive: Receive) -> Wanted:
+    return Wanted("", receive)
 
 
 @dataclass(slots=True)
@@ -49,6 +61,7 @@ class Guard:
     metadata: str | None = None
     hops: int = 0
     wanting: Wanting = _nothing
+    rush: Rush | None = None
     _answering: dict[str, int] = field(default_factory=dict[str, int])
     _streams: set[anyio.CancelScope] = field(default_factory=set[anyio.CancelScope])
     is_ending: bool = False
@@ -68,12 +81,18 @@ class Guard:
             principal = await self._principal(scope, headers)
             visit.of(scope).principal = principal.id if principal else ""
             with self._counted(principal):
-                if principal is not None:
-                    scope_wanted, receive = await self.wanting(principal, scope, receive)
-                    if scope_wanted:
-                        message = f"This needs the scope {scope_wanted}, which the token has not."
-                        raise NotLetIn(403, message, "insufficient_scope", scope=scope_wanted)
-                await self._let_in(principal, scope, receive, send)
+                wanted = Wanted("", receive) if principal is None else await self.wanting(principal, scope, receive)
+                if wanted.lacking:
+                    message = f"This needs the scope {wanted.lacking}, which the token has not."
+                    raise NotLetIn(403, message, "insufficient_scope", scope=wanted.lacking)
+                if wanted.run is None or self.rush is None:
+                    await self._let_in(principal, scope, wanted.receive, send)
+                    return
+                async with self.rush.turn(wanted.run) as refused:
+                    if refused is not None:
+                        await refused(scope, wanted.receive, send)
+                    else:
+                        await self._let_in(principal, scope, wanted.receive, send)
         except NotLetIn as refusal:
             visit.of(scope).refused = refusal.message
             await self._refused(refusal)(scope, receive, send)

@@ -10,10 +10,10 @@ from starlette.types import Message, Receive, Scope
 
 from fal_mcp.errors import NotAuthorised, RequestRejected
 from fal_mcp.json_values import JsonObject, NotJson, object_of, parsed, text_of
-from fal_mcp.server.web.guard import Wanting
+from fal_mcp.server.web.guard import Wanted, Wanting
 from fal_mcp.team.principal import Principal, caller
 from fal_mcp.team.refusal import NotLetIn
-from fal_mcp.team.scopes import ADMIN, READ, RUN, SCOPES, WRITE, needed
+from fal_mcp.team.scopes import ADMIN, READ, RUN, WRITE, needed
 
 if TYPE_CHECKING:
     from fal_mcp.server.shared import Shared
@@ -84,18 +84,19 @@ def _of_resource(uri: str, principal: Principal) -> str:
 def wanting(shared: "Shared", path: str, largest: int) -> Wanting:
     """What tells which scope a request to `path` needs that its principal lacks. `largest`: bytes of a body."""
 
-    async def want(principal: Principal, scope: Scope, receive: Receive) -> tuple[str, Receive]:
-        if principal.scopes.issuperset(SCOPES):
-            return "", receive
+    async def want(principal: Principal, scope: Scope, receive: Receive) -> Wanted:
         if scope["path"].rstrip("/") != path:
-            return ("" if ADMIN in principal.scopes else ADMIN), receive
+            return Wanted("" if ADMIN in principal.scopes else ADMIN, receive)
         if READ not in principal.scopes:
-            return READ, receive
+            return Wanted(READ, receive)
         if scope["method"] != "POST":
-            return "", receive
+            return Wanted("", receive)
         body, receive = await _body(receive, largest)
-        wanted = _of_message(_message(body), principal, shared)
-        return ("" if wanted in principal.scopes else wanted), receive
+        message = _message(body)
+        wanted = _of_message(message, principal, shared)
+        lacking = "" if wanted in principal.scopes else wanted
+        is_run = wanted == RUN and message.get("method") == "tools/call"
+        return Wanted(lacking, receive, message if is_run else None)
 
     return want
 

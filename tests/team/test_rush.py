@@ -1,0 +1,118 @@
+"""More calls in a moment than there is room for: who may not run hears at once, and who may runs."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from fal_mcp.config import Settings
+from fal_mcp.emulator import Emulator, Script
+from fal_mcp.errors import RateLimited
+from fal_mcp.jobs import beginnings
+from fal_mcp.json_values import parsed
+from fal_mcp.server.web.limits import WebLimits
+from fal_mcp.server.web.rush import Rush
+from tests.team.bench import Team, team
+
+BOUND = 40
+TOOL = "fal-ai_flux_dev"
+CALL = {"jsonrpc": "2.0", "id": 7, "method": "tools/call"}
+FULL = RateLimited("No room.", retry_after=9, hint="Come back.")
+
+
+async def held(rush: Rush, until: anyio.Event, told: list[Any]) -> None:
+    async with rush.turn(CALL) as refused:
+        told.append(refused)
+        if refused is None:
+            beginnings.decided()
+            await until.wait()
+
+
+async def test_beyond_what_may_run_or_wait_a_call_is_answered_as_its_tool_would():
+    rush, until, told = Rush(2, lambda: None), anyio.Event(), list[Any]()
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(held, rush, until, told)
+            while len(told) < 20:
+                await anyio.lowlevel.checkpoint()
+            until.set()
+    refused = [answer for answer in told if answer is not None]
+    assert len(refused) == 10, "two may run or wait, and a few are let through that may only join"
+    message = parsed(bytes(refused[0].body))
+    assert message["id"] == 7 and message["result"]["isError"] is True
+    assert message["result"]["structuredContent"]["error"]["kind"] == "RateLimited"
+    assert message["result"]["structuredContent"]["error"]["retry_after_s"] == 5
+    async with rush.turn(CALL) as answer:
+        assert answer is None, "whoever has gone makes room"
+
+
+async def test_who_stands_in_line_hears_what_the_store_has_told_another():
+    words: list[RateLimited | None] = [None]
+    rush, until, told = Rush(None, lambda: words[0]), anyio.Event(), list[Any]()
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(30):
+                tasks.start_soon(held, rush, until, told)
+            while not told:
+                await anyio.lowlevel.checkpoint()
+            words[0] = FULL
+            while len(told) < 30:
+                await anyio.lowlevel.checkpoint()
+            until.set()
+    refused = [answer for answer in told if answer is not None]
+    assert refused and all(b"No room." in answer.body for answer in refused)
+    async with rush.turn(CALL) as answer:
+        assert answer is None, "alone, the store is asked: it may join a job"
+
+
+async def test_those_that_take_long_to_decide_hold_up_nobody_for_long():
+    """Some ask their user first: nothing is known of them for minutes."""
+    rush, until, begun = Rush(None, lambda: None), anyio.Event(), list[float]()
+
+    async def undecided() -> None:
+        async with rush.turn(CALL):
+            begun.append(time.monotonic())
+            if len(begun) == 16:
+                until.set()
+            await until.wait()
+
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(16):
+                tasks.start_soon(undecided)
+
+
+async def test_at_a_server_of_a_team_each_call_runs_or_hears_when_to_come_back(
+    fal: Emulator, settings: Settings, tmp_path: Path
+):
+    """Both revisions; and what is refused was not sent."""
+    fal.script(None, Script(steps=2, step_seconds=0.2))
+    limits, answers = WebLimits(), list[Any]()
+    with anyio.fail_after(BOUND):
+        async with team(settings, tmp_path, limits, max_running=2.0, max_waiting=1.0) as here:
+            old = await here.session("bob")
+
+            async def modern(number: int) -> None:
+                answers.append(await here.call("alice", TOOL, {"prompt": "x", "seed": number}))
+
+            async def legacy(number: int) -> None:
+                answers.append(await called(here, old, number))
+
+            async with anyio.create_task_group() as tasks:
+                for number in range(20):
+                    tasks.start_soon(modern, number)
+                    tasks.start_soon(legacy, 100 + number)
+    kinds = [answer["structuredContent"].get("error", {}).get("kind", "") for answer in answers]
+    assert len(answers) == 40 and set(kinds) == {"", "RateLimited"}
+    assert len(fal.jobs) == kinds.count("") >= 3
+    refused = [answer["structuredContent"]["error"] for answer in answers if answer.get("isError")]
+    assert all(error["retry_after_s"] and "Nothing was sent" in error["hint"] for error in refused)
+
+
+async def called(here: Team, session: dict[str, str], seed: int) -> Any:
+    params = {"name": TOOL, "arguments": {"prompt": "x", "seed": seed}}
+    message = {"jsonrpc": "2.0", "id": seed, "method": "tools/call", "params": params}
+    answer = await here.of("bob").post(here.url, json=message, headers=session)
+    return parsed(answer.text.rpartition("data: ")[2] if "data: " in answer.text else answer.text)["result"]
