@@ -220,8 +220,10 @@ async def test_deployed_it_is_announced_called_logged_and_costed(
         assert heard.progress
         job_id, request_id = (answer.structured_content[name] for name in ("job_id", "request_id"))
         # Nobody was asked what the account pays, so that the answer goes by the list, and says who tells better.
-        assert "estimated: it ran 0.4 s; GPU-H100 at from $0.000525 a second" in answer.content[0].text
-        assert "get_job tells it by the account's own bill" in answer.content[0].text
+        said = answer.content[0]
+        assert isinstance(said, types.TextContent)
+        assert "estimated: it ran 0.4 s; GPU-H100 at from $0.000525 a second" in said.text
+        assert "get_job tells it by the account's own bill" in said.text
         fal.log("drew x", app="emulator/drawing", request_id=request_id)
         fal.log("drew y", app="emulator/drawing", request_id="another")
         fal.logs[:0] = fal.live_logs

@@ -10,11 +10,19 @@ from fal_mcp.catalog import app_price
 from fal_mcp.catalog.app_price import Rows
 from fal_mcp.catalog.price import Quote
 
-APP = {"endpoint_id": "me/draw", "name": "draw", "machine_type": "GPU-H100"}
-LINE = {"app": "draw", "machine_type": "GPU-H100", "unit": "second", "quantity": 900.0, "unit_price": 0.0008}
-LINE |= {"currency": "USD"}
-RAN = {"endpoint_id": "me/draw", "request_count": 100, "total_billable_duration": 450.0}
-RAN |= {"p50_duration": 4.0, "p95_duration": 9.0, "p99_duration": 12.0, "p90_cold_boot_duration": 40.0}
+APP: dict[str, Any] = {"endpoint_id": "me/draw", "name": "draw", "machine_type": "GPU-H100"}
+LINE: dict[str, Any] = {
+    "app": "draw",
+    "machine_type": "GPU-H100",
+    "unit": "second",
+    "quantity": 900.0,
+    "unit_price": 0.0008,
+    "currency": "USD",
+}
+RAN: dict[str, Any] = {
+    **{"endpoint_id": "me/draw", "request_count": 100, "total_billable_duration": 450.0},
+    **{"p50_duration": 4.0, "p95_duration": 9.0, "p99_duration": 12.0, "p90_cold_boot_duration": 40.0},
+}
 ABSURD: list[Any] = [-1, -0.5, math.nan, math.inf, -math.inf, 1e308, 10**400, "4", "", None, True, [], {}]
 
 
