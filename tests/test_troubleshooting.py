@@ -67,8 +67,10 @@ HERE: dict[str, Callable[[], str]] = {
     "… is no setting of this server": of_the_settings,
     "may not be read by this server": lambda: refusal("/a/b.png").message,
 }
-AT_FAL = {"No user found for Key ID and Secret", "User is locked", "This call needs a fal API key"}
-AT_FAL |= {"Authentication required", "status: in_progress"}
+AT_FAL = {
+    *{"No user found for Key ID and Secret", "User is locked", "This call needs a fal API key"},
+    *{"Authentication required", "status: in_progress"},
+}
 
 
 def _damage() -> sqlite3.Error:

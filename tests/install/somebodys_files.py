@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, cast
 
 from hypothesis import strategies as st
 
@@ -89,7 +90,7 @@ def _written(draw: st.DrawFn, value: object, style: Style, indent: str) -> str:
     if not value:
         return opening + draw(st.sampled_from(["", "", " ", "" if style.is_on_one_line else f"\n{indent}"])) + closing
     parts: list[str] = []
-    for item in value:
+    for item in cast(list[Any], value):
         name = f"{json.dumps(item[0], ensure_ascii=False)}:{draw(st.sampled_from(['', ' ']))}" if is_object else ""
         parts.append(name + _written(draw, item[1] if is_object else item, style, inner))
     if style.has_comments:
@@ -131,7 +132,7 @@ def _pairs() -> st.SearchStrategy[str]:
     ]
     values += ["2026-11-26T10:00:00Z", '"größe 日本 😀"', "true", "'''\n# no\n'''", '"[mcp_servers.fal]"']
     names = ["m", "n", '"p q"', "tui.theme", "o"]
-    return st.builds(lambda name, value: f"{name} = {value}", st.sampled_from(names), st.sampled_from(values))
+    return st.builds("{} = {}".format, st.sampled_from(names), st.sampled_from(values))
 
 
 def _tables() -> st.SearchStrategy[list[str]]:
@@ -147,7 +148,11 @@ def _tables() -> st.SearchStrategy[list[str]]:
     heads += ["[mcp_servers]", "[mcp_servers.fal2]", "[[hooks]]", '["größe"]']
     before = st.sampled_from([[], [""], ["", "# about the next"], ["# [mcp_servers.fal]", ""]])
     pairs = st.lists(_pairs(), max_size=3, unique_by=_name)
-    return st.builds(lambda gap, head, inside: [head, *inside, *gap], before, st.sampled_from(heads), pairs)
+    return st.builds(_table, before, st.sampled_from(heads), pairs)
+
+
+def _table(gap: list[str], head: str, inside: list[str]) -> list[str]:
+    return [head, *inside, *gap]
 
 
 @st.composite

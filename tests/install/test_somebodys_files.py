@@ -5,7 +5,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def entry_of(host: Host, *arguments: str) -> Entry:
 
 
 @contextmanager
-def file_with(host: Host, content: str) -> Iterator[tuple[Machine, Path]]:
+def file_with(host: Host, content: str) -> Generator[tuple[Machine, Path]]:
     """A home in which the host's file is somebody's."""
     with tempfile.TemporaryDirectory() as folder:
         machine = Machine(sys.platform, Path(folder), {})
