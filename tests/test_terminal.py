@@ -350,7 +350,7 @@ def test_completion_knows_ids_and_arguments(starter: Path):
 def test_a_model_is_shown_with_what_it_takes_and_an_example(starter: Path, capsys: Capsys):
     assert models.show(Settings(models=starter), FLUX, False) == 0
     said = capsys.readouterr().out
-    assert "prompt  string, required" in said and "Example: fal-mcp run fal-ai/flux/dev prompt=" in said
+    assert "prompt  string, required" in said and "Example:\n  fal-mcp run fal-ai/flux/dev prompt=" in said
     assert models.show(Settings(models=starter), FLUX, True) == 0
     assert json.loads(capsys.readouterr().out)["arguments"]["properties"]["prompt"]
     assert models.search(Settings(models=starter), "animate a photo", 3, True) == 0

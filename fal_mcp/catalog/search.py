@@ -145,10 +145,6 @@ class Search:
         done = {number for row in self._rows for number in row.tasks}
         return tuple(task.name for number, task in enumerate(tasks()) if number in done and not task.is_rare)
 
-    def tasks_of(self, endpoint_id: str) -> tuple[int, ...]:
-        """The places in `tasks()` of what this model does."""
-        return next((row.tasks for row in self._rows if row.endpoint_id == endpoint_id), ())
-
     def _all(self, category: str | None) -> list[Hit]:
         rows = [row for row in self._rows if category in (None, row.category)]
         # The sort is stable: the catalog's order, which is what fal puts forward, stays within each half.

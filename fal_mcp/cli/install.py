@@ -25,9 +25,12 @@ def install(
     ] = False,
     needs_no_yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
     allow_dir: Annotated[
-        list[str] | None, typer.Option("--allow-dir", help="A folder whose files the server may read; repeatable.")
+        list[str] | None,
+        typer.Option("--allow-dir", metavar="FOLDER", help="A folder whose files the server may read; repeatable."),
     ] = None,
-    output_dir: Annotated[str | None, typer.Option(help="A folder that what comes out is saved in.")] = None,
+    output_dir: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="A folder that what comes out is saved in.")
+    ] = None,
 ) -> None:
     """Put this server into a host's configuration: Claude, Cursor, VS Code, Codex, Gemini and more."""
     from fal_mcp.terminal import install as terminal

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,6 +34,13 @@ _TYPES: JsonObject = {
 }
 
 
+_PLACEHOLDERS: Mapping[str, str] = {
+    **{"number": "NUMBER", "money": "USD", "choice": "WORD", "words": "WORDS", "names": "NAME", "address": "URL"},
+    **{"folder": "FOLDER", "folders": "FOLDER", "file": "FILE", "store": "URL"},
+}
+"""What stands in the help for a value: what a person has there, where typer would name Python's type."""
+
+
 def takes(command: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Gives a command function the options of `command`; what was chosen comes to it as one mapping, `chosen`."""
 
@@ -58,7 +65,8 @@ def takes(command: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 def _parameter(setting: Setting) -> inspect.Parameter:
     # Both ways: a variable may have switched it on for every start, and this one wants it off.
     flag = f"{setting.option}/--no-{setting.option[2:]}" if setting.kind == "switch" else setting.option
-    option: Any = typer.Option(flag, help=_help(setting), show_default=False)
+    placeholder = None if setting.kind == "switch" else _PLACEHOLDERS.get(setting.kind, "TEXT")
+    option: Any = typer.Option(flag, help=_help(setting), show_default=False, metavar=placeholder)
     kind = _TYPES.get(setting.kind, str | None)
     keyword = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(setting.name, keyword, default=None, annotation=Annotated[kind, option])
@@ -66,4 +74,6 @@ def _parameter(setting: Setting) -> inspect.Parameter:
 
 def _help(setting: Setting) -> str:
     choices = f" One of: {', '.join(setting.choices)}." if setting.choices else ""
-    return f"{setting.help}{choices} Default: {setting.default}. [{setting.variable}]"
+    # With blanks, so that a narrow terminal does not break a list inside its words.
+    default = setting.default.replace(",", ", ") if setting.choices else setting.default
+    return f"{setting.help}{choices} Default: {default}. [{setting.variable}]"

@@ -93,7 +93,9 @@ def check_selection(settings: Settings) -> None:
 
 
 def wrong(message: str) -> None:
-    typer.echo(message, err=True)
+    from fal_mcp.terminal import screen
+
+    screen.say(screen.errors(), message)
     raise typer.Exit(2)
 
 

@@ -19,7 +19,7 @@ def create(
     chosen: JsonObject,
     name: Name,
     scope: Annotated[
-        list[str] | None, typer.Option(help="What it may, repeatable. Default: fal:read and fal:run.")
+        list[str] | None, typer.Option(metavar="SCOPE", help="What it may, repeatable. Default: fal:read and fal:run.")
     ] = None,
     budget: Annotated[float | None, typer.Option(min=0, help="The most it may spend on one UTC day, in USD.")] = None,
     days: Annotated[float | None, typer.Option(min=0, help="For how long it is good. Default: until revoked.")] = None,

@@ -27,7 +27,14 @@ function size(bytes) {
 
 function money(cost) {
   if (!isNumber(cost?.usd)) return "";
-  return `${cost.is_estimate ? "about " : ""}${Number(cost.usd.toPrecision(4))} USD`;
+  return `${cost.is_estimate ? "about " : ""}$${dollars(cost.usd)}`;
+}
+
+// As at the terminal: cents, a price's own third decimal, and two digits of what is less than a cent.
+function dollars(usd) {
+  if (usd && Math.abs(usd) < 0.01) return String(Number(usd.toPrecision(2)));
+  const isFiner = Number(usd.toFixed(3)) === usd && Number(usd.toFixed(2)) !== usd;
+  return usd.toFixed(isFiner ? 3 : 2);
 }
 
 function isNumber(value) {

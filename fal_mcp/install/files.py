@@ -5,13 +5,15 @@ import os
 import stat
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from fal_mcp.install.refusal import NotInstalled
 
-_LARGEST = 8 * 1024 * 1024
+_LARGEST = 1024 * 1024
+"""Bytes; one that has comments takes half a minute to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,16 @@ def write(change: Change) -> Path | None:
         return backup
     except OSError as error:
         raise NotInstalled(f"{str(change.file)!r} cannot be written: {error.strerror or error}.") from error
+
+
+def copies(file: Path) -> Iterator[str]:
+    """What stood there before each change, the newest first."""
+    target = file.resolve()
+    names = [each.name for each in target.parent.iterdir() if each.name.startswith(f"{target.name}.")]
+    for name in sorted(names, reverse=True):
+        if name.endswith(".bak"):
+            with suppress(NotInstalled):
+                yield read(target.with_name(name))
 
 
 def _kept(target: Path) -> Path:

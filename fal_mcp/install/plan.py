@@ -50,7 +50,7 @@ def entry_for(
         return replace(entry, key=environment["FAL_KEY"])
     if host.reference is None:
         raise NotInstalled(
-            f"{host.title} cannot take a key by reference. Run 'fal-mcp login' first, which stores the key where the "
+            "It cannot take a key by reference. Run 'fal-mcp login' first, which stores the key where the "
             "server finds it, or give --literal-key to have FAL_KEY written into its file."
         )
     return replace(entry, key=host.reference)
@@ -86,15 +86,20 @@ def uninstalling(host: Host, machine: Machine, project: Path | None) -> Plan:
 def _change(file: Path, host: Host, entry: Entry | None) -> files.Change:
     before = files.read(file)
     try:
-        after = text.with_entry(before, host, entry) if entry else text.without_entry(before, host)
+        after = text.with_entry(before, host, entry) if entry else _without_entry(before, host, file)
     except NotInstalled as error:
         raise NotInstalled(f"{str(file)!r}: {error} Nothing was changed; --print shows what belongs there.") from error
     return files.Change(file, before, after)
 
 
+def _without_entry(before: str, host: Host, file: Path) -> str:
+    copy = text.before_entry(before, host, files.copies(file))
+    return text.without_entry(before, host) if copy is None else copy
+
+
 def _files(host: Host, machine: Machine, project: Path | None) -> list[Path]:
     if project is not None and host.project_file is None:
-        raise NotInstalled(f"{host.title} has no configuration for one project; leave --project out.")
+        raise NotInstalled("It has no configuration for one project; leave --project out.")
     return files_of(host, machine, project)
 
 
@@ -108,6 +113,6 @@ def _own_command(host: Host, machine: Machine, project: Path | None) -> tuple[st
     if project is not None:
         return ()
     raise NotInstalled(
-        f"{host.title} keeps its servers in a file that only its own command should write, and {host.command!r} is not "
+        f"It keeps its servers in a file that only its own command should write, and {host.command!r} is not "
         "on the path. --print shows the entry; --project writes a project's own file."
     )

@@ -1,7 +1,8 @@
 """A configuration's text with our entry in it, or without, proven to be otherwise the same."""
 
 import copy
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fal_mcp.install import json_text, toml_text, yaml_text
@@ -10,8 +11,12 @@ from fal_mcp.install.hosts import NAME, Format, Host
 from fal_mcp.install.refusal import NotInstalled
 from fal_mcp.json_values import JsonObject, list_of, object_of
 
+_STUMBLES = (ValueError, LookupError, TypeError, AttributeError, AssertionError)
+"""Somebody else's file may have any shape; an editor that stumbles over one has changed nothing yet."""
 _EDITORS: dict[Format, Any] = {"json": json_text, "toml": toml_text, "yaml": yaml_text}
 _INPUT = {"type": "promptString", "id": "fal-key", "description": "fal API key", "password": True}
+_ASKED_FOR = f"${{input:{_INPUT['id']}}}"
+"""What stands for a key that VS Code asks for, by a question that is listed in the same file."""
 
 
 def with_entry(text: str, host: Host, entry: Entry) -> str:
@@ -21,25 +26,23 @@ def with_entry(text: str, host: Host, entry: Entry) -> str:
         NotInstalled: it cannot be edited without touching something else.
     """
     value = host.shape(entry)
-
-    asks = host.format == "json" and entry.key == f"${{input:{_INPUT['id']}}}"
-
-    def put(given: str) -> str:
-        changed: str = _EDITORS[host.format].put(given, host.keys, NAME, value)
-        return json_text.append(changed, "inputs", _INPUT, "id") if asks else changed
+    asks = _asks(host, value)
 
     def expected(before: JsonObject) -> None:
         holder: Any = before
         for key in host.keys:
-            holder = holder.setdefault(key, [] if host.is_list else {})
+            # YAML has a name with nothing after it.
+            holder[key] = holder.get(key) or ([] if host.is_list else {})
+            holder = holder[key]
         if host.is_list:
-            holder[:] = [*_others(holder), value]
+            holder[:] = [value if _is_ours(item) else item for item in holder]
+            holder += [] if value in holder else [value]
         else:
             holder[NAME] = value
         if asks and all(item.get("id") != _INPUT["id"] for item in before.setdefault("inputs", [])):
             before["inputs"].append(_INPUT)
 
-    return _proven(text, host, put, expected)
+    return _proven(text, host, lambda given: _put(given, host, value), expected)
 
 
 def without_entry(text: str, host: Host) -> str:
@@ -48,17 +51,42 @@ def without_entry(text: str, host: Host) -> str:
     Raises:
         NotInstalled: as for `with_entry`.
     """
+    asked = _asks(host, entry_in(text, host))
+
+    def is_asked(values: JsonObject) -> bool:
+        return asked and _ASKED_FOR not in json.dumps(values, ensure_ascii=False)
+
+    def take(given: str) -> str:
+        changed: str = _EDITORS[host.format].remove(given, host.keys, NAME)
+        if not asked or not is_asked(json_text.read(changed)):
+            return changed
+        return json_text.drop(changed, "inputs", _INPUT, "id")
 
     def expected(before: JsonObject) -> None:
         holder: Any = before
         for key in host.keys:
             holder = holder.get(key) or {}
         if host.is_list:
-            holder[:] = _others(list_of(holder))
+            holder[:] = [item for item in list_of(holder) if not _is_ours(item)]
         else:
             holder.pop(NAME, None)
+        if is_asked(before):
+            before["inputs"] = [item for item in list_of(before.get("inputs")) if item.get("id") != _INPUT["id"]]
 
-    return _proven(text, host, lambda given: _EDITORS[host.format].remove(given, host.keys, NAME), expected)
+    return _proven(text, host, take, expected)
+
+
+def before_entry(text: str, host: Host, copies: Iterable[str]) -> str | None:
+    """The one of the copies that the entry was put into to make the text, and nothing done to it since; else None.
+
+    Only a copy knows whether an empty holder, or no line break at the end, was there before.
+    """
+    try:
+        value = entry_in(text, host)
+        made = (copy for copy in copies if entry_in(copy, host) is None and _put(copy, host, value) == text)
+        return None if value is None else next(made, None)
+    except (NotInstalled, *_STUMBLES):
+        return None
 
 
 def entry_in(text: str, host: Host) -> Any:
@@ -66,12 +94,21 @@ def entry_in(text: str, host: Host) -> Any:
     holder: object = _EDITORS[host.format].read(text)
     for key in host.keys:
         holder = object_of(holder).get(key)
-    ours = [item for item in list_of(holder) if object_of(item).get("name") == NAME]
+    ours = [item for item in list_of(holder) if _is_ours(item)]
     return ours[0] if ours else object_of(holder).get(NAME)
 
 
-def _others(items: list[Any]) -> list[Any]:
-    return [item for item in items if object_of(item).get("name") != NAME]
+def _is_ours(item: object) -> bool:
+    return object_of(item).get("name") == NAME
+
+
+def _asks(host: Host, value: object) -> bool:
+    return host.format == "json" and _ASKED_FOR in json.dumps(value)
+
+
+def _put(text: str, host: Host, value: JsonObject) -> str:
+    changed: str = _EDITORS[host.format].put(text, host.keys, NAME, value)
+    return json_text.append(changed, "inputs", _INPUT, "id") if _asks(host, value) else changed
 
 
 def _proven(text: str, host: Host, change: Callable[[str], str], expected: Callable[[JsonObject], None]) -> str:
@@ -82,8 +119,7 @@ def _proven(text: str, host: Host, change: Callable[[str], str], expected: Calla
         changed = change(text)
         after = editor.read(changed)
         expected(before)
-    # Somebody else's file may have any shape; an editor that stumbles over one has changed nothing yet.
-    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+    except _STUMBLES as error:
         raise NotInstalled("It has a shape that only a person should change.") from error
     for values in (before, after):
         _tidy(values, host)
@@ -94,5 +130,6 @@ def _proven(text: str, host: Host, change: Callable[[str], str], expected: Calla
 
 def _tidy(values: JsonObject, host: Host) -> None:
     """An empty holder and none are the same."""
-    if not values.get(host.keys[0]):
-        values.pop(host.keys[0], None)
+    for name in (host.keys[0], "inputs"):
+        if not values.get(name):
+            values.pop(name, None)

@@ -6,6 +6,8 @@ from typing import Any, cast
 from fal_mcp.install.refusal import NotInstalled
 from fal_mcp.json_values import JsonObject, object_of
 
+_BOM = "\ufeff"
+
 
 def read(text: str) -> JsonObject:
     """What a file holds.
@@ -33,7 +35,7 @@ def put(text: str, keys: Sequence[str], name: str, value: Any) -> str:
         table = outer
     table[name] = _table(value)
     written = tomlkit.dumps(document).strip("\n") + "\n"
-    between = "" if not rest.strip("\ufeff \t\r\n") else ("\n" if rest.endswith("\n") else "\n\n")
+    between = "" if not rest.strip(f"{_BOM} \t\r\n") else ("\n" if rest.endswith("\n") else "\n\n")
     return rest + (between + written).replace("\n", newline)
 
 
@@ -42,7 +44,8 @@ def remove(text: str, keys: Sequence[str], name: str) -> str:
     if not _holds(read(text), [*keys, name]):
         return text
     head = ".".join([*keys, name])
-    lines = text.splitlines(keepends=True)
+    mark = _BOM if text.startswith(_BOM) else ""
+    lines = text.removeprefix(_BOM).splitlines(keepends=True)
     texts = _inside_texts(lines)
     starts = [number for number, line in enumerate(lines) if number not in texts and _is_header(line, head)]
     if not starts:
@@ -57,7 +60,7 @@ def remove(text: str, keys: Sequence[str], name: str) -> str:
             continue
         left.append(lines[place])
         place += 1
-    return "".join(left)
+    return mark + "".join(left)
 
 
 def _end(lines: Sequence[str], start: int) -> int:
@@ -122,6 +125,6 @@ def _parsed(text: str) -> Any:
     from tomlkit.exceptions import TOMLKitError
 
     try:
-        return tomlkit.parse(text.removeprefix("\ufeff"))
+        return tomlkit.parse(text.removeprefix(_BOM))
     except (TOMLKitError, ValueError, RecursionError) as error:
         raise NotInstalled(f"It cannot be read as TOML: {str(error)[:200]}.") from error

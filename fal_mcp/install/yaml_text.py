@@ -4,11 +4,14 @@
 """
 
 import io
+import re
 from collections.abc import Sequence
 from typing import Any, cast
 
 from fal_mcp.install.refusal import NotInstalled
 from fal_mcp.json_values import JsonObject, list_of, object_of
+
+_BOM = "\ufeff"
 
 
 def read(text: str) -> JsonObject:
@@ -37,46 +40,61 @@ def put(text: str, keys: Sequence[str], name: str, value: object) -> str:
     """The text with `name` in the mapping (or, by its `name`, in the list) that the one key leads to."""
     (key,) = keys
     newline = "\r\n" if "\r\n" in text else "\n"
-    holder: object = read(text).get(key)
+    values = read(text)
+    holder: object = values.get(key)
     # Continue's servers are a list, which a file that has none yet does not show.
     is_list = bool(list_of(holder)) or (key == "mcpServers" and not object_of(holder))
-    if holder is not None and _has(holder, name):
-        text = remove(text, keys, name)
-        holder = read(text).get(key)
-    lines = text.splitlines(keepends=True)
+    mark, lines = _lines(text)
     if lines and not lines[-1].endswith("\n"):
         lines[-1] += newline
-    if key not in read(text):
-        return "".join(lines) + f"{key}:{newline}" + _block(name, value, "  ", newline, is_list)
+    if key not in values:
+        return mark + "".join(lines) + f"{key}:{newline}" + _block(name, value, "  ", newline, is_list)
     has_members = bool(object_of(holder) or list_of(holder))
     start, end, indent = _block_of(lines, key, has_members)
+    block = _block(name, value, indent, newline, is_list)
+    if _has(holder, name):
+        first, last = _place_of(lines, holder, name, (start, end, indent))
+        lines[first:last] = [block]
+        return mark + "".join(lines)
+    # What stands in the line besides an empty holder, a comment, stays.
     if not has_members:
-        lines[start] = f"{key}:{newline}"
-    lines.insert(end, _block(name, value, indent, newline, is_list))
-    return "".join(lines)
+        lines[start] = re.sub(r":\s*(\{\s*\}|\[\s*\]|~|null)", ":", lines[start], count=1)
+        lines[start] = lines[start].rstrip("\r\n") + newline
+    lines.insert(end, block)
+    return mark + "".join(lines)
 
 
 def remove(text: str, keys: Sequence[str], name: str) -> str:
-    """The text without it."""
+    """The text without it, and without the holder that it leaves empty."""
     (key,) = keys
     holder: object = read(text).get(key)
-    is_list = isinstance(cast(object, holder), list)
-    members = object_of(holder) or list_of(holder)
     if not _has(holder, name):
         return text
-    lines = text.splitlines(keepends=True)
+    mark, lines = _lines(text)
     start, end, indent = _block_of(lines, key, True)
-    if len(members) == 1:
-        del lines[start:end]
-        return "".join(lines)
-    places = [n for n in range(start + 1, end) if _begins(lines[n], indent, is_list)]
-    names = [_name_of(member) for member in members] if is_list else list(members)
+    first, last = _place_of(lines, holder, name, (start, end, indent))
+    if len(object_of(holder) or list_of(holder)) == 1:
+        first, last = start, end
+    del lines[first:last]
+    return mark + "".join(lines)
+
+
+def _lines(text: str) -> tuple[str, list[str]]:
+    """The byte order mark, where there is one, and the lines after it."""
+    mark = _BOM if text.startswith(_BOM) else ""
+    return mark, text.removeprefix(mark).splitlines(keepends=True)
+
+
+def _place_of(lines: Sequence[str], holder: object, name: str, block: tuple[int, int, str]) -> tuple[int, int]:
+    """The member's first line, and the line after its last."""
+    start, end, indent = block
+    names = [_name_of(item) for item in list_of(holder)] or list(object_of(holder))
+    places = [n for n in range(start + 1, end) if _begins(lines[n], indent, isinstance(holder, list))]
     number = names.index(name)
     last = places[number + 1] if number + 1 < len(places) else end
     while last > places[number] + 1 and (not lines[last - 1].strip() or lines[last - 1].lstrip().startswith("#")):
         last -= 1
-    del lines[places[number] : last]
-    return "".join(lines)
+    return places[number], last
 
 
 def _has(holder: object, name: str) -> bool:

@@ -25,7 +25,7 @@ async def run(folder: Path, port: int, speed: str) -> None:
     async with serve(fal, port=port) as url:
         screen.say(screen.out(), f"A local fal is listening on {url} (key: emulator:emulator). Stop it with Ctrl-C.")
         screen.say(
-            screen.errors(), f"Try: FAL_KEY=emulator:emulator fal-mcp run fal-ai/flux/dev prompt=x --fal-url {url}"
+            screen.errors(), f"Try:\n  FAL_KEY=emulator:emulator fal-mcp run fal-ai/flux/dev prompt=x --fal-url {url}"
         )
         await anyio.sleep_forever()
 

@@ -47,5 +47,5 @@ def _looked_at(name: str, file: Path) -> HostHere:
         text = file.read_text("utf-8", "replace")
     except OSError as error:
         return HostHere(name, file, trouble=error.strerror or str(error))
-    # Seven formats, and comments in most: the command's name is in an entry in all of them.
+    # Not parsed: three formats and as many libraries, which are an extra. The command's name is in every entry.
     return HostHere(name, file, has_entry="fal-mcp" in text or "fal_mcp" in text)

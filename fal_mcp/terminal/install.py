@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fal_mcp.install import files, launcher, plan
-from fal_mcp.install.hosts import HOSTS, NAME, Host, Machine, is_here
+from fal_mcp.install.hosts import HOSTS, NAME, Host, Machine, files_of, is_here
 from fal_mcp.install.plan import KeyBy
 from fal_mcp.install.refusal import NotInstalled
 from fal_mcp.terminal import screen
@@ -102,10 +102,15 @@ def _plan(host: Host, machine: Machine, wish: Wish, command: Sequence[str]) -> p
 
 
 def _printed(host: Host, machine: Machine, wish: Wish, command: Sequence[str]) -> str:
-    entry = plan.entry_for(host, command, wish.arguments, wish.key_by, machine.environment)
+    # Who only looks needs no key yet: where the host has no references, the place for one is shown.
+    is_shown_empty = wish.key_by == "reference" and host.reference is None
+    environment = {**machine.environment, "FAL_KEY": "your key"} if is_shown_empty else machine.environment
+    key_by = "literal" if is_shown_empty else wish.key_by
+    entry = plan.entry_for(host, command, wish.arguments, key_by, environment)
     from fal_mcp.install import text
 
-    return f"{host.title}, in {host.files(machine)[0]}:\n{text.with_entry('', host, entry)}"
+    file = (files_of(host, machine, wish.project) or host.files(machine))[0]
+    return f"{host.title}, in {file}:\n{text.with_entry('', host, entry)}"
 
 
 def _show(steps: plan.Plan, say: Say) -> None:

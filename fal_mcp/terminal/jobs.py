@@ -86,7 +86,8 @@ async def usage(settings: Settings, days: int, as_json: bool) -> int:
     console = screen.out()
     for row in rows:
         unknown = f"  ({row['unpriced']} whose price is not known)" if row["unpriced"] else ""
-        screen.say(console, f"{money(row['usd']):>10}  {row['runs']:>4} runs  {row['endpoint_id']}{unknown}")
+        runs = f"{row['runs']:>4} {'run ' if row['runs'] == 1 else 'runs'}"
+        screen.say(console, f"{money(row['usd']):>10}  {runs}  {row['endpoint_id']}{unknown}")
     total = money(sum(row["usd"] for row in rows))
     screen.say(console, f"{total:>10}  in {days} days, as far as is known here.")
     screen.say(screen.errors(), "fal's own figures: https://fal.ai/dashboard/usage", "dim")

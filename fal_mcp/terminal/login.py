@@ -7,7 +7,7 @@ from dataclasses import replace
 import anyio
 
 from fal_mcp.client.fal import Fal
-from fal_mcp.config import Settings
+from fal_mcp.config import Hosts, Settings
 from fal_mcp.errors import FalError, NotAuthorised
 from fal_mcp.json_values import JsonObject, NotJson, dumped, object_of, parsed, text_of
 from fal_mcp.key import checked
@@ -18,6 +18,7 @@ from fal_mcp.ways_to_fal import fal_of
 
 _PAGE = "https://fal.ai/dashboard/keys"
 _PATIENCE = 15.0
+_ONLY_FAL = "A stored key is sent to fal itself and to no stand-in (--fal-url): set FAL_KEY for that."
 
 
 async def login(settings: Settings, is_forced: bool) -> int:
@@ -49,6 +50,8 @@ async def login(settings: Settings, is_forced: bool) -> int:
         screen.trouble(error.message, error.hint)
         return FAILED
     screen.say(screen.out(), f"Stored in {place}. A key in FAL_KEY still wins over it.")
+    if settings.hosts != Hosts():
+        screen.say(screen.errors(), _ONLY_FAL, "yellow")
     return DONE
 
 
@@ -71,7 +74,8 @@ def logout(settings: Settings) -> int:
 async def whoami(settings: Settings, source: str, as_json: bool) -> int:
     """Say whose key is in use, and where it comes from."""
     if settings.key is None:
-        screen.trouble("There is no key.", "fal-mcp login stores one; FAL_KEY sets one for a while.")
+        hint = "fal-mcp login stores one; FAL_KEY sets one for a while."
+        screen.trouble("There is no key.", hint if settings.hosts == Hosts() else _ONLY_FAL)
         return FAILED
     try:
         account = await account_of(settings)

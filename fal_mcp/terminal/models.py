@@ -69,7 +69,7 @@ def about(endpoint: Endpoint) -> Iterator[str]:
     yield ""
     yield from arguments(endpoint)
     words = " ".join(_pair(name, value) for name, value in example(endpoint.input_schema).items())
-    yield f"\nExample: fal-mcp run {endpoint.endpoint_id} {words}"
+    yield f"\nExample:\n  fal-mcp run {endpoint.endpoint_id} {words}"
 
 
 def arguments(endpoint: Endpoint) -> Iterator[str]:

@@ -200,4 +200,6 @@ def interrupted(began: list[str]) -> None:
         screen.say(console, "Stopped. No job had been begun.")
     for job_id in began:
         screen.say(console, f"No longer waiting. The job {job_id} goes on at fal and is billed.")
-        screen.say(console, f"  its result:  fal-mcp jobs wait {job_id}\n  stop it:     fal-mcp jobs cancel {job_id}")
+        screen.say(
+            console, f"For its result:\n  fal-mcp jobs wait {job_id}\nTo stop it:\n  fal-mcp jobs cancel {job_id}"
+        )

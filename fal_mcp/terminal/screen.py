@@ -8,6 +8,9 @@ from fal_mcp.text import one_line, visible
 
 _LONGEST_PART = 500
 
+_COMMANDS = ("  fal-mcp ", "  FAL_KEY=")
+"""How a line begins that is to be typed and not read."""
+
 
 def out() -> Console:
     """What was asked for. Lines are left whole: they are copied, and piped on."""
@@ -33,9 +36,10 @@ def trouble(*lines: str) -> None:
 
 
 def say(console: Console, text: str, style: str = "") -> None:
-    """Print lines with no address or path broken: at a terminal words wrap, in a pipe nothing does."""
+    """Print lines with no address, path or command broken: at a terminal words wrap, in a pipe nothing does."""
     for line in text.split("\n"):
         longest = max(map(len, line.split(" ")), default=0)
-        # A path or an address that is broken in two cannot be copied.
-        is_whole = not console.is_terminal or longest >= console.width
+        # A path, an address or a command that is broken in two cannot be copied.
+        is_command = line.startswith(_COMMANDS)
+        is_whole = not console.is_terminal or longest >= console.width or is_command
         console.print(Text(visible(line), style=style), soft_wrap=is_whole)

@@ -29,7 +29,7 @@ def listed(settings: Settings, as_json: bool) -> int:
         screen.out().print(json.dumps([_data(entry) for entry in entries], indent=2))
     else:
         for line in map(_line, entries) if entries else [f"There are no tokens in {_file(settings)}."]:
-            screen.out().print(line)
+            screen.say(screen.out(), line)
     return 0
 
 

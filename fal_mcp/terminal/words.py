@@ -7,6 +7,11 @@ from fal_mcp.text import visible
 
 _MONEY = re.compile(r"(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?) USD\b")
 _SAID: tuple[tuple[str, str], ...] = (
+    (
+        r"It goes on by itself and is not to be run again: "
+        r"call wait_for_job with job_id '(?P<id>[\w-]+)' for its result\.",
+        "It goes on by itself. For its result:\n  fal-mcp jobs wait \\g<id>",
+    ),
     (r"[Cc]all wait_for_job with (?:job_id )?'?(?P<id>[\w-]+)'?", "fal-mcp jobs wait \\g<id>"),
     (r"run_model with fresh: ?true runs (\S+) again", "--fresh runs it again"),
     (r"It goes on by itself and is not to be run again: ", "It goes on by itself: "),

@@ -18,6 +18,7 @@ from fal_mcp.config import Hosts, Settings
 from fal_mcp.emulator import Emulator, Failure, Script
 from fal_mcp.emulator.pictures import encoded
 from fal_mcp.server import app, gallery
+from fal_mcp.terminal.words import money
 from tests.server.gallery_host import GalleryHost, Json, gallery_host
 
 BOUND = 60
@@ -202,11 +203,18 @@ async def test_words_are_shown_with_the_settings_and_the_cost(screen: GalleryHos
     with anyio.fail_after(BOUND):
         await screen.show({"audio_url": "https://e.x/a.mp3", "task": "transcribe"}, result)
         await expect(screen.gallery.locator(".said")).to_have_text("The ship leaves\nat nine.")
-        await expect(screen.gallery.get_by_role("status")).to_have_text("Completed · ran for 2.0 s · about 0.025 USD")
+        await expect(screen.gallery.get_by_role("status")).to_have_text("Completed · ran for 2.0 s · about $0.025")
         await screen.gallery.get_by_text("Parameters").click()
         await expect(screen.gallery.locator("dl")).to_be_visible()
         rows = await screen.gallery.locator("dl div").all_inner_texts()
     assert [row.split() for row in rows] == [["audio_url", "https://e.x/a.mp3"], ["task", "transcribe"]]
+
+
+@pytest.mark.parametrize("usd", [0.0, 0.0031254, 0.01966, 0.025, 0.05898, 0.1, 3.2, 12.0])
+async def test_money_is_written_as_people_write_it(screen: GalleryHost, usd: float):
+    with anyio.fail_after(BOUND):
+        await screen.show(PIER, completed(cost={"usd": usd, "is_estimate": True}))
+        await expect(screen.gallery.get_by_role("status")).to_contain_text(f"about {money(usd)}")
 
 
 async def test_a_run_is_followed_until_it_is_over(screen: GalleryHost, fal: Emulator, settings: Settings):
@@ -317,7 +325,7 @@ async def test_the_keyboard_alone_runs_it_again_with_another_seed(screen: Galler
         await press("Enter")
         await expect(screen.gallery.get_by_role("button", name="Not now")).to_be_focused()
         question = screen.gallery.get_by_role("group", name="Before it runs")
-        await expect(question).to_contain_text("The last run cost about 0.025 USD.")
+        await expect(question).to_contain_text("The last run cost about $0.025.")
         await press("Escape")
         await expect(again).to_be_focused()
         await press("Enter")
