@@ -16,7 +16,7 @@ from fal_mcp import logs, traces
 from fal_mcp.client.fal import Fal
 from fal_mcp.client.webhooks import Delivery
 from fal_mcp.errors import FalError, GenerationFailed, NotFound, NotRecorded
-from fal_mcp.jobs import beginnings, callbacks, cost, kept_errors, lost_submits
+from fal_mcp.jobs import callbacks, cost, kept_errors, lost_submits
 from fal_mcp.jobs.admission import Admission
 from fal_mcp.jobs.follower import Follower
 from fal_mcp.jobs.followers import Followers
@@ -297,9 +297,7 @@ class Jobs:
 
     async def _decided(self, order: Order) -> Started:
         with self.admission.heeding():
-            started = await self.ledger.join_or_begin(order, self.limits, self._outgoing.jobs, self.admission.room)
-        beginnings.decided()
-        return started
+            return await self.ledger.join_or_begin(order, self.limits, self._outgoing.jobs, self.admission.room)
 
     async def _own_turn(self, job: Job) -> None:
         try:

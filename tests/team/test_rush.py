@@ -1,6 +1,5 @@
 """More calls in a moment than there is room for: who may not run hears at once, and who may runs."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,6 @@ import anyio
 from fal_mcp.config import Settings
 from fal_mcp.emulator import Emulator, Script
 from fal_mcp.errors import RateLimited
-from fal_mcp.jobs import beginnings
 from fal_mcp.json_values import parsed
 from fal_mcp.server.web.limits import WebLimits
 from fal_mcp.server.web.rush import Rush
@@ -25,7 +23,6 @@ async def held(rush: Rush, until: anyio.Event, told: list[Any]) -> None:
     async with rush.turn(CALL) as refused:
         told.append(refused)
         if refused is None:
-            beginnings.decided()
             await until.wait()
 
 
@@ -50,7 +47,7 @@ async def test_beyond_what_may_run_or_wait_a_call_is_answered_as_its_tool_would(
 
 async def test_who_stands_in_line_hears_what_the_store_has_told_another():
     words: list[RateLimited | None] = [None]
-    rush, until, told = Rush(None, lambda: words[0]), anyio.Event(), list[Any]()
+    rush, until, told = Rush(100, lambda: words[0]), anyio.Event(), list[Any]()
     with anyio.fail_after(BOUND):
         async with anyio.create_task_group() as tasks:
             for _ in range(30):
@@ -65,23 +62,6 @@ async def test_who_stands_in_line_hears_what_the_store_has_told_another():
     assert refused and all(b"No room." in answer.body for answer in refused)
     async with rush.turn(CALL) as answer:
         assert answer is None, "alone, the store is asked: it may join a job"
-
-
-async def test_those_that_take_long_to_decide_hold_up_nobody_for_long():
-    """Some ask their user first: nothing is known of them for minutes."""
-    rush, until, begun = Rush(None, lambda: None), anyio.Event(), list[float]()
-
-    async def undecided() -> None:
-        async with rush.turn(CALL):
-            begun.append(time.monotonic())
-            if len(begun) == 16:
-                until.set()
-            await until.wait()
-
-    with anyio.fail_after(BOUND):
-        async with anyio.create_task_group() as tasks:
-            for _ in range(16):
-                tasks.start_soon(undecided)
 
 
 async def test_at_a_server_of_a_team_each_call_runs_or_hears_when_to_come_back(

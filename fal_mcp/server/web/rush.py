@@ -4,8 +4,8 @@ Those for which there is certainly no room are answered before they cost anythin
 so that what else has come is answered between two.
 """
 
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from functools import cached_property
 
 import anyio
@@ -13,31 +13,23 @@ import anyio.lowlevel
 from starlette.responses import Response
 
 from fal_mcp.errors import RateLimited
-from fal_mcp.jobs import beginnings
 from fal_mcp.json_values import JsonObject, dumped
 
 _A_RUSH = 8
 """Calls that stand in line: below that each is looked at by itself."""
-_AT_ONCE = 12
-"""Calls that are looked at together; more would only stand in each other's way."""
-_LONGEST_LOOK = 0.05
-"""Seconds that the next one waits for one of them: some ask their user first, or send a large file."""
 _RETURN = 5.0
 
 
 class Rush:
-    """The calls of one server that would begin a run. `most` is how many may run or wait in all, None where that is not
-    limited; `full` is why the store refused one a moment ago, if it did."""
+    """The calls of one server that would begin a run. `most` is how many may run or wait in all; `full` tells why the
+    store refused one a moment ago, if it did."""
 
-    def __init__(self, most: int | None, full: Callable[[], RateLimited | None]) -> None:
+    def __init__(self, most: int, full: Callable[[], RateLimited | None]) -> None:
         self._most = most
         self._full = full
         self._in_hand = 0
         self._in_line = 0
         self._turn = anyio.Lock()
-        self._open: set[object] = set()
-        """Calls of which nobody knows yet whether their runs begin."""
-        self._changed = anyio.Event()
 
     @asynccontextmanager
     async def turn(self, call: JsonObject) -> AsyncGenerator[Response | None]:
@@ -49,8 +41,7 @@ class Rush:
                 await self._waited()
                 refused = self._store_s_word()
                 if refused is None:
-                    with self._opened():
-                        yield None
+                    yield None
             finally:
                 self._in_hand -= 1
         if refused is not None:
@@ -61,34 +52,12 @@ class Rush:
         try:
             async with self._turn:
                 await anyio.lowlevel.checkpoint()
-                if len(self._open) >= _AT_ONCE and self._store_s_word() is None:
-                    with anyio.move_on_after(_LONGEST_LOOK):
-                        await self._changed.wait()
         finally:
             self._in_line -= 1
 
-    @contextmanager
-    def _opened(self) -> Generator[None]:
-        mark = object()
-        self._open.add(mark)
-
-        def decided() -> None:
-            if mark in self._open:
-                self._open.discard(mark)
-                self._changed.set()
-                self._changed = anyio.Event()
-
-        try:
-            with beginnings.telling(decided):
-                yield
-        finally:
-            decided()
-
     def _too_many(self) -> RateLimited | None:
         # A few beyond: some of those in hand only join a job, or need no place in fal's queue.
-        if self._most is None or self._in_hand < self._most + _A_RUSH:
-            return None
-        return self._busy
+        return self._busy if self._in_hand >= self._most + _A_RUSH else None
 
     def _store_s_word(self) -> RateLimited | None:
         # Asked of the store itself where there is the time: a call that is made again may join its job.
