@@ -11,7 +11,7 @@ import mcp_types as types
 from fal_mcp.json_values import JsonObject
 
 DATA = "fal/data"
-"""Where in `_meta` an answer's data is when it would hide pictures: for programs and pages, as no model sees it there."""
+"""Where in `_meta` an answer's data is when it would hide pictures: for programs and pages, no model sees it there."""
 _HIDE_PICTURES_BEHIND_DATA = frozenset({"codex-mcp-client"})
 """Clients by the name that they give themselves."""
 
