@@ -30,7 +30,8 @@ function asked(input, tool) {
 
 // `run`, as `result` says it stands now.
 function after(run, result) {
-  const data = isObject(result.structuredContent) ? result.structuredContent : {};
+  // Some hosts get the data beside the answer, since they show their models no picture of an answer that has it.
+  const data = [result.structuredContent, result._meta?.["fal/data"]].find(isObject) ?? {};
   const known = { ...run, standing: "", endpointId: text(data.endpoint_id) || run.endpointId, jobId: text(data.job_id) };
   known.cost = isObject(data.cost) ? data.cost : null;
   if (result.isError || data.status === "failed") return { ...known, phase: "failed", said: texts(result) };

@@ -208,7 +208,7 @@ HOSTS: Mapping[str, Host] = {
             note=(
                 "It gives a server about a second in the first turn. With `required = true` in the "
                 "entry it waits for the whole list. It hands its model the data of an answer and not "
-                "the text."
+                "the text; where there are pictures it gets those and the text, and no data."
             ),
         ),
         Host(
@@ -256,7 +256,7 @@ HOSTS: Mapping[str, Host] = {
             afterwards="It is there in the next session.",
             note=(
                 "It waits five seconds for the list of tools. It hands its model the text of an "
-                "answer and not the data."
+                "answer and not the data, and pictures where the model is set up to take them."
             ),
         ),
         Host(

@@ -19,7 +19,7 @@ from fal_mcp.errors import FalError, Fault, NotAuthorised, RequestRejected, Serv
 from fal_mcp.jobs.progress import Report
 from fal_mcp.json_values import JsonMapping, dumped, is_list, is_object, values_in
 from fal_mcp.runs.call import Call
-from fal_mcp.server import results, tasks
+from fal_mcp.server import client_shapes, results, tasks
 from fal_mcp.server.elicitation import InputNeeded, asker, secret_asker
 from fal_mcp.server.shared import Shared
 from fal_mcp.server.tasks import Run
@@ -64,7 +64,7 @@ async def call_tool(ctx: Any, params: types.CallToolRequestParams, came: float) 
 async def _called(ctx: Any, params: types.CallToolRequestParams, tool: Tool, asked: "Asked") -> Any:
     # Made before and not where the call runs: that its answer arrived is only known after it.
     if not tasks.declared(ctx):
-        return asked.on_its_way(await _answer(ctx, params, tool, None, asked))
+        return client_shapes.shaped(ctx, asked.on_its_way(await _answer(ctx, params, tool, None, asked)))
 
     async def work(run: Run) -> tasks.Result:
         return await _answer(ctx, params, tool, run, asked)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.hosts.ways import Server
+
 KEY = "no-key"
 PROMPT = "Do what the script says."
 
@@ -20,23 +22,10 @@ class Run:
     environment: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """This server as a host starts it."""
-
-    command: str
-    arguments: list[str]
-    environment: dict[str, str]
-
-    @property
-    def entry(self) -> dict[str, object]:
-        """As most hosts write it down."""
-        return {"command": self.command, "args": self.arguments, "env": self.environment}
-
-
 def claude(binary: Path, home: Path, url: str, server: Server) -> Run:
     config = home / "mcp.json"
-    config.write_text(json.dumps({"mcpServers": {"fal": {"type": "stdio", **server.entry}}}))
+    remote = {"type": "http", "url": server.url, "headers": server.headers}
+    config.write_text(json.dumps({"mcpServers": {"fal": remote if server.url else {"type": "stdio", **server.entry}}}))
     command = [str(binary / "claude"), "-p", PROMPT, "--mcp-config", str(config), "--strict-mcp-config"]
     command += ["--allowedTools", "mcp__fal", "--model", "claude-sonnet-4-5"]
     off = ("DISABLE_TELEMETRY", "DISABLE_AUTOUPDATER", "DISABLE_ERROR_REPORTING", "DISABLE_BUG_COMMAND")
@@ -53,6 +42,10 @@ def claude(binary: Path, home: Path, url: str, server: Server) -> Run:
 
 def codex(binary: Path, home: Path, url: str, server: Server) -> Run:
     environment = ", ".join(f"{name} = {json.dumps(value)}" for name, value in server.environment.items())
+    local = [f"command = {json.dumps(server.command)}", f"args = {json.dumps(server.arguments)}"]
+    remote = [f"url = {json.dumps(server.url)}", 'bearer_token_env_var = "FAL_TOKEN"' if server.token else ""]
+    # What it does in the second that it waits otherwise is tested over standard input.
+    entry = [*remote, "required = true"] if server.url else [*local, f"env = {{ {environment} }}"]
     (home / "config.toml").write_text(
         "\n".join(
             [
@@ -60,21 +53,26 @@ def codex(binary: Path, home: Path, url: str, server: Server) -> Run:
                 'sandbox_mode = "danger-full-access"\ncheck_for_update_on_startup = false',
                 "[analytics]\nenabled = false",
                 f'[model_providers.local]\nname = "local"\nbase_url = "{url}/v1"\nwire_api = "responses"',
-                f"[mcp_servers.fal]\ncommand = {json.dumps(server.command)}\nargs = {json.dumps(server.arguments)}",
-                f'env = {{ {environment} }}\ndefault_tools_approval_mode = "approve"',
+                "[mcp_servers.fal]",
+                *entry,
+                'default_tools_approval_mode = "approve"',
             ]
         )
     )
-    return Run([str(binary / "codex"), "exec", "--skip-git-repo-check", PROMPT], {"CODEX_HOME": str(home)})
+    command = [str(binary / "codex"), "exec", "--skip-git-repo-check", PROMPT]
+    return Run(command, {"CODEX_HOME": str(home), "FAL_TOKEN": server.token})
 
 
 def gemini(binary: Path, home: Path, url: str, server: Server) -> Run:
+    # It keeps PYTHONPATH from servers, and a checkout is found from its own folder as well.
+    local = {**server.entry, "cwd": server.environment["PYTHONPATH"]}
+    entry = {"httpUrl": server.url, "headers": server.headers} if server.url else local
     settings = {
         "security": {"auth": {"selectedType": "gemini-api-key"}, "folderTrust": {"enabled": False}},
         "telemetry": {"enabled": False},
         "privacy": {"usageStatisticsEnabled": False},
         "general": {"enableAutoUpdate": False, "disableAutoUpdate": True},
-        "mcpServers": {"fal": {**server.entry, "trust": True}},
+        "mcpServers": {"fal": {**entry, "trust": True}},
     }
     (home / ".gemini").mkdir()
     (home / ".gemini" / "settings.json").write_text(json.dumps(settings))
@@ -87,9 +85,14 @@ def gemini(binary: Path, home: Path, url: str, server: Server) -> Run:
 
 def opencode(binary: Path, home: Path, url: str, server: Server) -> Run:
     local = {"npm": "@ai-sdk/openai-compatible", "name": "local", "options": {"baseURL": f"{url}/v1", "apiKey": KEY}}
+    # Of a model that it does not know to look at pictures, it shows it none.
+    scripted = {"name": "scripted", "tool_call": True, "attachment": True}
+    models = {"scripted": {**scripted, "modalities": {"input": ["text", "image"], "output": ["text"]}}}
     entry = {"type": "local", "command": [server.command, *server.arguments], "environment": server.environment}
+    if server.url:
+        entry = {"type": "remote", "url": server.url, "headers": server.headers, "oauth": False}
     config = {
-        "provider": {"local": {**local, "models": {"scripted": {"name": "scripted", "tool_call": True}}}},
+        "provider": {"local": {**local, "models": models}},
         "mcp": {"fal": {**entry, "enabled": True}},
         "autoupdate": False,
         "share": "disabled",

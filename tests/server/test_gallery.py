@@ -173,6 +173,15 @@ async def test_what_a_run_made_is_shown(
             await screen.inside.wait_for_function("s => document.querySelector(s).readyState > 0", arg=tags[kind])
 
 
+async def test_data_that_came_beside_the_answer_is_shown_like_data_in_it(screen: GalleryHost):
+    answer = completed()
+    with anyio.fail_after(BOUND):
+        await screen.show(PIER, {"content": answer["content"], "_meta": {"fal/data": answer["structuredContent"]}})
+        await expect(screen.gallery.get_by_role("status")).to_have_text(
+            "Completed · ran for 2.0 s · about 0.025 USD · seed 7"
+        )
+
+
 async def test_a_picture_in_the_answer_itself_is_shown_and_a_dead_link_is_said(screen: GalleryHost, settings: Settings):
     dot = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
     dead = {"url": f"{settings.hosts.cdn}/files/gone.mp4", "kind": "video"}

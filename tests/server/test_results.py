@@ -63,6 +63,26 @@ async def test_the_model_sees_what_it_made_within_a_budget(fal: Emulator, host: 
     assert "is 3.0 s long" in text(film)
 
 
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_client_that_shows_no_pictures_beside_data_gets_the_pictures_and_the_text(
+    settings: Settings, mode: Any
+):
+    """What its model is not handed as data stands in the text, and programs still have the data."""
+    server = app.build(replace(settings, previews=True))
+    codex = types.Implementation(name="codex-mcp-client", version="0.171.0")
+    with anyio.fail_after(BOUND):
+        async with Client(server, mode=mode, client_info=codex) as client:
+            result = await client.call_tool(TOOL, ARGUMENTS)
+            read = await client.call_tool("get_model", {"endpoint_id": ENDPOINT})
+    assert len(pictures(result)) == 1 and result.structured_content is None
+    data = (result.meta or {})["fal/data"]
+    assert data["status"] == "completed"
+    assert all(each in text(result) for each in (data["job_id"], data["files"][0]["url"], "seed: 7"))
+    assert read.structured_content and "fal/data" not in (read.meta or {}), (
+        "without a picture there is nothing that data would hide"
+    )
+
+
 async def test_a_sound_is_shown_as_its_waveform(fal: Emulator, host: Host):
     with anyio.fail_after(BOUND):
         async with host(previews=True) as client:

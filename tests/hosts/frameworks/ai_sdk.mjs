@@ -2,9 +2,10 @@
 import { createMCPClient } from "@ai-sdk/mcp";
 import { Experimental_StdioMCPTransport } from "@ai-sdk/mcp/mcp-stdio";
 
-const { command, arguments: args, environment: env, steps } = JSON.parse(process.argv[2]);
+const { command, arguments: args, environment: env, url, headers, steps } = JSON.parse(process.argv[2]);
 const tell = (said) => process.stdout.write(`\n@@${JSON.stringify(said)}\n`);
-const client = await createMCPClient({ transport: new Experimental_StdioMCPTransport({ command, args, env }) });
+const local = url ? null : new Experimental_StdioMCPTransport({ command, args, env });
+const client = await createMCPClient({ transport: local ?? { type: "http", url, headers } });
 const tools = await client.tools();
 tell({ tools: Object.keys(tools) });
 for (const [number, [name, input]] of steps.entries()) {
@@ -16,6 +17,7 @@ for (const [number, [name, input]] of steps.entries()) {
   } catch (error) {
     handed = String(error);
   }
-  tell({ handed: JSON.stringify(handed) });
+  const has_picture = (handed?.value ?? []).some?.((part) => /^(image|file|media)/.test(part.type)) ?? false;
+  tell({ handed: JSON.stringify(handed), has_picture });
 }
 await client.close();

@@ -6,7 +6,7 @@ from typing import Any
 
 import script
 from agents import Agent, Model, ModelResponse, Runner, Usage, set_tracing_disabled
-from agents.mcp import MCPServerStdio
+from agents.mcp import MCPServerStdio, MCPServerStreamableHttp
 from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage, ResponseOutputText
 
 
@@ -17,7 +17,9 @@ class Scripted(Model):
         if self.turn == 0:
             script.listed([tool.name for tool in given["tools"]])
         else:
-            script.handed(given["input"][-1]["output"])
+            output = given["input"][-1]["output"]
+            has_picture = isinstance(output, list) and any(part.get("type") == "input_image" for part in output)
+            script.handed(output, has_picture=has_picture)
         self.turn += 1
         if self.turn > len(script.STEPS):
             text = ResponseOutputText(text="done", type="output_text", annotations=[])
@@ -36,9 +38,12 @@ class Scripted(Model):
 
 async def main() -> None:
     set_tracing_disabled(True)
-    parameters: Any = {"command": script.COMMAND, "args": script.ARGUMENTS, "env": script.ENVIRONMENT}
-    async with MCPServerStdio(parameters, client_session_timeout_seconds=60) as server:
+    local: Any = {"command": script.COMMAND, "args": script.ARGUMENTS, "env": script.ENVIRONMENT}
+    remote: Any = {"url": script.URL, "headers": script.HEADERS}
+    made: Any = MCPServerStreamableHttp if script.URL else MCPServerStdio
+    async with made(remote if script.URL else local, client_session_timeout_seconds=60) as server:
         await Runner.run(Agent(name="a", mcp_servers=[server], model=Scripted()), "go", max_turns=20)
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())
