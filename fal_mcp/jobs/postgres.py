@@ -3,101 +3,27 @@
 Time is the store's: a server whose clock is wrong, or that was asleep, must not believe that it holds what it lost.
 """
 
-import functools
-import re
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager, suppress
-from typing import Any, LiteralString, cast
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 import anyio
 import anyio.to_thread
-import psycopg
 
 from fal_mcp.errors import NotRecorded
 from fal_mcp.jobs import postgres_schema, postgres_trouble
 from fal_mcp.jobs.database import Database, T
+from fal_mcp.jobs.postgres_database import NOW, PostgresDatabase, connected
 from fal_mcp.jobs.postgres_trouble import Broken, translated
 
 LEASE = 10.0
 """Seconds for which a server counts as alive after it said so."""
-RENEWED = 3.0
 _MOST_CONNECTIONS = 4
-_DECIDING = 4_707_312_203
 _LONGEST_IDLE = 50.0
-_OPTIONS = (
-    # A server that is stopped in the middle of a transaction must not stop all others with it.
-    "-c idle_in_transaction_session_timeout=4000 -c statement_timeout=10000 -c lock_timeout=8000 "
-    # A row that was written is on the disk when it is answered, whatever the database's default is.
-    "-c synchronous_commit=on"
-)
-_NOW = "extract(epoch from clock_timestamp())::float8"
-_UNFIT = re.compile("[\x00\ud800-\udfff]")
 _AGAIN_AFTER = 1.0
-
-
-class PostgresDatabase:
-    """PostgreSQL's connection as the ledger's statements know it."""
-
-    locking = " FOR UPDATE"
-
-    def __init__(self, connection: "psycopg.Connection[Any]", clock: Callable[[], float] | None) -> None:
-        self.connection = connection
-        self.done = 0
-        """How many statements were carried out in this piece of work."""
-        self.moment: tuple[float, float] | None = None
-        """The store's clock and this machine's steady one, when it was last looked at."""
-        self.used = time.monotonic()
-        self._clock = clock
-        self._began: float | None = None
-
-    def execute(self, statement: str, values: Sequence[Any] = (), /) -> "psycopg.Cursor[Any]":
-        """Run one statement."""
-        cursor = self.connection.execute(_marked(statement), [_fit(value) for value in values] or None)
-        self.done += 1
-        return cursor
-
-    def executemany(self, statement: str, values: Iterable[Sequence[Any]], /) -> object:
-        """Run one statement for each of several rows of values."""
-        cursor = self.connection.cursor()
-        cursor.executemany(_marked(statement), [[_fit(value) for value in row] for row in values])
-        self.done += 1
-        return cursor
-
-    def now(self) -> float:
-        """This moment by the store's clock; within a transaction, when it began."""
-        if self._clock is not None:
-            return self._clock()
-        return self._began if self._began is not None else self._looked(self.execute(f"SELECT {_NOW}"))
-
-    @contextmanager
-    def transaction(self, *, decides: bool = False) -> Generator[None]:
-        """All of it, or nothing."""
-        # One after the other where money is decided about: both of two that read first would see what is there once.
-        lock = f"pg_advisory_xact_lock({_DECIDING})" if decides else "1"
-        # In one journey, and the clock behind the lock: who waited for it is not in the past.
-        cursor = self.connection.execute(cast(LiteralString, f"BEGIN; SELECT {lock}; SELECT {_NOW}"), prepare=False)
-        try:
-            cursor.nextset()
-            cursor.nextset()
-            self._began = self._looked(cursor)
-            self.done += 1
-            yield
-            self.connection.execute("COMMIT")
-        except BaseException:
-            with suppress(psycopg.Error):
-                self.connection.execute("ROLLBACK")
-            raise
-        finally:
-            self._began = None
-
-    def _looked(self, cursor: "psycopg.Cursor[Any]") -> float:
-        row: Any = cursor.fetchone()
-        moment = float(row[0])
-        self.moment = (moment, time.monotonic())
-        return moment
 
 
 class PostgresStore:
@@ -153,7 +79,7 @@ class PostgresStore:
         # After an outage of the store all look as if they were gone, until each has had the time to say otherwise.
         if time.monotonic() < self._patient_until:
             return set(sessions)
-        rows = database.execute(f"SELECT session FROM server WHERE until > {_NOW}").fetchall()
+        rows = database.execute(f"SELECT session FROM server WHERE until > {NOW}").fetchall()
         living = {row[0] for row in rows}
         # Whoever is not heard of itself has no ground to call others gone.
         return living & sessions.keys() if self._session in living else set(sessions)
@@ -208,15 +134,15 @@ class PostgresStore:
             self._renewed(database)
 
     def _renewed(self, database: Database) -> None:
-        known = database.execute(f"SELECT until < {_NOW} FROM server WHERE session = ?", (self._session,)).fetchone()
+        known = database.execute(f"SELECT until < {NOW} FROM server WHERE session = ?", (self._session,)).fetchone()
         if known and known[0]:
             self._patient_until = time.monotonic() + LEASE
         database.execute(
-            f"INSERT INTO server (session, until) VALUES (?, {_NOW} + {LEASE}) "
+            f"INSERT INTO server (session, until) VALUES (?, {NOW} + {LEASE}) "
             "ON CONFLICT (session) DO UPDATE SET until = excluded.until",
             (self._session,),
         )
-        database.execute(f"DELETE FROM server WHERE until < {_NOW} - 3600")
+        database.execute(f"DELETE FROM server WHERE until < {NOW} - 3600")
 
     def _done(self, work: Callable[[Database], T]) -> T:
         try:
@@ -285,37 +211,3 @@ def _close(databases: deque[PostgresDatabase]) -> None:
 
 class _Stale(Broken):
     """A connection that lay idle was gone before anything was asked of it."""
-
-
-def connected(address: str) -> "psycopg.Connection[Any]":
-    """A connection to a server that is new enough.
-
-    Raises:
-        NotRecorded: there is none.
-    """
-    with translated(address):
-        connection = psycopg.connect(
-            address,
-            autocommit=True,
-            connect_timeout=5,
-            options=_OPTIONS,
-            application_name="fal-mcp",
-            keepalives_idle=20,
-            keepalives_interval=5,
-            keepalives_count=3,
-            tcp_user_timeout=15_000,
-        )
-    if connection.info.server_version < postgres_trouble.OLDEST * 10_000:
-        connection.close()
-        raise postgres_trouble.too_old(address, connection.info.server_version)
-    return connection
-
-
-@functools.lru_cache(maxsize=256)
-def _marked(statement: str) -> LiteralString:
-    return cast(LiteralString, statement.replace("?", "%s"))
-
-
-def _fit(value: Any) -> Any:
-    # No text of PostgreSQL's has a NUL in it, and UTF-8 has no half characters.
-    return _UNFIT.sub("\ufffd", value) if isinstance(value, str) else value
