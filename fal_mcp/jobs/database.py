@@ -58,8 +58,9 @@ class Store(Protocol):
     is_shared: bool
     """Whether servers of several machines may use it, so that each has to say that it lives."""
 
-    async def run(self, work: Callable[[Database], T]) -> T:
-        """Do one piece of work in a thread.
+    async def run(self, work: Callable[[Database], T], undo: Callable[[Database], object] | None = None) -> T:
+        """Do one piece of work in a thread. It may be done again where nothing of it stands. `undo` is done later,
+        where this raises and the work turns out to stand all the same.
 
         Raises:
             NotRecorded: the store cannot be used; one sentence says why, and what to do.
@@ -79,7 +80,7 @@ class Store(Protocol):
         ...
 
     async def renew(self) -> None:
-        """Say again that this server lives."""
+        """Say again that this server lives, and take back what stands though it was said not to."""
         ...
 
     async def listen(self, hear: Callable[[str], None]) -> None:

@@ -5,26 +5,24 @@ any moment. What decides is one transaction: join what was asked for already, or
 """
 
 import secrets
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from fal_mcp.client.queue import Request
-from fal_mcp.errors import NotRecorded
 from fal_mcp.jobs import cost, records, rows, schema
 from fal_mcp.jobs.cost import Limits, Spent, State
-from fal_mcp.jobs.database import Database, Store, tell
+from fal_mcp.jobs.database import Database, tell
 from fal_mcp.jobs.decisions import Decisions
 from fal_mcp.jobs.job import FIRST_OWNER, UNFINISHED, Job, Order, Started
-from fal_mcp.jobs.store import BUSY_SECONDS, SqliteStore
+from fal_mcp.jobs.store import BUSY_SECONDS
+from fal_mcp.jobs.stores import Clock, store_at
 from fal_mcp.jobs.turns import Room
 from fal_mcp.jobs.uploads import Uploads
 from fal_mcp.json_values import object_of
 
 __all__ = ["Ledger", "Limits"]
 _ANY = Room()
-Clock = Callable[[], float]
 
 
 class Ledger:
@@ -46,7 +44,7 @@ class Ledger:
         # At random and not the process's number: numbers come again, and in containers all are 1.
         self.session = secrets.token_hex(8)
         self._first_owner = first_owner
-        self.store = self._store_at(where, busy_seconds, clock)
+        self.store = store_at(where, self.session, self._adopt, busy_seconds, clock)
         self.uploads = Uploads(self.store)
         self._decisions = Decisions(self.store, self.session, keeps_arguments=records_arguments)
 
@@ -67,11 +65,16 @@ class Ledger:
             NotRecorded: it cannot be written down, so it must not be submitted.
         """
 
+        begun: list[str] = []
+
         def decide(database: Database) -> Started:
             with database.transaction(decides=True):
-                return self._decisions.join_or_begin(database, order, limits, room, answering)
+                started = self._decisions.join_or_begin(database, order, limits, room, answering)
+                begun[:] = [] if started.is_joined else [started.job.job_id]
+                return started
 
-        return await self.store.run(decide)
+        # What was refused is submitted by nobody: it must not stand as if it were about to be.
+        return await self.store.run(decide, lambda database: records.release(database, begun, database.now()))
 
     async def repeated(self, order: Order, answering: frozenset[str] = frozenset()) -> Job | None:
         """The job that this order would join, without joining it."""
@@ -97,9 +100,10 @@ class Ledger:
         def charge(database: Database) -> None:
             with database.transaction(decides=True):
                 self._decisions.check(database, order, limits)
-                records.charge(database, job_id, cost.micro(order.price) or 0, database.now())
+                records.charge(database, job_id, amount, database.now())
 
-        await self.store.run(charge)
+        amount = cost.micro(order.price) or 0
+        await self.store.run(charge, lambda database: records.charge(database, job_id, -amount, database.now()))
 
     async def give_back(self, job_id: str, price: float | None) -> None:
         """What was added was refused or failed, and fal does not bill it."""
@@ -312,19 +316,6 @@ class Ledger:
 
         await self.store.run(forget)
         await self.uploads.prune()
-
-    def _store_at(self, where: Path | str | None, busy_seconds: float, clock: Clock | None) -> Store:
-        if isinstance(where, str):
-            # An extra, and 12 MB: only for who uses it.
-            try:
-                from fal_mcp.jobs.postgres import PostgresStore
-            except ImportError as error:
-                raise NotRecorded(
-                    "A ledger in PostgreSQL needs a driver that is not installed here.",
-                    hint="Nothing was sent. Install fal-mcp[team] in place of fal-mcp.",
-                ) from error
-            return PostgresStore(where, self.session, self._adopt, clock=clock)
-        return SqliteStore(where, self.session, self._adopt, busy_seconds=busy_seconds, clock=clock or time.time)
 
     def _adopt(self, database: Database) -> None:
         # Before the ledger told keys apart there was one owner, of whatever key; nearly always that of the key in use

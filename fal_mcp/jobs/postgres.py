@@ -16,14 +16,15 @@ import anyio.to_thread
 from fal_mcp.errors import NotRecorded
 from fal_mcp.jobs import postgres_schema, postgres_trouble
 from fal_mcp.jobs.database import Database, T
-from fal_mcp.jobs.postgres_database import NOW, PostgresDatabase, connected
-from fal_mcp.jobs.postgres_trouble import Broken, translated
+from fal_mcp.jobs.postgres_database import NOW, PostgresDatabase, connected, outcome_of
+from fal_mcp.jobs.postgres_trouble import Broken, InDoubt, translated
 
 LEASE = 10.0
 """Seconds for which a server counts as alive after it said so."""
 _MOST_CONNECTIONS = 4
 _LONGEST_IDLE = 50.0
 _AGAIN_AFTER = 1.0
+Undo = Callable[[Database], object]
 
 
 class PostgresStore:
@@ -48,13 +49,14 @@ class PostgresStore:
         self._is_ready = False
         self._moment: tuple[float, float] | None = None
         self._patient_until = 0.0
+        self._doubts: list[tuple[str, Undo]] = []
         self._limiter = anyio.CapacityLimiter(_MOST_CONNECTIONS)
         self._opening = anyio.Lock()
         # A store that is forgotten without being closed keeps no connection.
         weakref.finalize(self, _close, self._free)
 
-    async def run(self, work: Callable[[Database], T]) -> T:
-        """Do one piece of work in a thread.
+    async def run(self, work: Callable[[Database], T], undo: Undo | None = None) -> T:
+        """Do one piece of work in a thread, as `Store`.
 
         Raises:
             NotRecorded: the store cannot be used; one sentence says why, and what to do.
@@ -63,7 +65,12 @@ class PostgresStore:
             async with self._opening:
                 if not self._is_ready:
                     await self._in_thread(self._prepare)
-        return await self._in_thread(self._done, work)
+        try:
+            return await self._in_thread(self._done, work)
+        except InDoubt as error:
+            if undo is not None:
+                self._doubts.append((error.number, undo))
+            raise
 
     def now(self) -> float:
         """This moment by the store's clock, as far as it was heard of last."""
@@ -88,8 +95,10 @@ class PostgresStore:
         """No earlier version wrote here."""
 
     async def renew(self) -> None:
-        """Say again that this server lives."""
+        """Say again that this server lives, and take back what stands though it was said not to."""
         await self.run(self._renew)
+        for doubt in list(self._doubts):
+            await self.run(lambda database, doubt=doubt: self._settle(database, *doubt))
 
     async def listen(self, hear: Callable[[str], None]) -> None:
         """Hand on what other servers tell, until cancelled."""
@@ -133,6 +142,17 @@ class PostgresStore:
         with database.transaction():
             self._renewed(database)
 
+    def _settle(self, database: Database, number: str, undo: Undo) -> None:
+        assert isinstance(database, PostgresDatabase)
+        outcome = outcome_of(database, number)
+        if outcome is None:
+            return
+        # Before it is undone: an amount that were given back twice would be spent twice.
+        self._doubts.remove((number, undo))
+        if outcome:
+            with database.transaction():
+                undo(database)
+
     def _renewed(self, database: Database) -> None:
         known = database.execute(f"SELECT until < {NOW} FROM server WHERE session = ?", (self._session,)).fetchone()
         if known and known[0]:
@@ -147,21 +167,22 @@ class PostgresStore:
     def _done(self, work: Callable[[Database], T]) -> T:
         try:
             return self._tried(work)
-        except _Stale:
-            # Nothing of it was carried out: the database was restarted while the connection lay idle.
+        except _Undone:
+            # The others lay idle while the database was restarted, or a proxy on the way was.
             self._close()
             return self._tried(work)
 
     def _tried(self, work: Callable[[Database], T]) -> T:
         database = self._taken()
-        is_old, database.done = database.used > 0, 0
         try:
             with translated(self._address):
                 result = work(database)
         except Broken as error:
+            is_lost = database.connection.closed
             database.connection.close()
-            if is_old and not database.done:
-                raise _Stale(error.message, hint=error.hint) from error
+            # What was not committed does not stand, and one statement by itself may be said twice.
+            if is_lost and not isinstance(error, InDoubt):
+                raise _Undone(error.message, hint=error.hint) from error
             raise
         except BaseException:
             self._put_back(database)
@@ -186,10 +207,7 @@ class PostgresStore:
         return database
 
     def _connected(self) -> PostgresDatabase:
-        connection = connected(self._address)
-        database = PostgresDatabase(connection, self._clock)
-        database.used = 0.0
-        return database
+        return PostgresDatabase(self._address, self._clock)
 
     async def _listen(self, hear: Callable[[str], None]) -> None:
         connection = await anyio.to_thread.run_sync(connected, self._address, limiter=self._limiter)
@@ -209,5 +227,5 @@ def _close(databases: deque[PostgresDatabase]) -> None:
         databases.pop().connection.close()
 
 
-class _Stale(Broken):
-    """A connection that lay idle was gone before anything was asked of it."""
+class _Undone(Broken):
+    """The connection was lost, and nothing of the work stands."""

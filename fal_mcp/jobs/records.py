@@ -1,6 +1,6 @@
 """What the ledger does inside a transaction: rows read, written, taken over and summed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -149,6 +149,16 @@ def withdraw(database: Database, job_id: str, now: float) -> bool:
     """End a job that still waits for its turn; False where it does not any more."""
     statement = "UPDATE job SET state = 'cancelled', booked = 0, updated = ? WHERE job_id = ? AND state = 'waiting'"
     return database.execute(statement, (now, job_id)).rowcount == 1
+
+
+def release(database: Database, job_ids: Iterable[str], now: float) -> None:
+    """End jobs that nobody submitted, and nobody is going to."""
+    statement = (
+        "UPDATE job SET state = 'cancelled', booked = 0, updated = ? "
+        "WHERE job_id = ? AND state IN ('waiting', 'intent') AND request_id IS NULL"
+    )
+    for job_id in job_ids:
+        database.execute(statement, (now, job_id))
 
 
 def sending(database: Database, job_id: str) -> JsonObject:
