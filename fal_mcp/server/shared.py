@@ -35,6 +35,10 @@ class Shared(Engine):
     def _came(self) -> dict[int | str, float]:
         return {}
 
+    async def is_first(self, mark: str, seconds: float) -> bool:
+        """Whether this mark is shown for the first time in so many seconds, to any server of this ledger."""
+        return await self.jobs.ledger.once(mark, seconds)
+
     @cached_property
     def long_calls(self) -> "Tasks":
         """The calls that went on as MCP tasks."""
