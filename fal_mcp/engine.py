@@ -23,14 +23,14 @@ from fal_mcp.json_values import JsonObject
 from fal_mcp.machine.output_folder import OutputFolder
 from fal_mcp.machine.readable import Readable
 from fal_mcp.machine.variables import Variables
-from fal_mcp.team.principal import caller, own_daily_budget
+from fal_mcp.team.principal import caller
 
 # These take a quarter as long to import as the SDK itself: they come in with the first list or call.
 if TYPE_CHECKING:
     import httpx
 
-    from fal_mcp.catalog.source import Source
     from fal_mcp.client.fal import Fal
+    from fal_mcp.jobs.account import Account
     from fal_mcp.jobs.jobs import Jobs
     from fal_mcp.jobs.progress import Report
     from fal_mcp.jobs.records import Change
@@ -109,21 +109,22 @@ class Engine:
     def tools(self) -> "Toolbox":
         """All tools, over the newest catalog there is."""
         if self._tools is None:
-            self._tools = self._toolbox(self._source())
+            self._tools = self._toolbox()
         return self._tools
 
     @cached_property
-    def payer(self) -> str:
-        """Whose key pays: fal's id of it, never the key."""
-        from fal_mcp.jobs.job import owner_of
+    def account(self) -> "Account":
+        """Whose key this server pays with."""
+        from fal_mcp.jobs.account import Account
 
-        return owner_of(self.settings.key)
+        ledger, requests = lambda: self.jobs.ledger, lambda: self._own_fal.requests
+        return Account(self.settings.key, ledger, requests, lambda: self.background)
 
     @property
     def owner(self) -> str:
-        """Whose work this call is: the payer's, or where many share the server, the principal's below it."""
+        """Whose work this call is: the account's, or where many share the server, the principal's below it."""
         principal = caller()
-        return self.payer if principal is None else principal.owner(self.payer)
+        return self.account.name if principal is None else principal.owner(self.account.name)
 
     @property
     def fal(self) -> "Fal":
@@ -152,30 +153,14 @@ class Engine:
     @cached_property
     def jobs(self) -> "Jobs":
         """All paid work, with its ledger."""
-        from fal_mcp.jobs.jobs import Jobs
-        from fal_mcp.jobs.ledger import Ledger, Limits
+        from fal_mcp import paid_work
 
-        settings = self.settings
-        # A server without a key must not take over what an earlier version wrote for whoever has one.
-        first_owner = self.payer if settings.key is not None else None
-        ledger = Ledger(
-            settings.store or settings.ledger_file,
-            records_arguments=settings.records_arguments,
-            first_owner=first_owner,
-        )
+        ledger = paid_work.ledger_of(self.settings)
         ledger.hearers += self.hearers
         self._open.push_async_callback(ledger.aclose)
-        limits = Limits(
-            call=settings.max_cost,
-            session=settings.session_budget,
-            day=settings.daily_budget,
-            own_day=settings.daily_budget_each,
-            approve_over=settings.approve_over,
-            allow_unpriced=settings.allow_unpriced,
-        )
         # By a function: a client is only opened, and a key only missed, where something is sent.
-        about: JsonObject = {"owner": self.payer, "own_day": own_daily_budget, "room": self.room}
-        jobs = Jobs(lambda: self.fal, ledger, self.background, limits, settings.on_disconnect, **about)
+        about: JsonObject = {"account": lambda: self.account.name, "room": self.room}
+        jobs = paid_work.jobs_of(self.settings, lambda: self.fal, ledger, self.background, **about)
         self._open.push_async_callback(jobs.aclose)
         return jobs
 
@@ -189,7 +174,7 @@ class Engine:
 
     def full(self) -> RateLimited | None:
         """Why the store refused a job of this server's account a moment ago, if it did."""
-        return self.jobs.admission.full(self.payer) if "jobs" in vars(self) else None
+        return self.jobs.admission.full(self.account.name) if "jobs" in vars(self) else None
 
     @property
     def followed(self) -> int:
@@ -288,7 +273,7 @@ class Engine:
     async def is_ready(self) -> bool:
         """Whether paid work can be written down, without which no call is of use."""
         try:
-            await self.jobs.ledger.spent_now(self.payer)
+            await self.jobs.ledger.spent_now(self.account.name)
         except FalError:
             return False
         return True
@@ -324,19 +309,20 @@ class Engine:
         except FalError as error:
             logger.error("%s", error.message)
             return
+        await self.account.know()
         await jobs.picks_up.keep(jobs.hearing.hear)
 
     async def _keep_own(self) -> None:
         await anyio.sleep(FIRST_AFTER)
         await self.own_tools.keep()
 
-    def _toolbox(self, source: "Source") -> "Toolbox":
+    def _toolbox(self) -> "Toolbox":
         from fal_mcp.catalog.catalog import Catalog
         from fal_mcp.toolsets.toolbox import Toolbox
 
         settings = self.settings
         return Toolbox(
-            Catalog(source),
+            Catalog(source_of(self.settings)),
             self.selection,
             settings.toolsets,
             self._more_tools,
@@ -347,12 +333,9 @@ class Engine:
 
     def _prepared(self) -> "Toolbox":
         """A toolbox over the newest catalog, its list made: work for a thread, so that no running call waits."""
-        fresh = self._toolbox(self._source())
+        fresh = self._toolbox()
         fresh.names()
         return fresh
-
-    def _source(self) -> "Source":
-        return source_of(self.settings)
 
 
 async def _nobody(_: Any) -> None:

@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Who calls, and how anybody knows: above the client, which fetches an issuer's keys through a function it is given.
     "team": {"errors", "key"},
     "ways_to_fal": {"client", "config", "errors", "runs"},
+    "paid_work": {"client", "config", "jobs", "team"},
     "catalog_source": {"bundled", "catalog", "config"},
     "freshness": {"catalog", "client", "config", "refresh"},
     "engine": {
@@ -53,6 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
             "client",
             "config",
             "errors",
+            "paid_work",
             "team",
             "ways_to_fal",
         ),

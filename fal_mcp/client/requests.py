@@ -65,6 +65,22 @@ class Requests:
             params["cursor"] = cursor
         return requests
 
+    async def has(self, endpoint_id: str, request_id: str) -> bool:
+        """Whether a request of this endpoint is one of the account's.
+
+        Raises:
+            NotAuthorised: there is no key.
+        """
+        self._http.need_key()
+        params = {"endpoint_id": endpoint_id, "request_id": request_id, "limit": "1"}
+        try:
+            response = await self._http.get(f"{self._hosts.api}/v1/models/requests/by-endpoint", params)
+        except NotFound:
+            return False
+        items = list_of((answers.json_object(response.content) or {}).get("items"))
+        # Asked for by its id; what ignores that and lists others shows nothing.
+        return any(object_of(item).get("request_id") == request_id for item in items)
+
     @property
     def can_be_billed(self) -> bool:
         """Whether there is the admin key that what was billed is told to."""

@@ -95,6 +95,8 @@ class Emulator:
         self.locked_keys = set(locked_keys)
         self.unpaid_keys = set(unpaid_keys)
         self.admin_keys = set(admin_keys)
+        self.accounts: dict[str, str] = {}
+        """Whose a key is, where it is not the one account's that all others are of."""
         self.calls: list[Call] = []
         self.jobs: dict[str, Job] = {}
         self.files: dict[str, StoredFile] = {}

@@ -34,6 +34,7 @@ class Job:
     history: list[JsonObject] = field(default_factory=list[JsonObject])
     closed: bool = False
     is_released: bool = False
+    account: str = ""
     sent: str = field(default_factory=lambda: now().replace("+00:00", "Z"))
     _news: anyio.Event = field(default_factory=anyio.Event)
     _go: anyio.Event = field(default_factory=anyio.Event)

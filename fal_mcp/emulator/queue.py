@@ -87,6 +87,7 @@ async def _submit(fal: Emulator, visit: Visit) -> Response:
         return JSONResponse({"detail": "The body is not JSON."}, 400)
     await fal.held(script.hold_submit == "before")
     job = fal.submit(document, arguments, visit.base("cdn"), visit.query.get("fal_webhook"))
+    job.account = fal.accounts.get(visit.key, "")
     await fal.held(script.hold_submit == "after")
     # The job exists and the answer breaks off: what a client has to take for "may have been received".
     if script.submit_drop:

@@ -27,6 +27,11 @@ class Visit:
         """The URL of one of fal's hosts."""
         return self.bases[role]
 
+    @property
+    def key(self) -> str:
+        """The key that it came with."""
+        return self.headers.get("authorization", "").partition(" ")[2]
+
     def call(self) -> Call:
         """What is remembered of it."""
         return Call(self.method, self.role, self.path, str(self.query), dict(self.headers), self.body)

@@ -6,6 +6,7 @@ measurement: that is 205 ms and 22 MB more to import than the standard library's
 0.2, of which a stdio server starts many and a call makes four.
 """
 
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
@@ -58,8 +59,16 @@ class Store(Protocol):
     is_shared: bool
     """Whether servers of several machines may use it, so that each has to say that it lives."""
 
-    async def run(self, work: Callable[[Database], T], *, is_urgent: bool = False) -> T:
-        """Do one piece of work in a thread. What is urgent, because others wait for it, stands behind no other work.
+    async def run(
+        self,
+        work: Callable[[Database], T],
+        undo: Callable[[Database], object] | None = None,
+        *,
+        is_urgent: bool = False,
+    ) -> T:
+        """Do one piece of work in a thread. It may be done again where nothing of it stands. `undo` is done later,
+        where this raises and the work turns out to stand all the same. What is urgent, because others wait for it,
+        stands behind no other work.
 
         Raises:
             NotRecorded: the store cannot be used; one sentence says why, and what to do.
@@ -83,12 +92,11 @@ class Store(Protocol):
         ...
 
     async def renew(self) -> None:
-        """Say again that this server lives."""
+        """Say again that this server lives, and take back what stands though it was said not to."""
         ...
 
     async def listen(self, hear: Callable[[str], None]) -> None:
-        """Hand on what other servers tell, until cancelled; an empty text is that something may have been missed.
-        Returns at once where nobody can tell anything."""
+        """Hand on what servers tell, until cancelled; an empty text is that something may have been missed."""
         ...
 
     async def aclose(self) -> None:
@@ -96,8 +104,13 @@ class Store(Protocol):
         ...
 
 
+TOLD = "told: "
+
+
 def tell(database: Database, topic: str) -> None:
-    """Tell every server that something changed, once this transaction is through. Nothing for those of one machine,
-    which look again by themselves."""
+    """Tell every server that something changed, once this transaction is through. Those of one file look for it."""
     if database.locking:
         database.execute("SELECT pg_notify('fal_mcp', ?)", (topic,))
+        return
+    statement = "INSERT INTO note (name, text) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET text = excluded.text"
+    database.execute(statement, (f"{TOLD}{topic}", secrets.token_hex(8)))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import anyio
 
 from fal_mcp.errors import BudgetExceeded, FalError, NotRecorded, RateLimited
+from fal_mcp.jobs import records
 from fal_mcp.jobs.cost import Limits
 from fal_mcp.jobs.database import Database, Store
 from fal_mcp.jobs.decisions import Decisions, Round
@@ -56,8 +57,19 @@ class Desk:
         return asked.outcome
 
     async def _decide(self, together: Sequence[Asked]) -> None:
+        begun: list[str] = []
+
+        def decide(database: Database) -> list[Started | Exception]:
+            outcomes = self._outcomes(database, together)
+            begun[:] = [one.job.job_id for one in outcomes if isinstance(one, Started) and not one.is_joined]
+            return outcomes
+
+        def take_back(database: Database) -> None:
+            # What was refused is submitted by nobody: it must not stand as if it were about to be.
+            records.release(database, begun, database.now())
+
         try:
-            outcomes = await self._store.run(lambda database: self._outcomes(database, together), is_urgent=True)
+            outcomes = await self._store.run(decide, take_back, is_urgent=True)
         except NotRecorded as error:
             # One each: what is raised is marked on its way.
             outcomes = [copy.copy(error) for _ in together]

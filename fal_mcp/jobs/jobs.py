@@ -40,7 +40,7 @@ logger = logging.getLogger("fal_mcp")
 
 
 class Jobs:
-    """All paid work of one server, for the owner of its key and whoever is below it. `own_day` is the daily budget of
+    """All paid work of one server, for the account of its key and whoever is below it. `own_day` is the daily budget of
     whoever calls."""
 
     def __init__(
@@ -50,21 +50,21 @@ class Jobs:
         tasks: anyio.abc.TaskGroup,
         limits: Limits,
         on_disconnect: Policy = "detach",
-        owner: str = NOBODY,
+        account: Callable[[], str] = lambda: NOBODY,
         own_day: Callable[[], float | None] = lambda: None,
         room: Room | None = None,
     ) -> None:
         self.ledger = ledger
         self._limits = limits
         self._own_day = own_day
-        self.owner = owner
+        self._account = account
         self._fal = fal
         self._tasks = tasks
         self._on_disconnect: Policy = on_disconnect
         self._outgoing = Outgoing(ledger, tasks)
         self.admission = Admission(ledger, tasks, room or Room())
         self.followers = Followers(fal, ledger, tasks, self.admission)
-        self.picks_up = PickUp(fal, ledger, self.followers, owner, tasks)
+        self.picks_up = PickUp(fal, ledger, self.followers, account, tasks)
         self.hearing = Hearing()
         self.hearing.on("job:", lambda topic: self.admission.ring())
         self.is_ending = False
@@ -259,7 +259,7 @@ class Jobs:
 
     async def called_back(self, delivery: Delivery) -> bool:
         """Take a verified callback: the job is over, without a poll. False where no such job is known here."""
-        return await callbacks.taken(delivery, self.ledger, self.owner)
+        return await callbacks.taken(delivery, self.ledger, self._account())
 
     def answering(self, job_ids: Iterable[str], call_id: str = "", *, is_open: bool = False) -> None:
         """The answer to the call that asked for these jobs is on its way to its client; an open one says only that

@@ -11,11 +11,13 @@ from pathlib import Path
 
 from fal_mcp.client.queue import Request
 from fal_mcp.jobs import cost, journal, records, rows, schema
+from fal_mcp.jobs.accounts import Accounts
 from fal_mcp.jobs.cost import Limits, Spent, State
-from fal_mcp.jobs.database import Database, tell
+from fal_mcp.jobs.database import Database
 from fal_mcp.jobs.decisions import Decisions
 from fal_mcp.jobs.desk import Asked, Desk
 from fal_mcp.jobs.job import FIRST_OWNER, UNFINISHED, Job, Order, Started
+from fal_mcp.jobs.notes import Notes
 from fal_mcp.jobs.store import BUSY_SECONDS
 from fal_mcp.jobs.stores import Clock, store_at
 from fal_mcp.jobs.turns import Room
@@ -47,6 +49,8 @@ class Ledger:
         self._first_owner = first_owner
         self.store = store_at(where, self.session, self._adopt, busy_seconds=busy_seconds, clock=clock)
         self.uploads = Uploads(self.store)
+        self.accounts = Accounts(self.store)
+        self.notes = Notes(self.store)
         self.hearers: list[Callable[[records.Change], None]] = [journal.changed]
         """Told of each change that was written here."""
         self._decisions = Decisions(self.store, self.session, keeps_arguments=records_arguments)
@@ -97,9 +101,10 @@ class Ledger:
         def charge(database: Database) -> None:
             with database.transaction(decides=True):
                 self._decisions.check(database, order, limits)
-                records.charge(database, job_id, cost.micro(order.price) or 0, database.now())
+                records.charge(database, job_id, amount, database.now())
 
-        await self.store.run(charge)
+        amount = cost.micro(order.price) or 0
+        await self.store.run(charge, lambda database: records.charge(database, job_id, -amount, database.now()))
 
     async def give_back(self, job_id: str, price: float | None) -> None:
         """What was added was refused or failed, and fal does not bill it."""
@@ -280,11 +285,6 @@ class Ledger:
         more = await self.store.run(lambda database: records.sending(database, job.job_id))
         headers, query = (object_of(more.get(name)) or None for name in ("headers", "query"))
         return Order(job.endpoint_id, job.arguments, job.owner, headers=headers, query=query)
-
-    async def tell(self, topic: str) -> None:
-        """Tell all servers of several machines that something changed."""
-        if self.store.is_shared:
-            await self.store.run(lambda database: tell(database, topic))
 
     async def once(self, key: str, seconds: float) -> bool:
         """Whether this is the first time in so many seconds that this key is shown. Each counts once, for all servers

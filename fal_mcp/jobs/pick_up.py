@@ -25,15 +25,20 @@ logger = logging.getLogger("fal_mcp")
 
 
 class PickUp:
-    """The work of others that one server goes on with, for the account `payer`."""
+    """The work of others that one server goes on with, for the account that is named."""
 
     def __init__(
-        self, fal: Callable[[], Fal], ledger: Ledger, followers: Followers, payer: str, tasks: anyio.abc.TaskGroup
+        self,
+        fal: Callable[[], Fal],
+        ledger: Ledger,
+        followers: Followers,
+        account: Callable[[], str],
+        tasks: anyio.abc.TaskGroup,
     ) -> None:
         self._fal = fal
         self._ledger = ledger
         self._followers = followers
-        self._payer = payer
+        self._account = account
         self._tasks = tasks
         # After a night with hundreds of jobs, the user's first call must not stand behind all of their polls.
         self._limiter = anyio.CapacityLimiter(_MOST_AT_ONCE)
@@ -62,11 +67,11 @@ class PickUp:
         """Pick up work whose server is gone; what becomes of it is seen to in the background."""
         # One reading of fal's records for all: they are rate-limited, and the same for every job of an endpoint.
         records = self._records()
-        taken = {job.job_id: job for job in await self._ledger.orphaned(self._payer)}
+        taken = {job.job_id: job for job in await self._ledger.orphaned(self._account())}
         for job in taken.values():
             self._tasks.start_soon(self._taken_over, job, records)
         # What was taken earlier, and could not be followed because the ledger went away in the middle.
-        for job_id, owner in await self._ledger.followed(self._payer):
+        for job_id, owner in await self._ledger.followed(self._account()):
             if job_id in taken or self._followers.get(job_id) is not None:
                 continue
             if (job := await self._ledger.get(job_id, owner)) is not None:
@@ -75,7 +80,7 @@ class PickUp:
     async def look_again(self) -> None:
         """Look again, in the background, for submits without an answer."""
         records = self._records()
-        for job in await self._ledger.unanswered(self._payer, lost_submits.MOST):
+        for job in await self._ledger.unanswered(self._account(), lost_submits.MOST):
             if self._followers.get(job.job_id) is None:
                 self._tasks.start_soon(self._resume, job, records)
 

@@ -3,103 +3,30 @@
 Time is the store's: a server whose clock is wrong, or that was asleep, must not believe that it holds what it lost.
 """
 
-import functools
-import re
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager, suppress
-from typing import Any, LiteralString, cast
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 import anyio
 import anyio.to_thread
-import psycopg
 
 from fal_mcp.errors import NotRecorded
 from fal_mcp.jobs import postgres_schema, postgres_trouble
 from fal_mcp.jobs.database import Database, T
-from fal_mcp.jobs.postgres_trouble import Broken, translated
+from fal_mcp.jobs.postgres_database import NOW, PostgresDatabase, connected, outcome_of
+from fal_mcp.jobs.postgres_trouble import Broken, InDoubt, translated
 
 LEASE = 10.0
 """Seconds for which a server counts as alive after it said so."""
-RENEWED = 3.0
 _MOST_CONNECTIONS = 4
 _KEPT_FREE = 2
 """Connections besides, for what is urgent."""
-_DECIDING = 4_707_312_203
 _LONGEST_IDLE = 50.0
-_OPTIONS = (
-    # A server that is stopped in the middle of a transaction must not stop all others with it.
-    "-c idle_in_transaction_session_timeout=4000 -c statement_timeout=10000 -c lock_timeout=8000 "
-    # A row that was written is on the disk when it is answered, whatever the database's default is.
-    "-c synchronous_commit=on"
-)
-_NOW = "extract(epoch from clock_timestamp())::float8"
-_UNFIT = re.compile("[\x00\ud800-\udfff]")
 _AGAIN_AFTER = 1.0
-
-
-class PostgresDatabase:
-    """PostgreSQL's connection as the ledger's statements know it."""
-
-    locking = " FOR UPDATE"
-
-    def __init__(self, connection: "psycopg.Connection[Any]", clock: Callable[[], float] | None) -> None:
-        self.connection = connection
-        self.done = 0
-        """How many statements were carried out in this piece of work."""
-        self.moment: tuple[float, float] | None = None
-        """The store's clock and this machine's steady one, when it was last looked at."""
-        self.used = time.monotonic()
-        self._clock = clock
-        self._began: float | None = None
-
-    def execute(self, statement: str, values: Sequence[Any] = (), /) -> "psycopg.Cursor[Any]":
-        """Run one statement."""
-        cursor = self.connection.execute(_marked(statement), [_fit(value) for value in values] or None)
-        self.done += 1
-        return cursor
-
-    def executemany(self, statement: str, values: Iterable[Sequence[Any]], /) -> object:
-        """Run one statement for each of several rows of values."""
-        cursor = self.connection.cursor()
-        cursor.executemany(_marked(statement), [[_fit(value) for value in row] for row in values])
-        self.done += 1
-        return cursor
-
-    def now(self) -> float:
-        """This moment by the store's clock; within a transaction, when it began."""
-        if self._clock is not None:
-            return self._clock()
-        return self._began if self._began is not None else self._looked(self.execute(f"SELECT {_NOW}"))
-
-    @contextmanager
-    def transaction(self, *, decides: bool = False) -> Generator[None]:
-        """All of it, or nothing."""
-        # One after the other where money is decided about: both of two that read first would see what is there once.
-        lock = f"pg_advisory_xact_lock({_DECIDING})" if decides else "1"
-        # In one journey, and the clock behind the lock: who waited for it is not in the past.
-        cursor = self.connection.execute(cast(LiteralString, f"BEGIN; SELECT {lock}; SELECT {_NOW}"), prepare=False)
-        try:
-            cursor.nextset()
-            cursor.nextset()
-            self._began = self._looked(cursor)
-            self.done += 1
-            yield
-            self.connection.execute("COMMIT")
-        except BaseException:
-            with suppress(psycopg.Error):
-                self.connection.execute("ROLLBACK")
-            raise
-        finally:
-            self._began = None
-
-    def _looked(self, cursor: "psycopg.Cursor[Any]") -> float:
-        row: Any = cursor.fetchone()
-        moment = float(row[0])
-        self.moment = (moment, time.monotonic())
-        return moment
+Undo = Callable[[Database], object]
 
 
 class PostgresStore:
@@ -124,14 +51,15 @@ class PostgresStore:
         self._is_ready = False
         self._moment: tuple[float, float] | None = None
         self._patient_until = 0.0
+        self._doubts: list[tuple[str, Undo]] = []
         self._limiter = anyio.CapacityLimiter(_MOST_CONNECTIONS)
         self._urgent = anyio.CapacityLimiter(_KEPT_FREE)
         self._opening = anyio.Lock()
         # A store that is forgotten without being closed keeps no connection.
         weakref.finalize(self, _close, self._free)
 
-    async def run(self, work: Callable[[Database], T], *, is_urgent: bool = False) -> T:
-        """Do one piece of work in a thread. What is urgent, because others wait for it, stands behind no other work.
+    async def run(self, work: Callable[[Database], T], undo: Undo | None = None, *, is_urgent: bool = False) -> T:
+        """Do one piece of work in a thread, as `Store`.
 
         Raises:
             NotRecorded: the store cannot be used; one sentence says why, and what to do.
@@ -141,7 +69,12 @@ class PostgresStore:
                 if not self._is_ready:
                     await self._in_thread(self._prepare)
         limiter = self._urgent if is_urgent else self._limiter
-        return await anyio.to_thread.run_sync(self._done, work, limiter=limiter)
+        try:
+            return await anyio.to_thread.run_sync(self._done, work, limiter=limiter)
+        except InDoubt as error:
+            if undo is not None:
+                self._doubts.append((error.number, undo))
+            raise
 
     def now(self) -> float:
         """This moment by the store's clock, as far as it was heard of last."""
@@ -157,22 +90,24 @@ class PostgresStore:
         # After an outage of the store all look as if they were gone, until each has had the time to say otherwise.
         if time.monotonic() < self._patient_until:
             return set(sessions)
-        rows = database.execute(f"SELECT session FROM server WHERE until > {_NOW}").fetchall()
+        rows = database.execute(f"SELECT session FROM server WHERE until > {NOW}").fetchall()
         living = {row[0] for row in rows}
         # Whoever is not heard of itself has no ground to call others gone.
         return living & sessions.keys() if self._session in living else set(sessions)
 
     def living(self, database: Database) -> int:
         """How many servers have a lease."""
-        return int(database.execute(f"SELECT count(*) FROM server WHERE until > {_NOW}").fetchone()[0])
+        return int(database.execute(f"SELECT count(*) FROM server WHERE until > {NOW}").fetchone()[0])
 
     def settle(self, database: Database) -> None:
         """No earlier version wrote here."""
 
     async def renew(self) -> None:
-        """Say again that this server lives."""
+        """Say again that this server lives, and take back what stands though it was said not to."""
         # Behind hundreds of calls it would come too late, and others would take this server for gone.
         await self.run(self._renew, is_urgent=True)
+        for doubt in list(self._doubts):
+            await self.run(lambda database, doubt=doubt: self._settle(database, *doubt))
 
     async def listen(self, hear: Callable[[str], None]) -> None:
         """Hand on what other servers tell, until cancelled."""
@@ -216,35 +151,47 @@ class PostgresStore:
         with database.transaction():
             self._renewed(database)
 
+    def _settle(self, database: Database, number: str, undo: Undo) -> None:
+        assert isinstance(database, PostgresDatabase)
+        outcome = outcome_of(database, number)
+        if outcome is None:
+            return
+        # Before it is undone: an amount that were given back twice would be spent twice.
+        self._doubts.remove((number, undo))
+        if outcome:
+            with database.transaction():
+                undo(database)
+
     def _renewed(self, database: Database) -> None:
-        known = database.execute(f"SELECT until < {_NOW} FROM server WHERE session = ?", (self._session,)).fetchone()
+        known = database.execute(f"SELECT until < {NOW} FROM server WHERE session = ?", (self._session,)).fetchone()
         if known and known[0]:
             self._patient_until = time.monotonic() + LEASE
         database.execute(
-            f"INSERT INTO server (session, until) VALUES (?, {_NOW} + {LEASE}) "
+            f"INSERT INTO server (session, until) VALUES (?, {NOW} + {LEASE}) "
             "ON CONFLICT (session) DO UPDATE SET until = excluded.until",
             (self._session,),
         )
-        database.execute(f"DELETE FROM server WHERE until < {_NOW} - 3600")
+        database.execute(f"DELETE FROM server WHERE until < {NOW} - 3600")
 
     def _done(self, work: Callable[[Database], T]) -> T:
         try:
             return self._tried(work)
-        except _Stale:
-            # Nothing of it was carried out: the database was restarted while the connection lay idle.
+        except _Undone:
+            # The others lay idle while the database was restarted, or a proxy on the way was.
             self._close()
             return self._tried(work)
 
     def _tried(self, work: Callable[[Database], T]) -> T:
         database = self._taken()
-        is_old, database.done = database.used > 0, 0
         try:
             with translated(self._address):
                 result = work(database)
         except Broken as error:
+            is_lost = database.connection.closed
             database.connection.close()
-            if is_old and not database.done:
-                raise _Stale(error.message, hint=error.hint) from error
+            # What was not committed does not stand, and one statement by itself may be said twice.
+            if is_lost and not isinstance(error, InDoubt):
+                raise _Undone(error.message, hint=error.hint) from error
             raise
         except BaseException:
             self._put_back(database)
@@ -273,10 +220,7 @@ class PostgresStore:
         return database
 
     def _connected(self) -> PostgresDatabase:
-        connection = connected(self._address)
-        database = PostgresDatabase(connection, self._clock)
-        database.used = 0.0
-        return database
+        return PostgresDatabase(self._address, self._clock)
 
     async def _listen(self, hear: Callable[[str], None]) -> None:
         connection = await anyio.to_thread.run_sync(connected, self._address, limiter=self._limiter)
@@ -296,39 +240,5 @@ def _close(databases: deque[PostgresDatabase]) -> None:
         databases.pop().connection.close()
 
 
-class _Stale(Broken):
-    """A connection that lay idle was gone before anything was asked of it."""
-
-
-def connected(address: str) -> "psycopg.Connection[Any]":
-    """A connection to a server that is new enough.
-
-    Raises:
-        NotRecorded: there is none.
-    """
-    with translated(address):
-        connection = psycopg.connect(
-            address,
-            autocommit=True,
-            connect_timeout=5,
-            options=_OPTIONS,
-            application_name="fal-mcp",
-            keepalives_idle=20,
-            keepalives_interval=5,
-            keepalives_count=3,
-            tcp_user_timeout=15_000,
-        )
-    if connection.info.server_version < postgres_trouble.OLDEST * 10_000:
-        connection.close()
-        raise postgres_trouble.too_old(address, connection.info.server_version)
-    return connection
-
-
-@functools.lru_cache(maxsize=256)
-def _marked(statement: str) -> LiteralString:
-    return cast(LiteralString, statement.replace("?", "%s"))
-
-
-def _fit(value: Any) -> Any:
-    # No text of PostgreSQL's has a NUL in it, and UTF-8 has no half characters.
-    return _UNFIT.sub("\ufffd", value) if isinstance(value, str) else value
+class _Undone(Broken):
+    """The connection was lost, and nothing of the work stands."""

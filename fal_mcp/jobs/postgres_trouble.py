@@ -28,6 +28,18 @@ class Broken(NotRecorded):
     """The connection was lost, or could not be had."""
 
 
+class InDoubt(Broken):
+    """The connection was lost in a commit, and what became of the transaction of this number cannot be told yet."""
+
+    def __init__(self, address: str, number: str) -> None:
+        super().__init__(
+            f"The ledger of paid work {name_of(address)} was lost while it took this down, and cannot be asked whether "
+            "it did.",
+            hint="Nothing was sent. If it did, it is taken back once it is there again. Call again in a moment.",
+        )
+        self.number = number
+
+
 @contextmanager
 def translated(address: str) -> Generator[None]:
     """Whatever the driver raises becomes ours.

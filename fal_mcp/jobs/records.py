@@ -196,6 +196,16 @@ def withdraw(database: Database, job_id: str, now: float) -> bool:
     return database.execute(statement, (now, job_id)).rowcount == 1
 
 
+def release(database: Database, job_ids: Iterable[str], now: float) -> None:
+    """End jobs that nobody submitted, and nobody is going to."""
+    statement = (
+        "UPDATE job SET state = 'cancelled', booked = 0, updated = ? "
+        "WHERE job_id = ? AND state IN ('waiting', 'intent') AND request_id IS NULL"
+    )
+    for job_id in job_ids:
+        database.execute(statement, (now, job_id))
+
+
 def sending(database: Database, job_id: str) -> JsonObject:
     """With which headers and query a job that waited is to be sent."""
     row = database.execute("SELECT sending FROM job WHERE job_id = ?", (job_id,)).fetchone()

@@ -86,8 +86,15 @@ class SqliteStore:
         # One at a time: a transaction is one piece of work, and SQLite's connection is not for several threads.
         self._limiter = anyio.CapacityLimiter(1)
 
-    async def run(self, work: Callable[[Database], T], *, is_urgent: bool = False) -> T:
-        """Do one piece of work in the ledger's own thread, each in its turn.
+    async def run(
+        self,
+        work: Callable[[Database], T],
+        undo: Callable[[Database], object] | None = None,
+        *,
+        is_urgent: bool = False,
+    ) -> T:
+        """Do one piece of work in the ledger's own thread, each in its turn. What raises does not stand in a file:
+        nothing is undone.
 
         Raises:
             NotRecorded: the file cannot be used; one sentence says why, and what to do.

@@ -181,6 +181,7 @@ async def _read_resource(ctx: Any, params: types.ReadResourceRequestParams) -> t
     shared: Shared = ctx.lifespan_context
     uri = str(params.uri)
     _check_resource(uri)
+    await shared.account.know()
     if uri.startswith(jobs.PREFIX):
         return await jobs.read(shared, uri)
     if uri.startswith(account.PREFIXES):
@@ -219,14 +220,17 @@ async def _complete(ctx: Any, params: types.CompleteRequestParams) -> types.Comp
 
 async def _get_task(ctx: Any, params: tasks.TaskParams) -> Any:
     tasks.check(ctx, params)
+    await ctx.lifespan_context.account.know()
     return await ctx.lifespan_context.long_calls.get(params.task_id)
 
 
 async def _update_task(ctx: Any, params: tasks.UpdateParams) -> Any:
     tasks.check(ctx, params)
+    await ctx.lifespan_context.account.know()
     return await ctx.lifespan_context.long_calls.update(params.task_id, params.input_responses)
 
 
 async def _cancel_task(ctx: Any, params: tasks.TaskParams) -> Any:
     tasks.check(ctx, params)
+    await ctx.lifespan_context.account.know()
     return await ctx.lifespan_context.long_calls.cancel(params.task_id)

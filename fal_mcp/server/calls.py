@@ -150,6 +150,7 @@ async def _result(
         prepared = tool.prepare(given) if is_small else await anyio.to_thread.run_sync(tool.prepare, given)
         if prepared.faults:
             return results.refuse(tool.name, prepared.faults)
+        await shared.account.know()
         call = asked.call = shared.call(
             tell=_teller(ctx, run),
             ask=asker(ctx, params, run, shared.is_first),

@@ -40,6 +40,7 @@ class Callbacks:
             mark = f"webhook:{delivery.request_id}:{delivery.timestamp}"
             if not await self._shared.is_first(mark, _REMEMBERED):
                 return JSONResponse({"error": "replayed"}, 409)
+            await self._shared.account.know()
             is_known = await self._shared.jobs.called_back(delivery)
         except NotRecorded:
             return JSONResponse({"error": "it cannot be written down now"}, 503)

@@ -78,6 +78,7 @@ async def opened(settings: Settings, *, says_yes: bool = False, title: str = "")
         await anyio.lowlevel.checkpoint()
 
     async with Engine(settings, None, nobody) as engine:
+        await engine.account.know()
         with Shown(title) as shown:
             yield Session(settings, engine, shown, says_yes)
 

@@ -56,7 +56,8 @@ def _found(fal: Emulator, request: Request) -> list[Job]:
     return [
         job
         for job in _newest(fal)
-        if (job.endpoint_id in wanted or app_id(job.endpoint_id) in wanted)
+        if job.account == fal.accounts.get(request.visit.key, "")
+        and (job.endpoint_id in wanted or app_id(job.endpoint_id) in wanted)
         and query.get("request_id") in (None, job.request_id)
         and query.get("status") in (None, _status(job))
         and ("start" not in query or moment(job.sent) >= moment(query["start"]))

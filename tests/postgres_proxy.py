@@ -1,0 +1,100 @@
+"""A proxy before PostgreSQL that loses a connection in the commit of a chosen transaction."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import anyio
+import anyio.abc
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Lose the connection that commits a transaction in which `words` was sent: before the store heard of the commit,
+    or, with `is_taken`, between it and its answer. The next connection is let through, unless it `stays_away`."""
+
+    words: str
+    is_taken: bool
+    stays_away: bool = False
+
+
+class Proxy:
+    """What stands between; `cut` is what it is about to do, and None once it is done."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.address = ""
+        self.cut: Cut | None = None
+        self.is_away = False
+
+    async def serve(self, visitor: anyio.abc.SocketStream) -> None:
+        """Hand on what one connection says."""
+        if self.is_away:
+            await visitor.aclose()
+            return
+        async with visitor, await anyio.connect_tcp("127.0.0.1", self.port) as store:
+            await _Line(self, visitor, store).hand_on()
+
+    def meant(self, said: bytes) -> Cut | None:
+        """What is to be done with the connection on which this was said since its transaction began."""
+        cut = self.cut
+        if cut is None or b"COMMIT" not in said or cut.words.encode() not in said:
+            return None
+        self.cut, self.is_away = None, cut.stays_away
+        return cut
+
+
+class _Line:
+    def __init__(self, proxy: Proxy, visitor: anyio.abc.SocketStream, store: anyio.abc.SocketStream) -> None:
+        self._proxy = proxy
+        self._visitor = visitor
+        self._store = store
+        self._is_mute = False
+        self._answered = anyio.Event()
+
+    async def hand_on(self) -> None:
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._back, tasks.cancel_scope)
+                await self._there()
+                tasks.cancel_scope.cancel()
+
+    async def _there(self) -> None:
+        said = b""
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            async for chunk in self._visitor:
+                said = chunk if b"BEGIN" in chunk else said + chunk
+                cut = self._proxy.meant(said)
+                if cut is None:
+                    await self._store.send(chunk)
+                    continue
+                if cut.is_taken:
+                    self._is_mute = True
+                    await self._store.send(chunk)
+                    await self._answered.wait()
+                return
+
+    async def _back(self, over: anyio.CancelScope) -> None:
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            async for chunk in self._store:
+                if self._is_mute:
+                    self._answered.set()
+                    return
+                await self._visitor.send(chunk)
+        over.cancel()
+
+
+@asynccontextmanager
+async def proxied(address: str) -> AsyncGenerator[Proxy]:
+    """A proxy before the database at this address."""
+    parts = urlsplit(address)
+    assert parts.port is not None
+    proxy = Proxy(parts.port)
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
+    async with listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, proxy.serve)
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        proxy.address = address.replace(f":{parts.port}/", f":{port}/")
+        yield proxy
+        tasks.cancel_scope.cancel()
