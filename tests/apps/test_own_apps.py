@@ -127,7 +127,7 @@ async def test_no_two_tools_have_one_name_and_a_name_that_is_told_leads_there(
     chosen = replace(settings, listed=("all", "mine"), toolsets=(*TOOLSETS, *MORE_TOOLSETS))
     async with Client(app.build(chosen), mode=mode) as client:
         listed = await names(client)
-        told = {}
+        told: dict[str, str] = {}
         for route in routes:
             endpoint_id = f"{owner}{route}".rstrip("/")
             _, data = await called(client, "get_model", endpoint_id=endpoint_id)

@@ -64,7 +64,7 @@ class OddWire(httpx.AsyncBaseTransport):
         return json.dumps({key: self._value for key, _ in items}).encode()
 
 
-def wished(schema: Mapping[str, Any], category: str) -> dict[str, Any]:
+def wished(schema: dict[str, Any], category: str) -> dict[str, Any]:
     """Arguments that work, with a value for each optional one that names its values."""
     named = {
         name: choice["enum"][0]
