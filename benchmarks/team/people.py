@@ -67,11 +67,9 @@ class Person:
 
 def result(answer: Answer) -> dict[str, Any]:
     """The result in an answer to a call, or what stands there in its place."""
-    last = (
-        answer.body.rpartition(b"data: ")[2]
-        if answer.body.startswith((b"event", b"data", b":", b"id"))
-        else answer.body
-    )
+    # A stream's last event may have a sign of life behind it.
+    lines = [line for line in answer.body.splitlines() if line.startswith(b"data: ")]
+    last = lines[-1].removeprefix(b"data: ") if lines else answer.body
     try:
         message = json.loads(last)
     except ValueError:

@@ -1,7 +1,6 @@
 """The server over streamable HTTP: on this machine for one person, or for a team behind a gate."""
 
 import socket
-import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 
@@ -27,9 +26,6 @@ from fal_mcp.server.web.rush import Rush
 
 PATH = "/mcp"
 HERE = "127.0.0.1"
-_SWITCHED_AFTER = 0.0005
-"""Seconds for which Python lets one thread go on while another wants to, 5 ms by default: between two statements of a
-transaction, which other servers wait for, the ledger's thread would wait as long for the calls that are being read."""
 
 
 async def serve(settings: Settings, port: int, ready: Callable[[str], None], host: str = HERE) -> None:
@@ -38,7 +34,6 @@ async def serve(settings: Settings, port: int, ready: Callable[[str], None], hos
     `ready` is told the URL. Neither `json_response`, which loses progress, nor `stateless_http`, which loses
     cancellation.
     """
-    sys.setswitchinterval(_SWITCHED_AFTER)
     server = app.build(settings)
     await serve_app(server, port, ready, host=host, metrics=_figures(server))
 
