@@ -29,8 +29,10 @@ from fal_mcp.team.principal import caller
 if TYPE_CHECKING:
     import httpx
 
+    from fal_mcp.catalog_exchange import CatalogExchange
     from fal_mcp.client.fal import Fal
     from fal_mcp.jobs.account import Account
+    from fal_mcp.jobs.app_news import AppNews
     from fal_mcp.jobs.jobs import Jobs
     from fal_mcp.jobs.progress import Report
     from fal_mcp.jobs.records import Change
@@ -76,7 +78,7 @@ class Engine:
         self._tasks: anyio.abc.TaskGroup | None = None
         self.hearers: list[Callable[[Change], None]] = []
         """Told of what becomes of jobs, from before the first one on."""
-        self._freshness = Freshness(settings, lambda: self.fal, self._take_newest)
+        self._freshness = Freshness(settings, lambda: self.fal, self._take_newest, lambda: self._exchange)
 
     async def __aenter__(self) -> Self:
         # By hand and not with `async with`: what runs in it lives from here to `__aexit__`, through everything in
@@ -87,7 +89,7 @@ class Engine:
         # Without a key nothing of it could be asked of fal; the jobs wait for a server that has one.
         if not {*self.settings.listed, *self.settings.pins} <= {*DEFAULT_PINS, "pinned", "search", "all"}:
             self._tasks.start_soon(self._keep_own)
-        if self.settings.is_recorded and self.settings.key is not None:
+        if self.settings.is_recorded and (self.settings.key is not None or self.settings.own_keys):
             self._tasks.start_soon(self._pick_up)
         return self
 
@@ -209,10 +211,21 @@ class Engine:
         return OwnTools(self.settings, lambda: self.tools, lambda: self.fal, self._tools_changed)
 
     def deployed(self) -> None:
-        """An app was deployed: what is known of the account's apps is asked for anew, and told where it is listed."""
+        """An app was deployed: what is known of the account's apps is asked for anew, and told where it is listed, by
+        this server and the others of its ledger."""
+        self._look_at_apps()
+        self.background.start_soon(self._app_news.tell)
+
+    def _look_at_apps(self) -> None:
         self.resolution.forget()
         if self.own_tools.may_be_listed:
             self.background.start_soon(self.own_tools.look)
+
+    @cached_property
+    def _app_news(self) -> "AppNews":
+        from fal_mcp.jobs.app_news import AppNews
+
+        return AppNews(self.jobs, lambda: self.account.name, self._look_at_apps)
 
     @property
     def resolution(self) -> "Resolution":
@@ -290,16 +303,28 @@ class Engine:
         """
         await self._freshness.refresh()
 
-    async def _take_newest(self, changed: frozenset[str]) -> None:
+    @cached_property
+    def _exchange(self) -> "CatalogExchange":
+        from fal_mcp import catalog_exchange
+
+        jobs = self.jobs if self.settings.is_recorded else None
+        return catalog_exchange.among_servers(
+            self.settings.catalog_folder, jobs, lambda: self.account.name, self._freshness.look
+        )
+
+    async def _take_newest(self, changed: frozenset[str] | None, revision: str = "") -> None:
+        # Another server fetched it: what is of this revision already, or not read yet, needs nothing.
+        if changed is None and (self._tools is None or self._tools.catalog.revision == revision):
+            return
         before = self.tools
         # Made beside the old one and put in its place in one step: a call sees all of one catalog or of the other.
         self._tools = await anyio.to_thread.run_sync(self._prepared)
         if self.lists_differ(before, self._tools, changed):
             await self._tools_changed()
 
-    def lists_differ(self, before: "Toolbox", after: "Toolbox", changed: frozenset[str]) -> bool:
-        """Whether a list of tools is another now, after a change of these models."""
-        return before.names() != after.names() or not changed.isdisjoint(after.names())
+    def lists_differ(self, before: "Toolbox", after: "Toolbox", changed: frozenset[str] | None) -> bool:
+        """Whether a list of tools is another now, after a change of these models, or of any."""
+        return before.names() != after.names() or changed is None or not changed.isdisjoint(after.names())
 
     async def _pick_up(self) -> None:
         """Go on with what servers that ended left unfinished, once the handshake is through, and now and then."""
@@ -310,6 +335,7 @@ class Engine:
             logger.error("%s", error.message)
             return
         await self.account.know()
+        self._app_news.listen()
         await jobs.picks_up.keep(jobs.hearing.hear)
 
     async def _keep_own(self) -> None:

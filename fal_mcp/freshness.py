@@ -1,4 +1,8 @@
-"""Keeps the catalog of a running server fresh: when it is due, and again after a failure."""
+"""Keeps the catalog of a running server fresh: when it is due, and again after a failure.
+
+Of several servers of one ledger one fetches it; those of one folder read what it wrote there, and those of other
+machines get it by way of the store.
+"""
 
 import gc
 import logging
@@ -10,30 +14,47 @@ import anyio
 import anyio.to_thread
 
 from fal_mcp.config import Settings
+from fal_mcp.errors import NotRecorded
 
 # It comes in with the first list or call, and what it takes to fetch with the first refresh.
 if TYPE_CHECKING:
+    from fal_mcp.catalog_exchange import CatalogExchange
     from fal_mcp.client.fal import Fal
 
 FIRST_AFTER = 2.0
 """Seconds: the handshake and the first list come first."""
 _AGAIN_AFTER_A_FAILURE = 600.0
+_LOOK_EVERY = 60.0
+"""Seconds between two looks for what another server of the same folder fetched."""
+_LOOK_SOON = 15.0
+"""The same while another one is at it."""
 
 logger = logging.getLogger("fal_mcp")
 
 
+Take = Callable[[frozenset[str] | None, str], Awaitable[None]]
+
+
 class Freshness:
-    """Fetches the catalog anew; `take` is told which models are others now, once they are there to be read."""
+    """Fetches the catalog anew, or has it from another server. `take` is told once it is there to be read: with the
+    models that are others now, or, where another server knows those, with None and the revision."""
 
     def __init__(
         self,
         settings: Settings,
         fal: "Callable[[], Fal]",
-        take: Callable[[frozenset[str]], Awaitable[None]],
+        take: Take,
+        exchange: "Callable[[], CatalogExchange]",
     ) -> None:
         self._settings = settings
         self._fal = fal
         self._take = take
+        self._exchange = exchange
+        self._told = anyio.Event()
+
+    def look(self) -> None:
+        """Another server may have fetched it."""
+        self._told.set()
 
     async def refresh(self) -> None:
         """Fetch fal's catalog now.
@@ -49,31 +70,32 @@ class Freshness:
         settings = self._settings
         try:
             done = await refresh.refresh(self._fal(), settings.catalog_folder, prices=settings.key is not None)
-            if not done.changed:
-                return
-            await self._take(done.changed)
+            if done.changed:
+                await self._take(done.changed, "")
         finally:
             gc.unfreeze()
-        # The tools before it hold each other, and with them an open file: nothing else lets go of those.
-        await anyio.to_thread.run_sync(gc.collect)
+        if done.changed:
+            # The tools before it hold each other, and with them an open file: nothing else lets go of those.
+            await anyio.to_thread.run_sync(gc.collect)
+        try:
+            await self._exchange().publish()
+        except NotRecorded as error:
+            logger.warning("fal's catalog could not be handed to the other servers: %s", error.message)
 
     async def keep(self) -> None:
         """Refresh whenever it is due, for as long as the server runs. Never raises."""
         await anyio.sleep(FIRST_AFTER)
-        wait = 0.0
-        try:
-            wait = await self._until_due()
-        except Exception as error:
-            logger.warning("When fal's catalog was fetched cannot be told: %s", error)
         while True:
-            await anyio.sleep(wait)
-            wait = self._settings.refresh_hours * 3600
+            # Before the look: what is told while it lasts is looked at after it.
+            self._told = anyio.Event()
             try:
-                await self.refresh()
+                wait = await self.look_once()
             except Exception as error:
                 # Whatever it was, the last good copy serves on.
                 logger.warning("fal's catalog could not be refreshed: %s", error)
-                wait = min(wait, _AGAIN_AFTER_A_FAILURE)
+                wait = min(self._settings.refresh_hours * 3600, _AGAIN_AFTER_A_FAILURE)
+            with anyio.move_on_after(wait):
+                await self._told.wait()
 
     async def age(self) -> float | None:
         """Seconds since the catalog was fetched, by this server or another of this machine; None where it never was,
@@ -88,9 +110,17 @@ class Freshness:
         known.close()
         return time.time() - known.fetched_at
 
-    async def _until_due(self) -> float:
-        if (age := await self.age()) is None:
-            return 0.0
+    async def look_once(self) -> float:
+        """Do what there is to do; the seconds until there may be more."""
+        exchange, period = self._exchange(), self._settings.refresh_hours * 3600
+        fetched_at = await exchange.newest()
+        if revision := await exchange.revision():
+            await self._take(None, revision)
         # A clock that was set back makes it look as if it came from the future.
-        longest = self._settings.refresh_hours * 3600
-        return min(max(longest - age, 0.0), longest)
+        due = min(max(fetched_at + period - time.time(), 0.0), period)
+        if due > 0:
+            return min(due, _LOOK_EVERY)
+        if not await exchange.turn(min(_AGAIN_AFTER_A_FAILURE, period)):
+            return min(period, _LOOK_SOON)
+        await self.refresh()
+        return min(period, _LOOK_EVERY)

@@ -1,6 +1,5 @@
 """Keeps fal's catalog on this disk new: page by page, at a polite rate, never losing the last good copy."""
 
-import hashlib
 import json
 import logging
 import time
@@ -71,11 +70,8 @@ async def refresh(fal: Fal, folder: Path, tell: Told = _nobody, *, prices: bool 
         for one in old_entries.keys() | gathered.entries.keys()
         if _digest_of(old_entries, one) != _digest_of(gathered.entries, one)
     }
-    # Sorted: the order of fal's pages says nothing, and a revision that changes for it would have every host read its
-    # list again.
-    digests = sorted(f"{one} {entry.digest}" for one, entry in gathered.entries.items())
-    revision = hashlib.sha256("\n".join(digests).encode()).hexdigest()[:12]
     entries = list(gathered.entries.values())
+    revision = cache.revision_of(entries)
     await anyio.to_thread.run_sync(cache.write, folder, entries, gathered.pages, revision, time.time())
     return Refreshed(len(entries), frozenset(changed), gathered.is_whole)
 
@@ -160,13 +156,8 @@ def _packed(models: Iterable[Listed], fetched: JsonMapping, old: Mapping[str, En
         # What is there from before stays where fal has none today: a model does not go because its document could not
         # be made.
         content = canonical(document) if document else before.document if before else b""
-        packed[one.endpoint_id] = _entry(one.endpoint_id, canonical(one.item), content)
+        packed[one.endpoint_id] = cache.entry(one.endpoint_id, canonical(one.item), content)
     return packed
-
-
-def _entry(endpoint_id: str, item: bytes, document: bytes) -> Entry:
-    # Of the canonical form, keys sorted: fal changes their order from one day to the next.
-    return Entry(endpoint_id, item, document, hashlib.sha256(item + b"\0" + document).hexdigest()[:16])
 
 
 def _digest_of(entries: Mapping[str, Entry], endpoint_id: str) -> str | None:
@@ -193,12 +184,12 @@ def _with_price(entry: Entry, before: Entry | None) -> Entry:
     if before is None or b'"price"' in entry.item or b'"price"' not in before.item:
         return entry
     price: Any = json.loads(before.item).get("price")
-    return _entry(entry.endpoint_id, canonical({**json.loads(entry.item), "price": price}), entry.document)
+    return cache.entry(entry.endpoint_id, canonical({**json.loads(entry.item), "price": price}), entry.document)
 
 
 def _priced(entries: Mapping[str, Entry], prices: Mapping[str, JsonMapping]) -> dict[str, Entry]:
     return {
-        one: _entry(one, canonical({**json.loads(entries[one].item), "price": price}), entries[one].document)
+        one: cache.entry(one, canonical({**json.loads(entries[one].item), "price": price}), entries[one].document)
         for one, price in prices.items()
         if one in entries
     }

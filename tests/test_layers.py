@@ -39,7 +39,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ways_to_fal": {"client", "config", "errors", "runs"},
     "paid_work": {"client", "config", "jobs", "team"},
     "catalog_source": {"bundled", "catalog", "config"},
-    "freshness": {"catalog", "client", "config", "refresh"},
+    "catalog_exchange": {"catalog", "errors", "jobs"},
+    "freshness": {"catalog", "catalog_exchange", "client", "config", "errors", "refresh"},
     "engine": {
         *(
             "toolsets",
@@ -51,6 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
             "jobs",
             "catalog",
             "catalog_source",
+            "catalog_exchange",
             "client",
             "config",
             "errors",

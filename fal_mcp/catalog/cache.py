@@ -5,6 +5,7 @@ refresh at once each write their own, and the later pointer wins. A document is 
 its endpoint is first asked for: a start parses nothing.
 """
 
+import hashlib
 import json
 import logging
 import os
@@ -65,6 +66,18 @@ class Page:
     etag: str
     ids: tuple[str, ...]
     next_cursor: str | None
+
+
+def entry(endpoint_id: str, item: bytes, document: bytes) -> Entry:
+    """An entry with its digest, of the canonical form, keys sorted: fal changes their order from day to day."""
+    return Entry(endpoint_id, item, document, hashlib.sha256(item + b"\0" + document).hexdigest()[:16])
+
+
+def revision_of(entries: Iterable[Entry]) -> str:
+    """What changes when any entry does. Not with their order: a revision that changed for it would have every host
+    read its list again."""
+    digests = sorted(f"{each.endpoint_id} {each.digest}" for each in entries)
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()[:12]
 
 
 class Cache:
@@ -156,6 +169,16 @@ def newest(folder: Path) -> Cache | None:
             trouble = str(error)
     logger.warning("fal's catalog in %s cannot be read and is done without: %s.", folder, trouble.rstrip("."))
     return None
+
+
+def pointed_at(folder: Path) -> tuple[str, float]:
+    """The revision of the newest catalog in `folder`, and when it was fetched, without opening it; empty and 0 where
+    there is none."""
+    try:
+        pointer = object_of(parsed((folder / _POINTER).read_bytes()))
+    except (OSError, ValueError):
+        return "", 0.0
+    return str(pointer.get("revision") or ""), _fetched_at(pointer.get("fetched_at"))
 
 
 def _fetched_at(value: object) -> float:

@@ -6,7 +6,8 @@ import anyio
 
 
 class Hearing:
-    """Topics that somebody waits for, or wants to hear of each time: `job:` with an id, `tools`, `task:` with an id."""
+    """Topics that somebody waits for, or wants to hear of each time: `job:` with an id, `catalog:` and `apps:` with an
+    account, `task:` with an id. What it does not know is a newer server's, or nobody's, and does nothing."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, anyio.Event] = {}
@@ -17,7 +18,8 @@ class Hearing:
         self._hearers.append((prefix, hear))
 
     def hear(self, topic: str) -> None:
-        """Something was told; an empty topic is that anything may have been."""
+        """Something was told; an empty topic is that anything may have been. It is a word to look, and no more: what
+        is so is read from the ledger or from fal, so that whoever may write there can tell nobody a lie."""
         for name in [name for name in self._waiting if not topic or name == topic]:
             self._waiting.pop(name).set()
         for prefix, hear in self._hearers:

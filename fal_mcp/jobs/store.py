@@ -18,8 +18,9 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
+from fal_mcp.errors import NotRecorded
 from fal_mcp.jobs import schema, trouble
-from fal_mcp.jobs.database import Database, T
+from fal_mcp.jobs.database import TOLD, Database, T
 from fal_mcp.jobs.leases import Leases
 from fal_mcp.jobs.trouble import Damaged, translated
 
@@ -142,8 +143,16 @@ class SqliteStore:
         await anyio.lowlevel.checkpoint()
 
     async def listen(self, hear: Callable[[str], None]) -> None:
-        """Servers of one file tell each other nothing: they look."""
-        await anyio.lowlevel.checkpoint()
+        """Look for what other servers of the file tell, until cancelled."""
+        known: dict[str, str] | None = None
+        while True:
+            # A ledger in memory is nobody else's.
+            await (anyio.sleep(self.look_after) if self.file else anyio.sleep_forever())
+            with suppress(NotRecorded):
+                known, before = await self.run(_told), known
+                # Whatever was told before the first look may have been missed.
+                for topic in [""] if before is None else [name for name in known if before.get(name) != known[name]]:
+                    hear(topic.removeprefix(TOLD))
 
     def _done(self, work: Callable[[Database], T]) -> T:
         database = self._open()
@@ -165,6 +174,10 @@ class SqliteStore:
             return connected(self.file, self._busy)
         except Damaged as error:
             return _begun_anew(self.file, self._busy, error)
+
+
+def _told(database: Database) -> dict[str, str]:
+    return dict(database.execute("SELECT name, text FROM note WHERE name LIKE ?", (f"{TOLD}%",)).fetchall())
 
 
 def connected(file: Path | None, busy_seconds: float) -> sqlite3.Connection:

@@ -77,14 +77,14 @@ class Shared(Engine):
         # Within and not instead: a request may narrow what the server was set to list, and never widen it.
         return self.selection.within([part.strip() for part in names[:500].split(",") if part.strip()])
 
-    def lists_differ(self, before: "Toolbox", after: "Toolbox", changed: frozenset[str]) -> bool:
+    def lists_differ(self, before: "Toolbox", after: "Toolbox", changed: frozenset[str] | None) -> bool:
         """Whether a host that listed the tools before would read something else now."""
         from fal_mcp.server.tool_list import listed
 
         names = after.names()
         if names != before.names():
             return True
-        touched = [name for name in names if name in changed]
+        touched = names if changed is None else [name for name in names if name in changed]
         # Comparing is work for each tool; told once too often, a host only reads the list again.
         if len(touched) > _MOST_COMPARED:
             return True
