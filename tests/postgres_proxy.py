@@ -36,6 +36,11 @@ class Proxy:
         async with visitor, await anyio.connect_tcp("127.0.0.1", self.port) as store:
             await _Line(self, visitor, store).hand_on()
 
+    @property
+    def is_due(self) -> bool:
+        """Whether it has yet to do it."""
+        return self.cut is not None
+
     def meant(self, said: bytes) -> Cut | None:
         """What is to be done with the connection on which this was said since its transaction began."""
         cut = self.cut

@@ -43,7 +43,8 @@ def test_what_the_account_was_billed_bounds_a_run():
 
 def test_the_dearest_line_of_the_bill_counts():
     surge = {**LINE, "unit_price": 0.0012, "quantity": 0.0}
-    for lines in ([LINE, surge], [surge, LINE]):
+    bills: list[list[object]] = [[LINE, surge], [surge, LINE]]
+    for lines in bills:
         assert quoted(lines, [RAN]).per_second == pytest.approx(0.0024)
 
 

@@ -98,7 +98,7 @@ def test_whatever_fal_answers_no_tool_fails_inside(name: str, is_in_lists: bool,
                 async with Client(app.build(settings, wire)) as client:
                     tools = (await client.list_tools()).tools
                     for tool in tools:
-                        sound(await client.call_tool(tool.name, wished(tool.input_schema, "unknown")))
+                        sound(await client.call_tool(tool.name, wished(dict(tool.input_schema), "unknown")))
             assert len(tools) > 80
             tasks.cancel_scope.cancel()
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -40,7 +41,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.when == "call":
         for name, value in report.user_properties:
             if name == "cells":
-                host, way, row = value
+                host, way, row = cast("tuple[str, str, dict[str, str]]", value)
                 for rows in (_rows, _passed) if report.passed else (_rows,):
                     rows.setdefault(host, {})[way] = row
 

@@ -19,8 +19,7 @@ from tests.hosts.ways import HTTP, STDIO, TOKEN, Server, reached
 from tests.server.stdio_host import Start
 
 BOUND = 300
-RUNS = [(host, way) for host in HOSTS for way in (STDIO, HTTP)]
-RUNS += [("Claude Code", TOKEN), ("Codex", TOKEN), ("Gemini CLI", TOKEN), ("opencode", TOKEN)]
+RUNS = [(host, way) for host in HOSTS for way in (STDIO, HTTP, TOKEN)]
 
 
 @pytest.fixture

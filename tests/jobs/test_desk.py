@@ -24,9 +24,15 @@ class Counting(SqliteStore):
 
     count = 0
 
-    async def run(self, work: Callable[[Database], T], *, is_urgent: bool = False) -> T:
+    async def run(
+        self,
+        work: Callable[[Database], T],
+        undo: Callable[[Database], object] | None = None,
+        *,
+        is_urgent: bool = False,
+    ) -> T:
         self.count += 1
-        return await super().run(work, is_urgent=is_urgent)
+        return await super().run(work, undo, is_urgent=is_urgent)
 
 
 def order(owner: str = "me", arguments: Any = None, price: float = 0.01) -> Order:

@@ -45,9 +45,9 @@ async def test_a_job_whose_commit_is_lost_is_submitted_once_and_ends_once(
                 proxy.cut = Cut(WRITES[write], is_taken)
                 answer = await here.call(TOOL, ARGUMENTS)
                 listed = await here.call("list_jobs", {})
-                while write == "saved" and proxy.cut is not None:
+                while write == "saved" and proxy.is_due:
                     await ledger.store.renew()
-                assert proxy.cut is None, "it was never reached"
+                assert not proxy.is_due, "it was never reached"
                 (job,) = await ledger.listed(OWNER)
     assert answer["status"] == "completed" and [row["state"] for row in listed["jobs"]] == ["completed"]
     assert (len(fal.jobs), job.state, job.saved is not None) == (1, "completed", True)
@@ -71,6 +71,6 @@ async def test_a_cancel_whose_commit_is_lost_is_one_all_the_same(
             while (job := await ledger.get(row["job_id"], OWNER)) is None or not job.is_over:
                 await ledger.store.renew()
             said = await here.call("get_job", {"job_id": row["job_id"]})
-    assert proxy.cut is None and job.state == "cancelled" and await ledger.spent(OWNER) == 0
+    assert not proxy.is_due and job.state == "cancelled" and await ledger.spent(OWNER) == 0
     assert "cancelled" in str(said) and len(fal.jobs) == 1
     await ledger.aclose()
