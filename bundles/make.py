@@ -139,7 +139,7 @@ def server_json() -> Json:
 
 
 def _format(setting: Setting) -> str:
-    return {"number": "number", "money": "number", "switch": "boolean", "folder": "filepath"}.get(
+    return {"number": "number", "count": "number", "money": "number", "switch": "boolean", "folder": "filepath"}.get(
         setting.kind, "string"
     )
 

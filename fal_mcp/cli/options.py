@@ -35,7 +35,15 @@ _TYPES: JsonObject = {
 
 
 _PLACEHOLDERS: Mapping[str, str] = {
-    **{"number": "NUMBER", "money": "USD", "choice": "WORD", "words": "WORDS", "names": "NAME", "address": "URL"},
+    **{
+        "number": "NUMBER",
+        "count": "NUMBER",
+        "money": "USD",
+        "choice": "WORD",
+        "words": "WORDS",
+        "names": "NAME",
+        "address": "URL",
+    },
     **{"folder": "FOLDER", "folders": "FOLDER", "file": "FILE", "store": "URL"},
 }
 """What stands in the help for a value: what a person has there, where typer would name Python's type."""

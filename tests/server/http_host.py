@@ -81,11 +81,12 @@ def _last(answer: httpx.Response) -> Any:
 
 @asynccontextmanager
 async def served(
-    settings: Settings, data: Path, *options: str, grace: str = "0.2"
+    settings: Settings, data: Path, *options: str, grace: str = "0.2", state_keys: str = ""
 ) -> AsyncGenerator[tuple[Host, anyio.abc.Process]]:
     root = settings.hosts.queue.removesuffix("/queue")
     command = [sys.executable, "-m", "fal_mcp", "serve", "--http", "0", "--fal-url", root, "--data-dir", str(data)]
     environment = {**os.environ, "FAL_KEY": settings.key or "", "FAL_MCP_TASK_GRACE": grace}
+    environment["FAL_MCP_STATE_KEYS"] = state_keys
     async with await anyio.open_process([*command, "--refresh-hours", "0", *options], env=environment) as process:
         assert process.stderr
         said = b""

@@ -1,0 +1,106 @@
+"""Two servers on one store, over HTTP, without stickiness: what one began or asked, the other goes on with."""
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from fal_mcp.config import Settings
+from fal_mcp.emulator import Emulator, Script
+from tests import postgres
+from tests.server.http_host import TASKS, Host, served
+from tests.server.stdio_host import INITIALIZED, initialize
+from tests.server.test_kill import ARGUMENTS, ENDPOINT, TOOL
+
+BOUND = 180
+FORMS: dict[str, Any] = {"elicitation": {"form": {}}}
+CALL: dict[str, Any] = {"name": TOOL, "arguments": ARGUMENTS}
+ANEW: dict[str, Any] = {
+    "name": "run_model",
+    "arguments": {"endpoint_id": ENDPOINT, "arguments": ARGUMENTS, "fresh": True},
+}
+"""One that joins no job, so that it is asked about each time."""
+KEYS = "s" * 32
+ACCEPT = {"accept": "application/json, text/event-stream"}
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest) -> Generator[str | None]:
+    if request.param == "sqlite":
+        yield None
+        return
+    with postgres.cluster() as made:
+        yield made.database()
+
+
+@asynccontextmanager
+async def two(settings: Settings, folder: Path, store: str | None, *more: str) -> AsyncGenerator[tuple[Host, Host]]:
+    """Two servers: of one folder, or of one database and no folder in common."""
+    where = ["--store", store] if store else []
+    first, second = (folder / "1", folder / "2") if store else (folder, folder)
+    async with (
+        served(settings, first, *where, *more, state_keys=KEYS) as (one, _),
+        served(settings, second, *where, *more, state_keys=KEYS) as (other, _),
+    ):
+        yield one, other
+
+
+async def test_a_question_is_answered_at_the_other_server_and_once(
+    fal: Emulator, settings: Settings, tmp_path: Path, store: str | None
+):
+    with anyio.fail_after(BOUND):
+        async with two(settings, tmp_path, store, "--approve-over", "0.001") as (one, other):
+            asked = (await one.ask("tools/call", FORMS, **ANEW))["result"]
+            (key,) = asked["inputRequests"]
+            said = {key: {"action": "accept", "content": {"approve": True}}}
+            again = {**ANEW, "inputResponses": said, "requestState": asked["requestState"]}
+            answer = (await other.ask("tools/call", FORMS, **again))["result"]
+            replayed = (await one.ask("tools/call", FORMS, **again))["result"]
+    assert answer["structuredContent"]["status"] == "completed", answer
+    assert "requestState" in replayed, "an answer is one to one call"
+    assert len(fal.jobs) == 1
+
+
+async def test_a_task_is_asked_about_and_cancelled_at_the_other_server(
+    fal: Emulator, settings: Settings, tmp_path: Path, store: str | None
+):
+    fal.script(ENDPOINT, Script(hold_in_queue=True))
+    with anyio.fail_after(BOUND):
+        async with two(settings, tmp_path, store) as (one, other):
+            task_id = (await one.ask("tools/call", TASKS, **CALL))["result"]["taskId"]
+            there = (await other.ask("tasks/get", taskId=task_id))["result"]
+            await other.ask("tasks/cancel", taskId=task_id)
+            ended = await other.until(task_id, "cancelled", "completed")
+    assert (there["status"], ended["status"]) == ("working", "cancelled")
+    assert any(call.path.endswith("/cancel") for call in fal.calls) and len(fal.jobs) == 1
+
+
+async def test_an_older_clients_session_is_not_found_at_the_other_server_and_its_job_is(
+    fal: Emulator, settings: Settings, tmp_path: Path, store: str | None
+):
+    """404 is the specification's word for: begin anew. The call again in the new session joins the job."""
+    fal.script(ENDPOINT, Script(steps=0, hold_running=True))
+    call = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": CALL}
+    with anyio.fail_after(BOUND):
+        async with two(settings, tmp_path, store) as (one, other), httpx.AsyncClient(timeout=BOUND) as client:
+            hello = await client.post(one.url, json=initialize(), headers=ACCEPT)
+            named = {**ACCEPT, "mcp-session-id": hello.headers["mcp-session-id"]}
+            await client.post(one.url, json=INITIALIZED, headers=named)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_cut_off, client, one.url, call, named)
+                await fal.until(lambda: any(job.state == "IN_PROGRESS" for job in fal.jobs.values()))
+                tasks.cancel_scope.cancel()
+            lost = await client.post(other.url, json=call, headers=named)
+            for job in fal.jobs.values():
+                job.release()
+            found = await other.ask_after_handshake({}, "tools/call", **CALL)
+    assert lost.status_code == 404
+    assert found["result"]["structuredContent"]["status"] == "completed" and len(fal.jobs) == 1
+
+
+async def _cut_off(client: httpx.AsyncClient, url: str, call: Any, headers: dict[str, str]) -> None:
+    await client.post(url, json=call, headers=headers)
