@@ -23,7 +23,7 @@ from fal_mcp.server import client_shapes, results, tasks
 from fal_mcp.server.elicitation import InputNeeded, asker, secret_asker
 from fal_mcp.server.shared import Shared
 from fal_mcp.server.tasks import Run
-from fal_mcp.server.web import needed_scope
+from fal_mcp.server.web import needed_scope, visit
 from fal_mcp.text import one_line
 from fal_mcp.tools.tool import Tool
 from fal_mcp.toolsets.toolbox import Toolbox
@@ -80,6 +80,7 @@ class Asked:
     def __init__(self, came: float) -> None:
         self.came = came
         self.call: Call | None = None
+        self._is_left = False
 
     @property
     def job_id(self) -> str | None:
@@ -91,7 +92,7 @@ class Asked:
         """The answer, which goes to the client now. What was refused, failed or asks a question answers nothing."""
         # What is no result of a tool is a task, and being told of the task is an answer to the call.
         is_answer = not answer.is_error if isinstance(answer, types.CallToolResult) else isinstance(answer, Mapping)
-        if self.call is not None and is_answer:
+        if self.call is not None and is_answer and not self._is_left:
             is_open = _is_open(answer)
             if self.call.asked_for:
                 self.call.jobs.answering(self.call.asked_for, self.call.call_id, is_open=is_open)
@@ -101,6 +102,7 @@ class Asked:
 
     async def is_left(self) -> None:
         """The call ended, and nobody gets its answer: who asks again is owed it."""
+        self._is_left = True
         if self.call is not None and self.call.asked_for:
             await self.call.jobs.left(self.call.asked_for, self.call.call_id)
 
@@ -112,17 +114,24 @@ def _is_open(answer: object) -> bool:
 
 
 async def _answer(
-    ctx: object, params: types.CallToolRequestParams, tool: Tool, run: Run | None, asked: Asked
+    ctx: Any, params: types.CallToolRequestParams, tool: Tool, run: Run | None, asked: Asked
 ) -> tasks.Result:
     is_answered = False
     try:
         answer = await _result(ctx, params, tool, run, asked)
-        is_answered = isinstance(answer, types.CallToolResult) and not answer.is_error
+        is_answered = isinstance(answer, types.CallToolResult) and not answer.is_error and not _is_gone(ctx, run)
         return answer
     finally:
         # Also where the call is cancelled: the same call again then gets this job and not another.
         if not is_answered:
             await asked.is_left()
+
+
+def _is_gone(ctx: Any, run: Run | None) -> bool:
+    """Whether the answer reaches nobody: in the revisions before 2026 a call goes on when its connection breaks, and
+    what it comes to is written to nowhere. What became a task is asked for over another connection."""
+    is_task = run is not None and run.is_task
+    return ctx.request is not None and not is_task and visit.of(ctx.request.scope).is_over
 
 
 async def _result(

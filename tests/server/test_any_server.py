@@ -24,6 +24,7 @@ ANEW: dict[str, Any] = {
     "arguments": {"endpoint_id": ENDPOINT, "arguments": ARGUMENTS, "fresh": True},
 }
 """One that joins no job, so that it is asked about each time."""
+AGAIN: dict[str, Any] = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": CALL}
 KEYS = "s" * 32
 ACCEPT = {"accept": "application/json, text/event-stream"}
 
@@ -79,22 +80,35 @@ async def test_a_task_is_asked_about_and_cancelled_at_the_other_server(
     assert any(call.path.endswith("/cancel") for call in fal.calls) and len(fal.jobs) == 1
 
 
+async def test_a_call_whose_connection_broke_is_the_same_job_when_it_is_made_again(
+    fal: Emulator, settings: Settings, tmp_path: Path
+):
+    """Before the revision of 2026 a broken connection ends no call; what it came to has reached nobody."""
+    fal.script(ENDPOINT, Script(steps=0, hold_running=True))
+    with anyio.fail_after(BOUND):
+        async with served(settings, tmp_path) as (one, _), httpx.AsyncClient(timeout=BOUND) as client:
+            await _broken_off(client, one, fal)
+            (job,) = fal.jobs.values()
+            job.release()
+            states: list[str] = []
+            while states != ["completed"]:
+                listed = (await one.ask("tools/call", name="list_jobs", arguments={}))["result"]["structuredContent"]
+                states = [row["state"] for row in listed["jobs"]]
+            # Longer than an answer counts as being on its way.
+            await anyio.sleep(0.5)
+            found = await one.ask_after_handshake({}, "tools/call", **CALL)
+    assert found["result"]["structuredContent"]["status"] == "completed" and len(fal.jobs) == 1
+
+
 async def test_an_older_clients_session_is_not_found_at_the_other_server_and_its_job_is(
     fal: Emulator, settings: Settings, tmp_path: Path, store: str | None
 ):
     """404 is the specification's word for: begin anew. The call again in the new session joins the job."""
     fal.script(ENDPOINT, Script(steps=0, hold_running=True))
-    call = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": CALL}
     with anyio.fail_after(BOUND):
         async with two(settings, tmp_path, store) as (one, other), httpx.AsyncClient(timeout=BOUND) as client:
-            hello = await client.post(one.url, json=initialize(), headers=ACCEPT)
-            named = {**ACCEPT, "mcp-session-id": hello.headers["mcp-session-id"]}
-            await client.post(one.url, json=INITIALIZED, headers=named)
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_cut_off, client, one.url, call, named)
-                await fal.until(lambda: any(job.state == "IN_PROGRESS" for job in fal.jobs.values()))
-                tasks.cancel_scope.cancel()
-            lost = await client.post(other.url, json=call, headers=named)
+            named = await _broken_off(client, one, fal)
+            lost = await client.post(other.url, json=AGAIN, headers=named)
             for job in fal.jobs.values():
                 job.release()
             found = await other.ask_after_handshake({}, "tools/call", **CALL)
@@ -102,5 +116,18 @@ async def test_an_older_clients_session_is_not_found_at_the_other_server_and_its
     assert found["result"]["structuredContent"]["status"] == "completed" and len(fal.jobs) == 1
 
 
-async def _cut_off(client: httpx.AsyncClient, url: str, call: Any, headers: dict[str, str]) -> None:
-    await client.post(url, json=call, headers=headers)
+async def _broken_off(client: httpx.AsyncClient, one: Host, fal: Emulator) -> dict[str, str]:
+    """Make a call as a client of revision 2025-11-25, and break its connection while the job runs; the headers of its
+    session."""
+    hello = await client.post(one.url, json=initialize(), headers=ACCEPT)
+    named = {**ACCEPT, "mcp-session-id": hello.headers["mcp-session-id"]}
+    await client.post(one.url, json=INITIALIZED, headers=named)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_call, client, one.url, named)
+        await fal.until(lambda: any(job.state == "IN_PROGRESS" for job in fal.jobs.values()))
+        tasks.cancel_scope.cancel()
+    return named
+
+
+async def _call(client: httpx.AsyncClient, url: str, headers: dict[str, str]) -> None:
+    await client.post(url, json=AGAIN, headers=headers)

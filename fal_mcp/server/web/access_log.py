@@ -74,6 +74,7 @@ class AccessLog:
             try:
                 await self.application(scope, receive, watched)
             finally:
+                here.is_over = True
                 self._tell(scope, here, status, self.clock() - began)
 
     def _tell(self, scope: Scope, here: Visit, status: int, seconds: float) -> None:

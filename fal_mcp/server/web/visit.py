@@ -1,4 +1,4 @@
-"""One request over HTTP, as whoever looked at it on its way in left word of it for the log."""
+"""One request over HTTP: what whoever looked at it on its way in left word of for the log, and whether it is over."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -17,6 +17,8 @@ class Visit:
     principal: str = ""
     refused: str = ""
     is_open: bool = False
+    is_over: bool = False
+    """Whether it was answered, or its connection broke: from then on nothing reaches whoever asked."""
 
 
 def begun(scope: Scope) -> Visit:
