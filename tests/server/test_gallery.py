@@ -178,7 +178,7 @@ async def test_data_that_came_beside_the_answer_is_shown_like_data_in_it(screen:
     with anyio.fail_after(BOUND):
         await screen.show(PIER, {"content": answer["content"], "_meta": {"fal/data": answer["structuredContent"]}})
         await expect(screen.gallery.get_by_role("status")).to_have_text(
-            "Completed · ran for 2.0 s · about 0.025 USD · seed 7"
+            "Completed · ran for 2.0 s · about $0.025 · seed 7"
         )
 
 
