@@ -4,7 +4,6 @@ Each decision is a transaction that all servers of a ledger take turns at, and t
 for each of hundreds of calls at once would keep all of them waiting.
 """
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -72,7 +71,7 @@ class Desk:
             outcomes = await self._store.run(decide, take_back, is_urgent=True)
         except NotRecorded as error:
             # One each: what is raised is marked on its way.
-            outcomes = [copy.copy(error) for _ in together]
+            outcomes = [NotRecorded(error.message, hint=error.hint) for _ in together]
         except Exception as error:
             if len(together) > 1:
                 # Nothing of it was written. Whosever fault it is, the others have none.

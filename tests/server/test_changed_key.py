@@ -102,11 +102,14 @@ async def test_a_callers_jobs_are_its_own_under_every_key_of_the_server(
     for name in "12":
         (tmp_path / name).mkdir()
     with anyio.fail_after(BOUND):
-        async with team(settings, tmp_path / "1", data=tmp_path / "data") as here:
+        # One within the other, as while the key is being changed.
+        async with (
+            team(settings, tmp_path / "1", data=tmp_path / "data") as here,
+            team(replace(settings, key=NEW), tmp_path / "2", data=tmp_path / "data") as there,
+        ):
             host = Host(here.url, here.client(here.headers("alice")))
             made = await host.ask("tools/call", {}, name=TOOL, arguments=ARGUMENTS)
-        job_id = made["result"]["structuredContent"]["job_id"]
-        async with team(replace(settings, key=NEW), tmp_path / "2", data=tmp_path / "data") as there:
+            job_id = made["result"]["structuredContent"]["job_id"]
             for name in ("alice", "bob"):
                 host = Host(there.url, there.client(there.headers(name)))
                 answers.append(await host.ask("tools/call", {}, name="get_job", arguments={"job_id": job_id}))
