@@ -1,8 +1,9 @@
 """fal's catalog among servers of one ledger: one fetches it, and every other one comes to have the same."""
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx
@@ -38,7 +39,7 @@ class Server:
     folder: Path
     ledger: Ledger
     exchange: CatalogExchange
-    look: Callable[[], Awaitable[float]]
+    look: Callable[[], Coroutine[Any, Any, float]]
     taken: list[str]
 
     @property

@@ -59,9 +59,12 @@ class Desk:
         begun: list[str] = []
 
         def decide(database: Database) -> list[Started | Exception]:
-            outcomes = self._outcomes(database, together)
-            begun[:] = [one.job.job_id for one in outcomes if isinstance(one, Started) and not one.is_joined]
-            return outcomes
+            round_ = Round(database, frozenset(asked.order.owner for asked in together))
+            with database.transaction(decides=True):
+                outcomes = [self._outcome(round_, asked) for asked in together]
+                # Before it is committed: whether that came about may be known only later.
+                begun[:] = [one.job.job_id for one in outcomes if isinstance(one, Started) and not one.is_joined]
+                return outcomes
 
         def take_back(database: Database) -> None:
             # What was refused is submitted by nobody: it must not stand as if it were about to be.
@@ -81,11 +84,6 @@ class Desk:
             outcomes = [error]
         for asked, outcome in zip(together, outcomes, strict=True):
             asked.outcome = outcome
-
-    def _outcomes(self, database: Database, together: Sequence[Asked]) -> list[Started | Exception]:
-        round_ = Round(database, frozenset(asked.order.owner for asked in together))
-        with database.transaction(decides=True):
-            return [self._outcome(round_, asked) for asked in together]
 
     def _outcome(self, round_: Round, asked: Asked) -> Started | FalError:
         try:
