@@ -252,7 +252,7 @@ async def test_an_interrupt_says_what_goes_on_and_how_to_get_at_it(fal: Emulator
         (["demo", "--out", "/proc/x"], {}, 1, "/proc/x"),
         (["models", "show", "fal-ai/flux/def"], {}, 1, "fal-ai/flux/dev"),
         (["models", "search", "zzzzqqq"], {}, 1, "Nothing among"),
-        (["whoami"], {"FAL_KEY": ""}, 1, "fal-mcp login"),
+        (["whoami"], {"FAL_KEY": ""}, 1, "set FAL_KEY"),
         (["webhook", "verify", "/nonexistent", "/nonexistent"], {}, 2, "cannot be read"),
     ],
     ids=lambda value: str(value)[:40],
