@@ -21,6 +21,7 @@ from fal_mcp.client.hints import ADMIN_HINT, NO_ADMIN_KEY, NO_KEY
 from fal_mcp.client.incoming import LONGEST_GOODBYE, Incoming, closed
 from fal_mcp.client.inputs import as_json
 from fal_mcp.client.masking import Mask
+from fal_mcp.client.pools import Pools
 from fal_mcp.client.retry import ALWAYS, IF_NOT_RECEIVED, Clock, Retry
 from fal_mcp.client.verdicts import is_final, is_good, is_worth_another, lost
 from fal_mcp.config import Hosts
@@ -68,7 +69,7 @@ class Http:
         # Whoever waits for an answer waits no longer than for a job.
         self._always, self._once = ALWAYS.within(patience), IF_NOT_RECEIVED.within(patience)
         self._transport = transport
-        self._client: httpx.AsyncClient | None = None
+        self._pools = Pools(self._made)
         self._tls: ssl.SSLContext | None = None
         self._mask = Mask(key, admin_key)
 
@@ -77,10 +78,9 @@ class Http:
 
     async def __aexit__(self, *exc: object) -> None:
         # Taken away first: whoever still asks while the old pool closes gets a new one and not a closed one.
-        client, self._client = self._client, None
-        if client is not None:
-            with anyio.move_on_after(LONGEST_GOODBYE, shield=True), suppress(Exception):
-                await client.aclose()
+        pools, self._pools = self._pools, Pools(self._made)
+        with anyio.move_on_after(LONGEST_GOODBYE, shield=True), suppress(Exception):
+            await pools.aclose()
 
     @property
     def tls(self) -> ssl.SSLContext | None:
@@ -258,16 +258,17 @@ class Http:
             FalError: what the answer stands for, as `judge` has it.
         """
         request = self._built(method, url, key, params, headers, as_json(json), None, STREAM_TIMEOUT)
-        try:
-            response = await self._answered(request)
-        except Unreachable as error:
-            raise lost(error, changes and isinstance(error, MaybeReceived)) from error
-        try:
-            if not response.is_success:
-                raise self._judged(await self._whole(response, body.SMALL), judge)
-            yield Incoming(response, self.masked, changes)
-        finally:
-            await closed(response)
+        with self._pools.held() as client:
+            try:
+                response = await _answered(client, request)
+            except Unreachable as error:
+                raise lost(error, changes and isinstance(error, MaybeReceived)) from error
+            try:
+                if not response.is_success:
+                    raise self._judged(await self._whole(response, body.SMALL), judge)
+                yield Incoming(response, self.masked, changes)
+            finally:
+                await closed(response)
 
     def _built(
         self,
@@ -295,7 +296,7 @@ class Http:
         # httpx's own limits are for each silence; only this one ends an answer that trickles for ever.
         with door(request.url), anyio.fail_after(longest):
             with anyio.fail_after(patience):
-                response = await self._answered(request)
+                response = await _answered(self._pools.short, request)
             try:
                 return await self._whole(response, most if response.is_success else body.SMALL)
             except Unreachable as error:
@@ -306,11 +307,6 @@ class Http:
             finally:
                 await closed(response)
 
-    async def _answered(self, request: httpx.Request) -> httpx.Response:
-        client = self._pool()
-        with door(request.url):
-            return await client.send(request, stream=True)
-
     async def _whole(self, response: httpx.Response, most: int) -> httpx.Response:
         try:
             content = await body.whole(response, most)
@@ -320,12 +316,10 @@ class Http:
             content = b""
         return self._mask.answer(response, content)
 
-    def _pool(self) -> httpx.AsyncClient:
-        if self._client is None:
-            # What takes the network's place needs nobody's certificates.
-            tls = self.tls if self._transport is None else None
-            self._client = made_client(self._transport, _TIMEOUT, {}, tls)
-        return self._client
+    def _made(self) -> httpx.AsyncClient:
+        # What takes the network's place needs nobody's certificates.
+        tls = self.tls if self._transport is None else None
+        return made_client(self._transport, _TIMEOUT, {}, tls)
 
     def _headers(self, url: str, key: Key, more: Mapping[str, str] | None, is_json: bool) -> dict[str, str]:
         headers = _HEADERS | ({"content-type": "application/json"} if is_json else {})
@@ -347,3 +341,8 @@ class Http:
     def _request_id(self, response: httpx.Response) -> str | None:
         named = response.headers.get("x-fal-request-id")
         return self.masked(named)[:80] if named else None
+
+
+async def _answered(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+    with door(request.url):
+        return await client.send(request, stream=True)
