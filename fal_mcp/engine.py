@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from fal_mcp.jobs.progress import Report
     from fal_mcp.jobs.records import Change
     from fal_mcp.jobs.sessions import Sessions
-    from fal_mcp.jobs.turns import Room
     from fal_mcp.runs.call import Call
     from fal_mcp.runs.pricing import Prices
     from fal_mcp.runs.resolution import Resolution
@@ -161,28 +160,9 @@ class Engine:
         ledger.hearers += self.hearers
         self._open.push_async_callback(ledger.aclose)
         # By a function: a client is only opened, and a key only missed, where something is sent.
-        about: JsonObject = {"account": lambda: self.account.name, "room": self.room}
-        jobs = paid_work.jobs_of(self.settings, lambda: self.fal, ledger, self.background, **about)
+        jobs = paid_work.jobs_of(self.settings, lambda: self.fal, ledger, self.background, lambda: self.account.name)
         self._open.push_async_callback(jobs.aclose)
         return jobs
-
-    @cached_property
-    def room(self) -> "Room":
-        """How many jobs may be at fal at once, and how many may wait for it."""
-        from fal_mcp.jobs.turns import Room
-
-        settings = self.settings
-        return Room.of(settings.max_running, settings.max_running_each, settings.max_waiting)
-
-    def full(self) -> RateLimited | None:
-        """Why the store refused a job of this server's account a moment ago, if it did."""
-        return self.jobs.admission.full(self.account.name) if "jobs" in vars(self) else None
-
-    @property
-    def followed(self) -> int:
-        """How many jobs this process follows now."""
-        # Asked before the first job, it opens nothing.
-        return self.jobs.followed if "jobs" in vars(self) else 0
 
     @cached_property
     def sessions(self) -> "Sessions":

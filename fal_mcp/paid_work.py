@@ -27,15 +27,19 @@ def ledger_of(settings: Settings) -> Ledger:
     )
 
 
+def room_of(settings: Settings) -> Room:
+    """How many jobs may be at fal at once, and how many may wait for it."""
+    return Room.of(settings.max_running, settings.max_running_each, settings.max_waiting)
+
+
 def jobs_of(
     settings: Settings,
     fal: Callable[[], Fal],
     ledger: Ledger,
     tasks: anyio.abc.TaskGroup,
     account: Callable[[], str],
-    room: Room,
 ) -> Jobs:
-    """All paid work; `account` is the name that it stands under, `room` how much of it there may be at once."""
+    """All paid work; `account` is the name that it stands under."""
     limits = Limits(
         call=settings.max_cost,
         session=settings.session_budget,
@@ -44,4 +48,4 @@ def jobs_of(
         approve_over=settings.approve_over,
         allow_unpriced=settings.allow_unpriced,
     )
-    return Jobs(fal, ledger, tasks, limits, settings.on_disconnect, account, own_daily_budget, room)
+    return Jobs(fal, ledger, tasks, limits, settings.on_disconnect, account, own_daily_budget, room_of(settings))

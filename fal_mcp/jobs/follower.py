@@ -15,7 +15,7 @@ import anyio
 from fal_mcp import logs, traces
 from fal_mcp.client.queue import Completed, InProgress, Queue, Queued, Request, Status
 from fal_mcp.errors import FalError, GenerationFailed, NotFound, NotRecorded
-from fal_mcp.jobs import by_time, doubts
+from fal_mcp.jobs import by_time, doubts, rows
 from fal_mcp.jobs.cost import is_on_fals_side
 from fal_mcp.jobs.job import Job, Order
 from fal_mcp.jobs.kept_errors import said
@@ -24,7 +24,6 @@ from fal_mcp.jobs.status_log import StatusLog
 from fal_mcp.jobs.turns import Waiting
 from fal_mcp.json_values import JsonObject
 
-_REQUEST = ("request_id", "status_url", "response_url", "cancel_url")
 _CANCELLED = frozenset({"client_cancelled", "client_disconnected"})
 _LONGEST_CANCEL = 10.0
 _LOOKS = (0.0, 1.0, 3.0)
@@ -132,7 +131,7 @@ class Follower:
     def standing(self, job: Job) -> Job:
         """This job, whose row was read before, as it stands now."""
         output = self.outcome if self.is_over and isinstance(self.outcome, dict) else job.output
-        known = {name: value for name, value in self._known.items() if name not in _REQUEST}
+        known = {name: value for name, value in self._known.items() if name not in rows.REQUEST}
         return replace(job, **{**known, "output": output, "request": self.request or job.request})
 
     async def _guarded(self, work: Awaitable[None]) -> None:
@@ -178,7 +177,7 @@ class Follower:
             request = await self._found(error)
             self._taken.set()
         else:
-            self._add({"state": "queued", **_columns(request)})
+            self._add({"state": "queued", **rows.request_columns(request)})
             # Begun now and not waited for: while the disk writes, fal is asked how it stands.
             self._tasks.start_soon(self._write_taken)
         self.request = request
@@ -346,7 +345,3 @@ class Follower:
             await anyio.sleep(_A_MOMENT)
             self._to_write = anyio.Event()
             await self.write()
-
-
-def _columns(request: Request) -> JsonObject:
-    return {name: getattr(request, name) for name in _REQUEST}

@@ -15,7 +15,7 @@ COLUMNS = (
 """All but the output, which may be large and is kept in a table of its own."""
 _NAMES = COLUMNS.split(", ")
 _OBJECTS = ("arguments", "error", "saved")
-_REQUEST = ("request_id", "status_url", "response_url", "cancel_url")
+REQUEST = ("request_id", "status_url", "response_url", "cancel_url")
 _MOMENTS: dict[str, float | None] = {
     **dict.fromkeys(("created", "updated", "asked", "queue_seconds", "run_seconds"), 0.0),
     **dict.fromkeys(("detached", "answered", "per_second")),
@@ -23,7 +23,7 @@ _MOMENTS: dict[str, float | None] = {
 """Columns of numbers, with what stands for one that is none."""
 _COUNTS: dict[str, int | None] = {"position": None, "price_micro": None, "billed_micro": None, "has_run": 1, "fence": 0}
 """The same for whole ones. What cannot be told of a run counts as one."""
-_MAY_LACK = frozenset({*_OBJECTS, *_REQUEST})
+_MAY_LACK = frozenset({*_OBJECTS, *REQUEST})
 _PLAIN = (
     *("way", "call_id", "connection", "session", "fence", "answered", "asked", "detached", "account"),
     *("per_second", "rate_note", "trace"),
@@ -33,7 +33,7 @@ _PLAIN = (
 def read(row: tuple[Any, ...], output: str | None = None) -> Job:
     """The job that a row stands for."""
     named: JsonObject = {name: typed(name, value) for name, value in zip(_NAMES, row, strict=True)}
-    urls = [named.pop(name) for name in _REQUEST]
+    urls = [named.pop(name) for name in REQUEST]
     price, billed = named.pop("price_micro"), named.pop("billed_micro")
     named |= {name: read_object(named[name]) for name in _OBJECTS}
     named["has_run"] = bool(named["has_run"])
@@ -77,7 +77,7 @@ def written(job: Job) -> JsonObject:
 
 def request_columns(request: Request) -> JsonObject:
     """The columns that say where fal has it."""
-    return {name: getattr(request, name) for name in _REQUEST}
+    return {name: getattr(request, name) for name in REQUEST}
 
 
 def changed(columns: JsonMapping) -> JsonObject:

@@ -8,7 +8,9 @@ from fal_mcp.engine import Engine
 
 # These take long to import: they come in with the first list or call.
 if TYPE_CHECKING:
+    from fal_mcp.errors import RateLimited
     from fal_mcp.jobs.overview import Standing
+    from fal_mcp.jobs.turns import Room
     from fal_mcp.server.secret_page import SecretPages
     from fal_mcp.server.tasks import Tasks
     from fal_mcp.toolsets.selection import Selection
@@ -35,6 +37,23 @@ class Shared(Engine):
     @cached_property
     def _came(self) -> dict[int | str, float]:
         return {}
+
+    @cached_property
+    def room(self) -> "Room":
+        """How many jobs may be at fal at once, and how many may wait for it."""
+        from fal_mcp import paid_work
+
+        return paid_work.room_of(self.settings)
+
+    def full(self) -> "RateLimited | None":
+        """Why the store refused a job of this server's account a moment ago, if it did."""
+        return self.jobs.admission.full(self.account.name) if "jobs" in vars(self) else None
+
+    @property
+    def followed(self) -> int:
+        """How many jobs this process follows now."""
+        # Asked before the first job, it opens nothing.
+        return self.jobs.followed if "jobs" in vars(self) else 0
 
     async def is_first(self, mark: str, seconds: float) -> bool:
         """Whether this mark is shown for the first time in so many seconds, to any server of this ledger."""
