@@ -99,6 +99,7 @@ MAY_IMPORT: dict[str, set[str]] = {
             "machine",
             "refresh",
             "jobs",
+            "paid_work",
             "catalog",
             "client",
             "openapi",

@@ -61,7 +61,7 @@ class Desk:
         def decide(database: Database) -> list[Started | Exception]:
             round_ = Round(database, frozenset(asked.order.owner for asked in together))
             with database.transaction(decides=True):
-                outcomes = [self._outcome(round_, asked) for asked in together]
+                outcomes: list[Started | Exception] = [self._outcome(round_, asked) for asked in together]
                 # Before it is committed: whether that came about may be known only later.
                 begun[:] = [one.job.job_id for one in outcomes if isinstance(one, Started) and not one.is_joined]
                 return outcomes

@@ -21,6 +21,7 @@ class Made:
 async def test_streams_share_pools_of_a_few_and_keep_out_of_what_is_answered_at_once():
     made = Made()
     pools = Pools(made)
+    held: list[httpx.AsyncClient] = []
     for _ in range(2):
         with ExitStack() as streams:
             held = [streams.enter_context(pools.held()) for _ in range(40)]
