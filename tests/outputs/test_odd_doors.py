@@ -61,12 +61,13 @@ async def test_the_command_line_writes_json_that_anything_reads(fal: Emulator, s
 
 
 async def test_a_task_ends_with_the_result(fal: Emulator, settings: Settings, tmp_path: Path):
-    fal.script(ENDPOINT, Script(hold_running=True, result=Reply(body=everything())))
+    # Without steps it is held as soon as it runs: let go before, it would never end.
+    fal.script(ENDPOINT, Script(steps=0, hold_running=True, result=Reply(body=everything())))
     with anyio.fail_after(BOUND):
         async with served(settings, tmp_path) as (host, _):
             made = (await host.ask("tools/call", name=TOOL, arguments={"prompt": "x", "seed": 7}))["result"]
             await host.until(made["taskId"], "working")
-            await fal.until(lambda: bool(fal.jobs))
+            await fal.until(lambda: any(job.state == "IN_PROGRESS" for job in fal.jobs.values()))
             (job,) = fal.jobs.values()
             job.release()
             done = await host.until(made["taskId"], "completed")
