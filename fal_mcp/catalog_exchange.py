@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import anyio.to_thread
@@ -40,29 +41,32 @@ class CatalogExchange:
         # Servers of one file share the folder too.
         return self._ledger is not None and self._ledger.store.is_shared
 
-    async def revision(self) -> str:
-        """The revision in the folder."""
-        revision, _ = await anyio.to_thread.run_sync(cache.pointed_at, self._folder)
-        return revision
-
-    async def newest(self) -> float:
-        """Have the newest of any server in the folder. When it was fetched, in seconds since 1970; 0 for never."""
-        revision, fetched_at = await anyio.to_thread.run_sync(cache.pointed_at, self._folder)
+    async def newest(self) -> tuple[str, float]:
+        """Have the newest of any server in the folder; its revision, and when it was fetched in seconds since 1970.
+        Empty and 0 where there is none that can be read, so that it is fetched."""
+        revision, fetched_at = await anyio.to_thread.run_sync(self._here)
         if not self._is_carried or self._ledger is None:
-            return fetched_at
+            return revision, fetched_at
         try:
             there, at = _about(await self._ledger.notes.get(self._note("about")))
-            if at <= fetched_at:
-                return fetched_at
-            if there != revision:
-                await self._taken(self._ledger, there, at)
-            return at
+            if at > fetched_at:
+                if there != revision:
+                    await self._taken(self._ledger, there, at)
+                return there, at
         except NotRecorded as error:
             logger.info("Whether another server has a newer catalog cannot be told: %s", error.message)
         except ValueError as error:
             # A store may hold anything; what is no catalog is none, and is fetched.
             logger.warning("The catalog in the store cannot be used: %s", error)
-        return fetched_at
+        return revision, fetched_at
+
+    def _here(self) -> tuple[str, float]:
+        # Opened, and not told by the pointer: what that names may be damaged, or of another version's form.
+        known = cache.newest(self._folder)
+        if known is None:
+            return "", 0.0
+        with closing(known):
+            return known.revision, known.fetched_at
 
     async def turn(self, seconds: float) -> bool:
         """Whether it is this server that fetches it now; it has so long, and then another may."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 FIRST_AFTER = 2.0
 """Seconds: the handshake and the first list come first."""
 _AGAIN_AFTER_A_FAILURE = 600.0
+_TURN = 120.0
+"""Seconds that a server has for it: one that is ended meanwhile, as hosts do, must not keep the next one long."""
 _LOOK_EVERY = 60.0
 """Seconds between two looks for what another server of the same folder fetched."""
 _LOOK_SOON = 15.0
@@ -113,14 +115,14 @@ class Freshness:
     async def look_once(self) -> float:
         """Do what there is to do; the seconds until there may be more."""
         exchange, period = self._exchange(), self._settings.refresh_hours * 3600
-        fetched_at = await exchange.newest()
-        if revision := await exchange.revision():
+        revision, fetched_at = await exchange.newest()
+        if revision:
             await self._take(None, revision)
         # A clock that was set back makes it look as if it came from the future.
         due = min(max(fetched_at + period - time.time(), 0.0), period)
         if due > 0:
             return min(due, _LOOK_EVERY)
-        if not await exchange.turn(min(_AGAIN_AFTER_A_FAILURE, period)):
+        if not await exchange.turn(min(_TURN, period)):
             return min(period, _LOOK_SOON)
         await self.refresh()
         return min(period, _LOOK_EVERY)

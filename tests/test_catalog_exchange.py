@@ -44,7 +44,8 @@ class Server:
 
     @property
     def revision(self) -> str:
-        return cache.pointed_at(self.folder)[0]
+        known = cache.newest(self.folder)
+        return known.revision if known else ""
 
 
 def server(where: Path | str, folder: Path, site: Site) -> Server:
@@ -105,6 +106,26 @@ async def test_whoever_cannot_fetch_it_lets_another_try_in_time(where: Path | st
             continue
     await one.ledger.aclose()
     await other.ledger.aclose()
+
+
+@pytest.mark.parametrize("harm", ["file", "format"])
+async def test_what_cannot_be_read_is_fetched_anew_and_not_taken(where: Path | str, tmp_path: Path, harm: str):
+    """A catalog that is damaged, or of another version's form, leaves only the starter models until it is there again:
+    it is due however young it is, and nobody is told of it."""
+    site = Site()
+    (folder,) = folders(where, tmp_path, 1)
+    one = server(where, folder, site)
+    with anyio.fail_after(BOUND):
+        await one.look()
+        asked, taken, revision = len(site.seen), list(one.taken), one.revision
+        for file in folder.rglob("*"):
+            if file.is_file() and (file.suffix == ".json") == (harm == "format"):
+                file.write_bytes(b'{"format": 0, "revision": "x", "fetched_at": 9e9}' if harm == "format" else b"x")
+        await one.ledger.store.run(lambda database: database.execute("DELETE FROM mark"))
+        await one.ledger.store.run(lambda database: database.execute("DELETE FROM note"))
+        assert one.revision == "" and await one.look() > 0
+    assert one.revision == revision and len(site.seen) > asked and one.taken == taken
+    await one.ledger.aclose()
 
 
 @pytest.mark.parametrize("whole", ["", "no Base64 at all", "aGVsbG8=", "another"])

@@ -171,16 +171,6 @@ def newest(folder: Path) -> Cache | None:
     return None
 
 
-def pointed_at(folder: Path) -> tuple[str, float]:
-    """The revision of the newest catalog in `folder`, and when it was fetched, without opening it; empty and 0 where
-    there is none."""
-    try:
-        pointer = object_of(parsed((folder / _POINTER).read_bytes()))
-    except (OSError, ValueError):
-        return "", 0.0
-    return str(pointer.get("revision") or ""), _fetched_at(pointer.get("fetched_at"))
-
-
 def _fetched_at(value: object) -> float:
     """Seconds since 1970; 0, and so long ago, where it is no time or one to come."""
     known = number_of(value)
