@@ -146,19 +146,26 @@ class Models:
         return [
             one
             for one, endpoint in known
-            if endpoint and endpoint.way != "realtime" and not self.catalog.get(one) and self._has_name(one, names)
+            if endpoint
+            and endpoint.way != "realtime"
+            and not self.catalog.get(one)
+            and self._leads_to(tool_name(one), names) == one
         ]
 
     def name_of(self, endpoint_id: str) -> str:
         """The tool that runs this endpoint: its own, or run_model where its name is another tool's."""
-        return tool_name(endpoint_id) if self._has_name(endpoint_id, self.resolution.names()) else _ANY_MODEL
-
-    def _has_name(self, endpoint_id: str, names: Mapping[str, str]) -> bool:
-        """Whether a call by its name leads to it. Apps choose their routes: `a/b` and `a_b` make the same name."""
         name = tool_name(endpoint_id)
+        # Nearly every endpoint that is told is of the catalog: what is beside it is only gone through for the others.
+        names = {} if self.catalog.by_tool_name(name) else self.resolution.names()
+        return name if self._leads_to(name, names) in (endpoint_id, None) else _ANY_MODEL
+
+    def _leads_to(self, name: str, names: Mapping[str, str]) -> str | None:
+        """The endpoint that a call by this name runs, empty where another tool has it, None where it is free; `names`
+        are those beside the catalog. Apps choose their routes: `a/b` and `a_b` make the same name."""
+        if name in self.reserved:
+            return ""
         listed = self.catalog.by_tool_name(name)
-        first = listed.endpoint_id if listed else names.get(name, endpoint_id)
-        return name not in self.reserved and first == endpoint_id
+        return listed.endpoint_id if listed else names.get(name)
 
     def prepared(self, endpoint: Endpoint, arguments: JsonMapping, what: str, way: str = "run") -> Prepared:
         """Arguments that the endpoint takes; `what` they are the arguments of begins the refusal.
