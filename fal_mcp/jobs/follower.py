@@ -139,12 +139,17 @@ class Follower:
             async with anyio.create_task_group() as self._tasks:
                 self._tasks.start_soon(self._write_soon)
                 await self._tried(work)
+                # Before the group ends: what still writes cannot be broken off, and a slow disk must hold up no answer.
+                self._tell_the_end()
                 self._tasks.cancel_scope.cancel()
         finally:
-            self.is_over = True
-            self._over.set()
-            self._taken.set()
-            self.statuses.ring()
+            self._tell_the_end()
+
+    def _tell_the_end(self) -> None:
+        self.is_over = True
+        self._over.set()
+        self._taken.set()
+        self.statuses.ring()
 
     async def _tried(self, work: Awaitable[None]) -> None:
         try:
@@ -227,7 +232,7 @@ class Follower:
             # Fetched even where nobody waits: fal forgets results after a time, and what is in the ledger stays.
             output = await self._fetched(self.request, last)
         self.outcome = output
-        await self._end(last, state="completed", output=output)
+        self._end(last, state="completed", output=output)
 
     async def _last(self, request: Request) -> Completed:
         """The last status, whatever stands in the way for however long.
@@ -260,16 +265,17 @@ class Follower:
             try:
                 return await self._queue.result(request)
             except GenerationFailed as error:
-                await self._end_failed(error, last)
+                self._end_failed(error, last)
                 raise
             except Exception as error:
                 # The status said already that it failed; a result that cannot be had on top of that changes nothing.
                 if last.error is not None:
-                    await self._end_failed(last.error, last)
+                    self._end_failed(last.error, last)
                     raise last.error from error
                 # Once: from here on it is known to be completed, and another server need not look for its end.
                 if self.trouble is None:
-                    await self._end(last, state="completed")
+                    self._end(last, state="completed")
+                    await self.write()
                 self.trouble = doubts.not_fetched(error, self.job.job_id)
                 self.statuses.ring()
                 if time.monotonic() > deadline:
@@ -295,16 +301,18 @@ class Follower:
         self.last = status
         self.statuses.add(status)
 
-    async def _end_failed(self, error: FalError, last: Completed) -> None:
+    def _end_failed(self, error: FalError, last: Completed) -> None:
         assert self.request is not None
         error.request_id = error.request_id or self.request.request_id
         state = "cancelled" if error.error_type in _CANCELLED else "failed"
         has_begun = self.job.has_run or self._began is not None or (last.seconds or 0) > 0
         # That a result was waited for is no sign of a run; how fal speaks of a failure is.
         has_run = has_begun and not (state == "failed" and is_on_fals_side(error.status))
-        await self._end(last, state=state, error=said(error), has_run=has_run)
+        self._end(last, state=state, error=said(error), has_run=has_run)
 
-    async def _end(self, last: Completed, **columns: object) -> None:
+    def _end(self, last: Completed, **columns: object) -> None:
+        # Written as soon as it is over, and waited for by nobody: no answer waits for a slow disk, and a server that is
+        # killed before has a job in its ledger that goes on, and whose end its next start finds at fal.
         began = self._began or time.monotonic()
         # fal's own figure is what its bill goes by; ours has the way and the polls in it.
         ran = last.seconds if last.seconds is not None else time.monotonic() - began
@@ -315,7 +323,8 @@ class Follower:
             columns["queue_seconds"] = round(time.monotonic() - self._started, 3)
         # By fal's own figure alone: a job that was taken over may have run for longer than it was seen to.
         columns |= by_time.settled(self.job, last.seconds or 0.0, self._ledger.now())
-        await self._record(run_seconds=round(ran, 3), position=None, **columns)
+        # The moment too: what was known before an answer went out must not look as if it came after it.
+        self._add({"run_seconds": round(ran, 3), "position": None, "updated": self._ledger.now(), **columns})
 
     def _span(self, name: str) -> AbstractContextManager[None]:
         return traces.span(name, self.job.trace, job_id=self.job.job_id, endpoint_id=self.job.endpoint_id)

@@ -112,7 +112,7 @@ def write(database: Database, job_id: str, fence: int | None, columns: JsonMappi
     has_run = bool(values.get("has_run", row[3]))
     price = values.get("price_micro", rows.typed("price_micro", row[1]))
     billed = values.get("billed_micro", rows.typed("billed_micro", row[2]))
-    values |= {"booked": cost.booked(state, price, billed, has_run), "updated": now}
+    values |= {"booked": cost.booked(state, price, billed, has_run), "updated": values.get("updated", now)}
     names = ", ".join(f"{name} = ?" for name in values)
     database.execute(f"UPDATE job SET {names} WHERE job_id = ?", (*values.values(), job_id))
     is_at_fal = bool(values.get("request_id", row[5]))
