@@ -110,16 +110,18 @@ class Writer(logging.Handler):
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self._stream = stream
-        self._lines: queue.Queue[str] = queue.Queue(_MOST_WAITING)
+        # Of C's: one of Python's makes whoever logs wait for the thread that writes.
+        self._lines: queue.SimpleQueue[str | threading.Event] = queue.SimpleQueue()
         self._left_out = 0
         self._thread: threading.Thread | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Have one record written."""
         try:
-            self._lines.put_nowait(self.format(record))
-        except queue.Full:
-            self._left_out += 1
+            if self._lines.qsize() < _MOST_WAITING:
+                self._lines.put(self.format(record))
+            else:
+                self._left_out += 1
         except Exception:
             # An argument that cannot be made a text is a fault of this program, and no reason to end what it is about.
             self._left_out += 1
@@ -129,10 +131,10 @@ class Writer(logging.Handler):
 
     def flush(self) -> None:
         """Wait until all is written, a second at most."""
-        deadline = time.monotonic() + _LONGEST_GOODBYE
-        with self._lines.all_tasks_done:
-            while self._lines.unfinished_tasks and (left := deadline - time.monotonic()) > 0:
-                self._lines.all_tasks_done.wait(left)
+        if self._thread is not None:
+            is_written = threading.Event()
+            self._lines.put(is_written)
+            is_written.wait(_LONGEST_GOODBYE)
 
     def close(self) -> None:
         """The same: the stream is not ours to close."""
@@ -142,13 +144,15 @@ class Writer(logging.Handler):
     def _write(self) -> None:
         while True:
             line = self._lines.get()
+            if isinstance(line, threading.Event):
+                line.set()
+                continue
             # Nobody is there to be told of a log that cannot be written.
             with suppress(OSError, ValueError):
                 self._stream.write(f"{line}\n")
                 if self._left_out and self._lines.empty():
                     self._say_what_is_missing()
                 self._stream.flush()
-            self._lines.task_done()
 
     def _say_what_is_missing(self) -> None:
         count, self._left_out = self._left_out, 0

@@ -72,14 +72,17 @@ def _base64_of(secret: str) -> Iterator[str]:
 
 def clean(text: str, limit: int) -> str:
     """`text` without anything invisible, at most `limit` characters, with an ellipsis where it was cut."""
-    lines = [_SPACES.sub(" ", line).strip() for line in visible(text).split("\n")]
+    shown = visible(text)
+    if _is_plain(shown):
+        return cut(" ".join(shown.split()), limit)
+    lines = [_SPACES.sub(" ", line).strip() for line in shown.split("\n")]
     return cut(_BLANK_LINES.sub("\n\n", "\n".join(lines)).strip(), limit)
 
 
 def visible(text: str) -> str:
     """`text` without anything invisible and without a key, its spaces and line breaks as they were."""
     text = _without_keys(text)
-    if text.isascii() and text.isprintable():
+    if _is_plain(text):
         return text
     # A key may have been broken up by what was taken out.
     return _without_keys(_without_floods(_REMOVED.sub(_joined, _ESCAPES.sub("", text))))
@@ -96,7 +99,8 @@ def escaped(json_text: str) -> str:
 
 def one_line(text: str, limit: int) -> str:
     """As `clean`, with line breaks turned into spaces."""
-    return cut(" ".join(clean(text, len(text) + 1).split()), limit)
+    shown = visible(text)
+    return cut(" ".join((shown if _is_plain(shown) else clean(text, len(text) + 1)).split()), limit)
 
 
 def cut(text: str, limit: int) -> str:
@@ -119,6 +123,11 @@ def money(usd: float) -> str:
     text = f"{usd:,.{decimals}f}" if decimals == 4 else f"{float(f'{usd:.3g}'):.{decimals}f}"
     whole, _, rest = text.partition(".")
     return f"${whole}.{rest.rstrip('0').ljust(2, '0')}" if usd else "$0"
+
+
+def _is_plain(text: str) -> bool:
+    """Whether nothing has to be looked for in it: one line of what every keyboard has. Nearly all texts are so."""
+    return text.isascii() and text.isprintable()
 
 
 def _without_keys(text: str) -> str:
