@@ -21,7 +21,7 @@ from fal_mcp.toolsets.search_models import SearchArguments
 
 
 class RunArguments(Arguments):
-    endpoint_id: str = Field(min_length=1, max_length=200, description="The model's id, such as fal-ai/flux/dev.")
+    endpoint_id: str = Field(min_length=1, max_length=200, description="Such as fal-ai/flux/dev.")
     arguments: JsonObject = Field(description="The model's own arguments; get_model shows them.")
     save_to: str | None = Field(None, max_length=200, description="A folder below the server's output folder.")
     mode: Literal["queue", "sync", "stream"] = Field(
