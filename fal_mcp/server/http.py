@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from fal_mcp import logs
 from fal_mcp.config import Settings
+from fal_mcp.machine import collector
 from fal_mcp.machine.loopback import listener, port_of
 from fal_mcp.server import app, webhooks
 from fal_mcp.server.sdk_mends import mended
@@ -35,7 +36,8 @@ async def serve(settings: Settings, port: int, ready: Callable[[str], None], hos
     cancellation.
     """
     server = app.build(settings)
-    await serve_app(server, port, ready, host=host, metrics=_figures(server))
+    with collector.spared():
+        await serve_app(server, port, ready, host=host, metrics=_figures(server))
 
 
 async def serve_app(

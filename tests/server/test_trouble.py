@@ -249,18 +249,19 @@ async def test_a_job_that_ends_while_the_ledger_is_locked_is_answered_and_writte
                         await answered.wait()
             await stands(client, "completed")
             fal.script(ENDPOINT, Script())
-            while not await anyio.to_thread.run_sync(has_arrived, file):
-                await anyio.sleep(0.01)
+            await anyio.to_thread.run_sync(until_arrived, file)
             # It was answered before its end was written, and is owed to nobody for all that.
             again = await client.call_tool(TOOL, FIXED)
     assert results[0].structured_content["output"]["seed"] == 7
     assert again.structured_content["job_id"] != results[0].structured_content["job_id"]
 
 
-def has_arrived(file: Path) -> bool:
-    """Whether the ledger knows that a client has the one job's answer."""
-    with closing(sqlite3.connect(file)) as database:
-        return database.execute("SELECT answered FROM job").fetchone() != (None,)
+def until_arrived(file: Path) -> None:
+    """Wait until the ledger knows that a client has the one job's answer."""
+    answered = None
+    while answered is None:
+        with closing(sqlite3.connect(file)) as database:
+            (answered,) = database.execute("SELECT answered FROM job").fetchone()
 
 
 async def stands(client: Client, state: str) -> None:
