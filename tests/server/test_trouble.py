@@ -258,8 +258,9 @@ async def test_a_job_that_ends_while_the_ledger_is_locked_is_answered_and_writte
 
 def until_arrived(file: Path) -> None:
     """Wait until the ledger knows that a client has the one job's answer."""
-    answered = None
+    answered, deadline = None, time.monotonic() + BOUND
     while answered is None:
+        assert time.monotonic() < deadline
         with closing(sqlite3.connect(file)) as database:
             (answered,) = database.execute("SELECT answered FROM job").fetchone()
 
