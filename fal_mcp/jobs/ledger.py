@@ -261,6 +261,16 @@ class Ledger:
 
         return await self.store.run(look, is_urgent=True)
 
+    async def left_for_one(self, account: str, most: int) -> int:
+        """Of `most` jobs of an account that may run or wait, how many one server of those that live may still begin."""
+
+        def count(database: Database) -> int:
+            taken = records.count_waiting(database, account) + sum(records.running(database, account).values())
+            # Upwards: together a few more than there are, and the store decides.
+            return -(-(most - taken) // max(self.store.living(database), 1))
+
+        return await self.store.run(count, is_urgent=True)
+
     async def withdraw(self, job_id: str) -> bool:
         """End a job that still waits for its turn, at no cost; False where it does not wait any more."""
 

@@ -105,7 +105,7 @@ def guarded(server: app.FalServer, limits: WebLimits, metrics: routes.Metrics | 
         int(settings.trust_proxy),
         wanting(shared, PATH, limits.body_bytes),
         # Where each caller pays, each has room of its own.
-        None if shared.room.most is None or settings.own_keys else Rush(shared.room.most, shared.full),
+        None if shared.room.most is None or settings.own_keys else Rush(shared.room.most, shared.full, shared.left),
     )
     return guard
 

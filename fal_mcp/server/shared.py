@@ -49,6 +49,14 @@ class Shared(Engine):
         """Why the store refused a job of this server's account a moment ago, if it did."""
         return self.jobs.admission.full(self.account.name) if "jobs" in vars(self) else None
 
+    async def left(self) -> int:
+        """How many more jobs of this server's account may begin here now; less than none where more wait than may.
+
+        Raises:
+            NotRecorded: the store cannot be used.
+        """
+        return await self.jobs.admission.left(self.account.name)
+
     @property
     def followed(self) -> int:
         """How many jobs this process follows now."""

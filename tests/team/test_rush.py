@@ -7,7 +7,7 @@ import anyio
 
 from fal_mcp.config import Settings
 from fal_mcp.emulator import Emulator, Script
-from fal_mcp.errors import RateLimited
+from fal_mcp.errors import NotRecorded, RateLimited
 from fal_mcp.json_values import parsed
 from fal_mcp.server.web.limits import WebLimits
 from fal_mcp.server.web.rush import Rush
@@ -26,8 +26,12 @@ async def held(rush: Rush, until: anyio.Event, told: list[Any]) -> None:
             await until.wait()
 
 
+async def plenty() -> int:
+    return 1000
+
+
 async def test_beyond_what_may_run_or_wait_a_call_is_answered_as_its_tool_would():
-    rush, until, told = Rush(2, lambda: None), anyio.Event(), list[Any]()
+    rush, until, told = Rush(2, lambda: None, plenty), anyio.Event(), list[Any]()
     with anyio.fail_after(BOUND):
         async with anyio.create_task_group() as tasks:
             for _ in range(20):
@@ -45,9 +49,60 @@ async def test_beyond_what_may_run_or_wait_a_call_is_answered_as_its_tool_would(
         assert answer is None, "whoever has gone makes room"
 
 
+async def test_in_a_rush_those_without_a_place_hear_it_before_the_others_begin():
+    asked, order = list[int](), list[str]()
+
+    async def left() -> int:
+        asked.append(1)
+        return 5 - order.count("begins")
+
+    async def one() -> None:
+        async with rush.turn(CALL) as refused:
+            order.append("refused" if refused else "begins")
+
+    rush = Rush(100, lambda: None, left)
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(60):
+                tasks.start_soon(one)
+    assert order.count("begins") == 5 and order[:56].count("refused") == 55 and len(asked) == 1
+
+
+async def test_whoever_hangs_up_in_the_line_holds_up_nobody():
+    rush, order = Rush(100, lambda: None, plenty), list[int]()
+
+    async def one(number: int) -> None:
+        with anyio.move_on_after(0.0001 if number % 3 == 0 else BOUND):
+            async with rush.turn(CALL) as refused:
+                assert refused is None
+                order.append(number)
+
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as tasks:
+            for number in range(30):
+                tasks.start_soon(one, number)
+    # In the order in which they came.
+    assert order == sorted(order) and {number for number in range(30) if number % 3} <= set(order)
+
+
+async def test_a_store_that_cannot_be_asked_refuses_nobody_here():
+    async def broken() -> int:
+        raise NotRecorded("It is full.")
+
+    rush, until, told = Rush(100, lambda: None, broken), anyio.Event(), list[Any]()
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(held, rush, until, told)
+            while len(told) < 20:
+                await anyio.lowlevel.checkpoint()
+            until.set()
+    assert told == [None] * 20
+
+
 async def test_who_stands_in_line_hears_what_the_store_has_told_another():
     words: list[RateLimited | None] = [None]
-    rush, until, told = Rush(100, lambda: words[0]), anyio.Event(), list[Any]()
+    rush, until, told = Rush(100, lambda: words[0], plenty), anyio.Event(), list[Any]()
     with anyio.fail_after(BOUND):
         async with anyio.create_task_group() as tasks:
             for _ in range(30):

@@ -1,35 +1,53 @@
 """Calls that would begin runs, where more come in a moment than can be looked at in one.
 
-Those for which there is certainly no room are answered before they cost anything. The others begin one after another,
-so that what else has come is answered between two.
+They stand in a line. In a rush the store is asked once for all of them how many there is room for: the others hear at
+once when to come back, and only then those begin, a little apart, so that what else comes is answered between two.
 """
 
-from collections.abc import AsyncGenerator, Callable
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 
 import anyio
 import anyio.lowlevel
 from starlette.responses import Response
 
-from fal_mcp.errors import RateLimited
+from fal_mcp.errors import NotRecorded, RateLimited
 from fal_mcp.json_values import JsonObject, dumped
 
 _A_RUSH = 8
 """Calls that stand in line: below that each is looked at by itself."""
 _RETURN = 5.0
+_KNOWN_FOR = 0.2
+"""Seconds for which the store's count of free places is taken for granted, less what was let in since."""
+_APART = 0.02
+"""Seconds between two calls that begin in a rush."""
+Full = Callable[[], RateLimited | None]
+
+
+@dataclass(slots=True, eq=False)
+class _Place:
+    """A call's place in the line."""
+
+    refused: RateLimited | None = None
+    is_heard: anyio.Event = field(default_factory=anyio.Event)
 
 
 class Rush:
     """The calls of one server that would begin a run. `most` is how many may run or wait in all; `full` tells why the
-    store refused one a moment ago, if it did."""
+    store refused one a moment ago, if it did, and `left` counts how many more may begin at this server."""
 
-    def __init__(self, most: int, full: Callable[[], RateLimited | None]) -> None:
+    def __init__(self, most: int, full: Full, left: Callable[[], Awaitable[int]]) -> None:
         self._most = most
         self._full = full
+        self._count = left
         self._in_hand = 0
-        self._in_line = 0
-        self._turn = anyio.Lock()
+        self._line: deque[_Place] = deque()
+        self._left = most
+        self._known_until = 0.0
 
     @asynccontextmanager
     async def turn(self, call: JsonObject) -> AsyncGenerator[Response | None]:
@@ -38,8 +56,7 @@ class Rush:
         if refused is None:
             self._in_hand += 1
             try:
-                await self._waited()
-                refused = self._store_s_word()
+                refused = await self._stood() or self._store_s_word()
                 if refused is None:
                     yield None
             finally:
@@ -47,26 +64,53 @@ class Rush:
         if refused is not None:
             yield _answer(call, refused)
 
-    async def _waited(self) -> None:
-        self._in_line += 1
+    async def _stood(self) -> RateLimited | None:
+        """Stand in line until it is this call's turn; why it gets none."""
+        place = _Place()
+        self._line.append(place)
         try:
-            async with self._turn:
-                await anyio.lowlevel.checkpoint()
+            if self._line[0] is not place:
+                await place.is_heard.wait()
+            if place.refused is None and len(self._line) >= _A_RUSH:
+                await self._let_in_one_of_a_rush()
+            await anyio.lowlevel.checkpoint()
+            return place.refused
         finally:
-            self._in_line -= 1
+            is_first = self._line[0] is place
+            self._line.remove(place)
+            if is_first and self._line:
+                self._line[0].is_heard.set()
+
+    async def _let_in_one_of_a_rush(self) -> None:
+        """At the head of the line: those for which there is no room hear it first."""
+        if time.monotonic() >= self._known_until:
+            try:
+                self._left = await self._count()
+            except NotRecorded:
+                # Each call is told that by itself, with what to do.
+                self._left = self._most
+            self._known_until = time.monotonic() + _KNOWN_FOR
+            for place in list(self._line)[max(self._left, 0) :]:
+                place.refused = self._busy
+                place.is_heard.set()
+        self._left -= 1
+        # Also where it is refused itself: those that were go first.
+        await anyio.sleep(_APART)
 
     def _too_many(self) -> RateLimited | None:
         # A few beyond: some of those in hand only join a job, or need no place in fal's queue.
-        return self._busy if self._in_hand >= self._most + _A_RUSH else None
+        is_known = len(self._line) >= _A_RUSH and time.monotonic() < self._known_until
+        is_beyond = is_known and len(self._line) >= self._left
+        return self._busy if is_beyond or self._in_hand >= self._most + _A_RUSH else None
 
     def _store_s_word(self) -> RateLimited | None:
         # Asked of the store itself where there is the time: a call that is made again may join its job.
-        return self._full() if self._in_line >= _A_RUSH else None
+        return self._full() if len(self._line) >= _A_RUSH else None
 
     @cached_property
     def _busy(self) -> RateLimited:
         return RateLimited(
-            f"{self._most} calls are in hand here already, which is as many as may run or wait.",
+            f"More calls came at once than may run or wait, which are {self._most} in all.",
             retry_after=_RETURN,
             hint=f"Nothing was sent, and it costs nothing. Call again in about {_RETURN:.0f} seconds.",
         )
@@ -74,8 +118,15 @@ class Rush:
 
 def _answer(call: JsonObject, refused: RateLimited) -> Response:
     """The tool's answer, as a model reads it, in the words of either revision."""
+    result = _result(refused.message, refused.retry_after, refused.hint)
+    message = {"jsonrpc": "2.0", "id": call.get("id"), "result": result}
+    return Response(dumped(message), media_type="application/json")
+
+
+@lru_cache(maxsize=8)
+def _result(message: str, retry_after: float | None, hint: str) -> JsonObject:
+    # The same for hundreds in a moment.
     from fal_mcp.server import results
 
-    result = results.fail(refused).model_dump(mode="json", by_alias=True, exclude_none=True)
-    message = {"jsonrpc": "2.0", "id": call.get("id"), "result": {"resultType": "complete", **result}}
-    return Response(dumped(message), media_type="application/json")
+    result = results.fail(RateLimited(message, retry_after=retry_after, hint=hint))
+    return {"resultType": "complete", **result.model_dump(mode="json", by_alias=True, exclude_none=True)}
