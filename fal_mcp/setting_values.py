@@ -6,6 +6,7 @@ import difflib
 import importlib.util
 import math
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -129,13 +130,12 @@ def _choice(choices: Sequence[str], given: Any, source: str) -> str:
 def _folder(setting: Setting, given: Any, source: str) -> Path:
     try:
         folder = Path(given).expanduser()
-        is_there = folder.is_dir()
-        is_something = is_there or folder.exists()
+        kind = _kind_of(folder)
     except (OSError, RuntimeError, ValueError):
         raise ValueError(f"{source} names the folder {str(given)!r}, which cannot be found or looked at.") from None
-    if setting.must_exist and not is_there:
+    if setting.must_exist and kind != stat.S_IFDIR:
         raise ValueError(f"{source} names the folder {str(folder)!r}, which does not exist.")
-    if is_something and not is_there:
+    if kind not in (None, stat.S_IFDIR):
         raise ValueError(f"{source} names {str(folder)!r}, which is a file and no folder.")
     return folder
 
@@ -143,12 +143,25 @@ def _folder(setting: Setting, given: Any, source: str) -> Path:
 def _file(given: Any, source: str) -> Path:
     try:
         file = Path(given).expanduser()
-        is_folder = file.is_dir()
+        is_folder = _kind_of(file) == stat.S_IFDIR
     except (OSError, RuntimeError, ValueError):
         raise ValueError(f"{source} names the file {str(given)!r}, which cannot be looked at.") from None
     if is_folder:
         raise ValueError(f"{source} names {str(file)!r}, which is a folder and no file.")
     return file
+
+
+def _kind_of(path: Path) -> int | None:
+    """Whether a folder, a file or something else is there; None where nothing is.
+
+    Raises:
+        OSError: that cannot be told. `Path.is_dir` says False of it since Python 3.14.
+        ValueError: no path can be so.
+    """
+    try:
+        return stat.S_IFMT(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _address(given: Any, source: str) -> str:

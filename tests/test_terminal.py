@@ -340,13 +340,6 @@ async def test_help_of_a_run_lists_the_models_own_arguments(settings: Settings, 
     assert "num_inference_steps  integer, 1 to 50, default 28" in done.stdout and "--detach" in done.stdout
 
 
-def test_completion_knows_ids_and_arguments(starter: Path):
-    settings = Settings(models=starter)
-    assert FLUX in models.ids(settings, "fal-ai/flux/")
-    assert "prompt=" in models.argument_names(settings, FLUX, "p")
-    assert models.argument_names(settings, "no/such", "") == [] and models.ids(Settings(models=Path("/x")), "") == []
-
-
 def test_a_model_is_shown_with_what_it_takes_and_an_example(starter: Path, capsys: Capsys):
     assert models.show(Settings(models=starter), FLUX, False) == 0
     said = capsys.readouterr().out

@@ -4,6 +4,7 @@ It is in every Python, costs 4 microseconds a word and nothing at start; a Snowb
 """
 
 import sqlite3
+import weakref
 from collections.abc import Iterable
 
 
@@ -15,6 +16,8 @@ class Stems:
         # Whoever builds the index need not be the thread that searches, and SQLite's own check would refuse the other
         # one.
         self._database = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        # It goes with its index; since Python 3.13 SQLite's connection warns where nobody closed it.
+        weakref.finalize(self, self._database.close)
         self._database.execute("CREATE VIRTUAL TABLE word USING fts5(letters, tokenize = 'porter unicode61')")
         self._database.execute("CREATE VIRTUAL TABLE stem USING fts5vocab(word, 'instance')")
 

@@ -1,6 +1,7 @@
-"""What completion offers: ids of models, and names of their arguments."""
+"""What completion offers: ids of models, and names and values of their arguments."""
 
 import os
+from collections.abc import Iterable
 
 import typer
 
@@ -8,16 +9,18 @@ from fal_mcp.config import Settings
 
 
 def ids_that_begin(incomplete: str) -> list[str]:
-    from fal_mcp.terminal import models
+    from fal_mcp.terminal import candidates
 
-    return models.ids(Settings.surveyed(os.environ)[0], incomplete)
+    return candidates.ids(Settings.surveyed(os.environ)[0], incomplete)
 
 
 def pairs_that_begin(context: typer.Context, incomplete: str) -> list[str]:
-    from fal_mcp.terminal import models
+    from fal_mcp.terminal import candidates
 
     endpoint_id = str(context.params.get("endpoint_id") or "")
-    return models.argument_names(Settings.surveyed(os.environ)[0], endpoint_id, incomplete)
+    # A list or a tuple, by Typer's version.
+    before: Iterable[object] = context.params.get("pairs") or ()
+    return candidates.pairs(Settings.surveyed(os.environ)[0], endpoint_id, [*map(str, before)], incomplete)
 
 
 def hosts_that_begin(incomplete: str) -> list[str]:

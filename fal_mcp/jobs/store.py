@@ -9,6 +9,7 @@ import logging
 import os
 import sqlite3
 import time
+import weakref
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -42,6 +43,8 @@ class SqliteDatabase:
         self.connection = connection
         self.now = clock
         self.execute = connection.execute
+        # What nobody holds any longer is closed: since Python 3.13 SQLite's connection warns where it is not.
+        weakref.finalize(self, connection.close)
 
     def executemany(self, statement: str, values: Iterable[Sequence[Any]], /) -> sqlite3.Cursor:
         """Run one statement for each of several rows of values."""

@@ -98,24 +98,6 @@ def help_text(settings: Settings, endpoint_id: str) -> str:
         return f"What {endpoint_id[:200]!r} takes cannot be said: {error}"
 
 
-def ids(settings: Settings, beginning: str) -> list[str]:
-    """The ids that begin so, for completion. Never raises."""
-    try:
-        return [each for each in Catalog(source_of(settings)).ids if each.startswith(beginning)]
-    except Exception:
-        return []
-
-
-def argument_names(settings: Settings, endpoint_id: str, beginning: str) -> list[str]:
-    """The model's arguments that begin so, as `name=`, for completion. Never raises."""
-    try:
-        endpoint = Catalog(source_of(settings)).get(endpoint_id)
-        names = object_of(endpoint.input_schema.get("properties")) if endpoint else {}
-        return [f"{name}=" for name in names if name.startswith(beginning)]
-    except Exception:
-        return []
-
-
 def near_ids(catalog: Catalog, endpoint_id: str) -> list[str]:
     """Ids that somebody may have meant."""
     return [hit.endpoint_id for hit in Search(catalog, catalog.ids).find(endpoint_id.replace("/", " "))[:3]]
