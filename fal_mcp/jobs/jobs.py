@@ -23,7 +23,7 @@ from fal_mcp.jobs.followers import Followers
 from fal_mcp.jobs.hearing import Hearing
 from fal_mcp.jobs.job import FOLLOWED, NOBODY, Job, Order, Started
 from fal_mcp.jobs.ledger import Ledger, Limits
-from fal_mcp.jobs.outgoing import Outgoing
+from fal_mcp.jobs.outgoing import IsOut, Outgoing, unseen
 from fal_mcp.jobs.pick_up import PickUp
 from fal_mcp.jobs.turns import Room
 from fal_mcp.jobs.watching import Tell, watch
@@ -129,6 +129,7 @@ class Jobs:
         limits = self.limits
         if not (limits.are_set or limits.approve_over is not None or self.admission.room.is_limited):
             return None
+        await self._outgoing.settle()
         return await self.ledger.repeated(order, self._outgoing.jobs)
 
     async def wait(self, job: Job, seconds: float, tell: Tell, *, is_its_call: bool = False) -> Job:
@@ -261,10 +262,12 @@ class Jobs:
         """Take a verified callback: the job is over, without a poll. False where no such job is known here."""
         return await callbacks.taken(delivery, self.ledger, self._account())
 
-    def answering(self, job_ids: Iterable[str], call_id: str = "", *, is_open: bool = False) -> None:
+    def answering(
+        self, job_ids: Iterable[str], call_id: str = "", is_out: IsOut = unseen, *, is_open: bool = False
+    ) -> None:
         """The answer to the call that asked for these jobs is on its way to its client; an open one says only that
         they go on."""
-        self._outgoing.send(job_ids, call_id, is_open=is_open)
+        self._outgoing.send(job_ids, call_id, is_out, is_open=is_open)
 
     async def left(self, job_ids: Iterable[str], call_id: str = "") -> None:
         """The call that asked for these jobs ended, and nobody has its answer."""
@@ -296,6 +299,7 @@ class Jobs:
         return job
 
     async def _decided(self, order: Order) -> Started:
+        await self._outgoing.settle()
         with self.admission.heeding():
             return await self.ledger.join_or_begin(order, self.limits, self._outgoing.jobs, self.admission.room)
 
