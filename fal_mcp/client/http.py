@@ -150,18 +150,20 @@ class Http:
         headers: Mapping[str, str] | None = None,
         as_admin: bool = False,
         is_repeatable: bool = True,
+        changes: bool | None = None,
     ) -> httpx.Response:
         """Any request, with the admin key where asked; one that is not repeatable is sent again only when it cannot
-        have been received.
+        have been received. All but GET changes something, unless said otherwise.
 
         Raises:
             NotAuthorised: there is no such key.
-            MaybeReceived: it changes something, was sent, and the answer was lost.
+            MaybeReceived: it changes something, was sent, and no answer proves that it was refused.
             FalError: whatever the last answer stands for.
         """
         key = self.admin_key if as_admin else self._key
         if key is None:
             raise NotAuthorised(NO_ADMIN_KEY, hint=ADMIN_HINT) if as_admin else NotAuthorised(NO_KEY)
+        changes = method != "GET" if changes is None else changes
         return await self.request(
             method,
             url,
@@ -170,8 +172,10 @@ class Http:
             params=list(query),
             headers=headers,
             json=body,
-            # What is repeatable may still change something: a lost answer to it leaves open whether it was done.
-            changes=method != "GET",
+            # What is repeatable may still change something: a lost answer to it leaves open whether it was done, and so
+            # does one that is no refusal of fal's own.
+            changes=changes,
+            judge=answers.refusal_of_paid if changes else answers.rejection,
         )
 
     async def request(
