@@ -17,6 +17,7 @@ from fal_mcp import __version__, traces
 from fal_mcp.addresses import host_of
 from fal_mcp.client import answers, body
 from fal_mcp.client.door import door, is_address, made_client, made_tls
+from fal_mcp.client.fals_clock import FalsClock
 from fal_mcp.client.hints import ADMIN_HINT, NO_ADMIN_KEY, NO_KEY
 from fal_mcp.client.incoming import LONGEST_GOODBYE, Incoming, closed
 from fal_mcp.client.inputs import as_json
@@ -66,6 +67,7 @@ class Http:
         self._key = key
         self.admin_key = admin_key
         self.clock = clock or Clock()
+        self.fals_clock = FalsClock()
         # Whoever waits for an answer waits no longer than for a job.
         self._always, self._once = ALWAYS.within(patience), IF_NOT_RECEIVED.within(patience)
         self._transport = transport
@@ -301,6 +303,8 @@ class Http:
         with door(request.url), anyio.fail_after(longest):
             with anyio.fail_after(patience):
                 response = await _answered(self._pools.short, request)
+            if self.is_fals(str(request.url)):
+                self.fals_clock.hear(response.headers)
             try:
                 return await self._whole(response, most if response.is_success else body.SMALL)
             except Unreachable as error:

@@ -205,8 +205,9 @@ class Jobs:
         if not job.is_over or job.billed is not None or job.request is None or not requests.can_be_billed:
             return job
         try:
-            # From a little before: fal's clock may be behind ours, and a bill before the job would not be found.
-            billed = await requests.billed(job.request.request_id, job.created - lost_submits.CLOCK_SKEW)
+            # By fal's clock, which may be behind ours: a bill before the job would not be found.
+            start = lost_submits.begin(job, requests, self.ledger)
+            billed = await requests.billed(job.request.request_id, start)
         except FalError as error:
             logger.info("What %s cost could not be asked: %s", job.job_id, error.message)
             return job
