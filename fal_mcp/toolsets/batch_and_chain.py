@@ -206,6 +206,7 @@ class _Chain:
         endpoint, call = self._endpoints[number], self._call
         filled = references.filled(self._steps[number].arguments, self.outputs)
         ready = self._models.prepared(endpoint, filled, f"run {number + 1}").arguments
+        input_files.need_addresses(endpoint, ready, references.texts(self._steps[number].arguments), "an earlier step")
         order = await many_runs.order(endpoint, ready, call)
         await self._held(number, order)
         ready = await input_files.put_up(endpoint, order.arguments, call)
