@@ -13,7 +13,7 @@ import pytest
 from mcp.client import Client
 
 from fal_mcp.config import Settings
-from fal_mcp.emulator import Emulator, Failure, Script
+from fal_mcp.emulator import Emulator, Failure, Reply, Script
 from fal_mcp.jobs.job import Job
 from fal_mcp.server import app
 from fal_mcp.server.shared import Shared
@@ -139,6 +139,22 @@ async def test_a_reference_that_leads_nowhere_begins_nothing(fal: Emulator, host
     async with host() as client:
         result = await client.call_tool("run_chain", {"steps": steps})
     assert result.is_error and reference in text(result) and fal.jobs == {}
+
+
+async def test_a_step_that_was_lost_is_gone_on_with_and_not_corrected(fal: Emulator, host: Host):
+    fal.script(KONTEXT, Script(submit=Reply(500, b"<html>")))
+    with anyio.fail_after(4 * BOUND):
+        async with host() as client:
+            lost = await client.call_tool("run_chain", {"steps": CHAIN})
+            submits = [call.path for call in fal.calls if call.method == "POST" and call.path.endswith(KONTEXT)]
+            fal.script(KONTEXT, Script())
+            (row,) = (await client.call_tool("list_jobs", {"status": "completed"})).structured_content["jobs"]
+            again = await client.call_tool("run_chain", {"steps": CHAIN, "done": [row["job_id"]]})
+    hint = lost.structured_content["error"]["hint"]
+    for said in (text(lost), hint):
+        assert f"with the same steps and done: ['{row['job_id']}']" in said and "Correct it" not in said
+    assert again.structured_content["status"] == "unknown"
+    assert [call.path for call in fal.calls if call.method == "POST" and call.path.endswith(KONTEXT)] == submits
 
 
 @pytest.mark.parametrize("form", ["{}", "file://{}", " {} ", '["{}"]', "fal://jobs/{job}/files/1"])
