@@ -73,7 +73,7 @@ class CatalogExchange:
         if self._ledger is None:
             return True
         try:
-            return await self._ledger.once(f"{TOPIC}{self._account()}", seconds)
+            return await self._ledger.turn(f"{TOPIC}{self._account()}", seconds)
         except NotRecorded:
             # Each for itself, where they cannot speak with each other.
             return True

@@ -107,6 +107,8 @@ def _number(setting: Setting, given: Any, source: str) -> float:
     if not 0 <= number <= setting.most:
         what = "an amount of USD" if setting.kind == "money" else "a number"
         raise ValueError(f"{source} is {given!r} and should be {what} from 0 to {setting.most:,.0f}.")
+    if 0 < number < setting.least:
+        raise ValueError(f"{source} is {given!r} and should be 0, or a number from {setting.least:g} on.")
     # Half a job is none: a limit of one would be a server in which nothing ever gets its turn.
     if setting.kind == "count" and not number.is_integer():
         raise ValueError(f"{source} is {given!r} and should be a whole number from 0 to {setting.most:,.0f}.")

@@ -15,6 +15,8 @@ Kind = (
 )
 PREFIX = "FAL_MCP_"
 _MOST_HOURS = 24 * 30
+_LEAST_HOURS = 0.1
+"""More often would be a flood: each time is many requests."""
 _MOST_PROXIES = 10
 _LONGEST_WAIT = 3600.0
 _LARGEST_PAGE = 100_000
@@ -24,13 +26,15 @@ _MOST_JOBS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting. `default` is how the help says it; `most` is a number's upper bound, 0 its lower one."""
+    """One setting. `default` is how the help says it; `most` is a number's upper bound, 0 its lower one; one that is
+    not 0 is `least` or more."""
 
     name: str
     kind: Kind
     help: str
     default: str = ""
     most: float = 0.0
+    least: float = 0.0
     choices: tuple[str, ...] = ()
     commands: tuple[str, ...] = ("serve",)
     """The commands that take it as an option; by its variable it holds for all."""
@@ -241,9 +245,10 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "refresh_hours",
         "number",
-        "How often fal's catalog is fetched anew, in hours; 0 is never.",
+        "How often fal's catalog is fetched anew, in hours, 0.1 or more; 0 is never.",
         default="6",
         most=_MOST_HOURS,
+        least=_LEAST_HOURS,
     ),
     Setting(
         "models",

@@ -62,6 +62,14 @@ def test_what_is_counted_is_no_fraction(setting: Setting, value: str):
     assert getattr(Settings.from_env({setting.variable: "2.0"}), setting.field or setting.name) == 2
 
 
+@pytest.mark.parametrize("value", ["0.0001", "1e-300", "0.0999"])
+def test_the_catalog_is_not_fetched_several_times_a_second(value: str):
+    expected = rf"^FAL_MCP_REFRESH_HOURS is '{value}' and should be 0, or a number from 0.1 on\.$"
+    with pytest.raises(ValueError, match=expected):
+        Settings.from_env({"FAL_MCP_REFRESH_HOURS": value})
+    assert Settings.from_env({"FAL_MCP_REFRESH_HOURS": "0.1"}).refresh_hours == 0.1
+
+
 @within(deadline=None)
 @given(st.sampled_from(NUMBERS), st.floats() | st.text(max_size=20) | st.integers())
 def test_whatever_is_given_as_a_number_is_one_in_its_bounds_or_refused(setting: Setting, value: Any):
@@ -71,7 +79,7 @@ def test_whatever_is_given_as_a_number_is_one_in_its_bounds_or_refused(setting: 
         assert setting.option in str(error)
         return
     read = getattr(settings, setting.field or setting.name)
-    assert read is None or 0 <= read <= setting.most or value == ""
+    assert read is None or read == 0 or setting.least <= read <= setting.most or value == ""
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ say so; `rejection` is for everything else.
 
 import time
 from collections.abc import Iterator, Mapping
-from email.utils import parsedate_to_datetime
 
 from fal_mcp.client import hints
+from fal_mcp.client.fals_clock import moment_of
 from fal_mcp.client.retry import TRANSIENT
 from fal_mcp.errors import (
     FalError,
@@ -257,10 +257,12 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
     try:
         seconds = float(value)
     except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - (time.time() if now is None else now)
-        except (ValueError, TypeError, OverflowError, OSError):
+        if (until := moment_of(value)) is None:
             return None
+        # By the clock of whoever asked for it, where it told: this machine's may be wrong.
+        here = time.time() if now is None else now
+        told = moment_of(headers.get("date"))
+        seconds = until - (here if told is None else told)
     # `float` also reads "nan", which no comparison would bound, and a date that is past gives less than nothing.
     return min(max(seconds, 0.0), _LONGEST_WAIT) if seconds == seconds else None
 

@@ -18,7 +18,7 @@ import anyio
 import anyio.abc
 
 from fal_mcp.client.hints import NO_KEY
-from fal_mcp.errors import NotAuthorised, RequestRejected, Unreachable
+from fal_mcp.errors import MaybeReceived, NotAuthorised, RequestRejected, Unreachable
 from fal_mcp.text import cut, one_line
 
 _KEPT = 200
@@ -36,6 +36,7 @@ _PASSED_ON = (
 _PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "400", "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
 
 
+_MAY_BE = "What it had begun at fal may be there all the same: list_app_events shows it. Look before you repeat it."
 _SECRET_SECONDS = 60.0
 _READS_ITS_ARGUMENTS = "import json, sys; from fal.cli import main; sys.exit(main(json.load(sys.stdin)))"
 
@@ -103,11 +104,16 @@ class FalCli:
         same = FalCli((*command[:-2], "-c", _READS_ITS_ARGUMENTS), self._key, self._variable)
         try:
             await same.run((), _unheard, seconds=_SECRET_SECONDS, folder=None, standard_input=words)
-        except (RequestRejected, Unreachable) as error:
-            raise type(error)(
+        except RequestRejected:
+            raise RequestRejected(
                 f"The secret {name!r} was not set: fal's command line failed.",
                 hint="The user can see why with `fal secrets list` in a terminal, which needs the same key.",
-                retryable=error.retryable,
+            ) from None
+        except Unreachable:
+            raise MaybeReceived(
+                f"Whether the secret {name!r} was set is not known: fal's command line took too long and was ended.",
+                hint="Set it again: the same value twice changes nothing. list_secrets shows when it was set.",
+                retryable=True,
             ) from None
 
     async def run(
@@ -149,11 +155,11 @@ class FalCli:
         if code is None:
             raise Unreachable(
                 f"fal's command line took longer than {seconds:.0f} s and was ended. {_last(lines)}",
-                hint="What it had begun at fal may go on: list_app_events shows it. Look before you repeat it.",
+                hint=_MAY_BE,
                 retryable=False,
             )
         if code != 0:
-            raise RequestRejected(f"fal's command line failed with exit code {code}. {_last(lines)}")
+            raise RequestRejected(f"fal's command line failed with exit code {code}. {_last(lines)}", hint=_MAY_BE)
         return Said(tuple(lines), count)
 
     async def _started(

@@ -17,6 +17,7 @@ from fal_mcp import __version__, traces
 from fal_mcp.addresses import host_of
 from fal_mcp.client import answers, body
 from fal_mcp.client.door import door, is_address, made_client, made_tls
+from fal_mcp.client.fals_clock import FalsClock
 from fal_mcp.client.hints import ADMIN_HINT, NO_ADMIN_KEY, NO_KEY
 from fal_mcp.client.incoming import LONGEST_GOODBYE, Incoming, closed
 from fal_mcp.client.inputs import as_json
@@ -66,6 +67,7 @@ class Http:
         self._key = key
         self.admin_key = admin_key
         self.clock = clock or Clock()
+        self.fals_clock = FalsClock()
         # Whoever waits for an answer waits no longer than for a job.
         self._always, self._once = ALWAYS.within(patience), IF_NOT_RECEIVED.within(patience)
         self._transport = transport
@@ -150,18 +152,20 @@ class Http:
         headers: Mapping[str, str] | None = None,
         as_admin: bool = False,
         is_repeatable: bool = True,
+        changes: bool | None = None,
     ) -> httpx.Response:
         """Any request, with the admin key where asked; one that is not repeatable is sent again only when it cannot
-        have been received.
+        have been received. All but GET changes something, unless said otherwise.
 
         Raises:
             NotAuthorised: there is no such key.
-            MaybeReceived: it changes something, was sent, and the answer was lost.
+            MaybeReceived: it changes something, was sent, and no answer proves that it was refused.
             FalError: whatever the last answer stands for.
         """
         key = self.admin_key if as_admin else self._key
         if key is None:
             raise NotAuthorised(NO_ADMIN_KEY, hint=ADMIN_HINT) if as_admin else NotAuthorised(NO_KEY)
+        changes = method != "GET" if changes is None else changes
         return await self.request(
             method,
             url,
@@ -170,8 +174,10 @@ class Http:
             params=list(query),
             headers=headers,
             json=body,
-            # What is repeatable may still change something: a lost answer to it leaves open whether it was done.
-            changes=method != "GET",
+            # What is repeatable may still change something: a lost answer to it leaves open whether it was done, and so
+            # does one that is no refusal of fal's own.
+            changes=changes,
+            judge=answers.refusal_of_paid if changes else answers.rejection,
         )
 
     async def request(
@@ -297,6 +303,8 @@ class Http:
         with door(request.url), anyio.fail_after(longest):
             with anyio.fail_after(patience):
                 response = await _answered(self._pools.short, request)
+            if self.is_fals(str(request.url)):
+                self.fals_clock.hear(response.headers)
             try:
                 return await self._whole(response, most if response.is_success else body.SMALL)
             except Unreachable as error:

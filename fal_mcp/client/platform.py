@@ -30,19 +30,22 @@ class Platform:
         *,
         as_admin: bool = False,
         is_idempotent: bool = False,
+        idempotency_key: str | None = None,
+        changes: bool | None = None,
     ) -> httpx.Response:
         """Send one request to `path` below `/v1`.
 
-        With `is_idempotent` a key of our making goes with it, the same when it is repeated, so that fal does it once;
-        anything else that changes something is repeated only when it cannot have been received.
+        With `is_idempotent` a key goes with it, the same when it is repeated, so that fal does it once: one of our
+        making, or the given one of an earlier try. Anything else that changes something is repeated only when it cannot
+        have been received. All but GET does, unless said otherwise.
 
         Raises:
             NotAuthorised: there is no such key, or its scope is too small.
-            MaybeReceived: it was sent and the answer lost.
+            MaybeReceived: it changes something, was sent, and no answer proves that it was refused.
             FalError: whatever else fal has against it.
         """
         # Made here and not at each try: fal keeps its answer to a key for ten minutes, and gives it again.
-        headers = {"idempotency-key": secrets.token_hex(16)} if is_idempotent else None
+        headers = {"idempotency-key": idempotency_key or secrets.token_hex(16)} if is_idempotent else None
         return await self._http.send(
             method,
             f"{self._base}{path}",
@@ -51,7 +54,8 @@ class Platform:
             headers=headers,
             as_admin=as_admin,
             # DELETE is not: what was deleted answers 404 the second time, which would read as a mistake.
-            is_repeatable=is_idempotent or method in ("GET", "PUT"),
+            is_repeatable=is_idempotent or changes is False or method in ("GET", "PUT"),
+            changes=changes,
         )
 
     async def call(

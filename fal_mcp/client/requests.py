@@ -34,9 +34,13 @@ class Requests:
         self._http = http
         self._hosts = hosts
 
+    def now(self) -> float | None:
+        """This moment by fal's clock, in seconds since 1970; None where no answer told it yet."""
+        return self._http.fals_clock.now()
+
     async def since(self, endpoint_id: str, start: float) -> list[Past]:
-        """The requests of this endpoint since `start`, in seconds since 1970, with what they were given, the newest
-        first; two thousand at most.
+        """The requests of this endpoint since `start`, in seconds since 1970 by fal's clock, with what they were given,
+        the newest first; two thousand at most.
 
         Raises:
             NotAuthorised: there is no key.

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from fal_mcp.client.http import Http
 from fal_mcp.config import Hosts
-from fal_mcp.errors import FalError, NotFound, ServiceFailed
+from fal_mcp.errors import FalError, NotFound, RequestRejected, ServiceFailed
 from fal_mcp.json_values import NotJson, is_list, is_object, object_of, parsed
 from fal_mcp.text import one_line
 
@@ -61,8 +61,15 @@ class ServerlessSecrets:
         except FalError as error:
             # A refusal may repeat what was refused: nothing of it goes on, not even as a cause.
             about = f"with {error.status}" if error.status else "with nothing"
+            # An answer that was lost, or is no refusal, does not say that the old value is still there.
+            is_refused = isinstance(error, RequestRejected)
+            what = (
+                f"The secret {name!r} was not set"
+                if is_refused
+                else f"Whether the secret {name!r} was set is not known"
+            )
             refusal = type(error)(
-                f"The secret {name!r} was not set: fal answered {about}.",
+                f"{what}: fal answered {about}.",
                 status=error.status,
                 retryable=error.retryable,
                 hint=type(error).hint,

@@ -4,6 +4,9 @@ One path prefix per host (`/queue`, `/run`, `/rest`, `/api`, `/cdn`, `/www`, `/d
 fal's own client can be pointed here unchanged. Addresses in answers take the form the caller used.
 """
 
+import time
+from email.utils import formatdate
+
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -68,6 +71,7 @@ class App:
             self._fal.record(visit.call())
             # Recorded before it is answered: a test asks what was sent, refused or not.
             response = self._refusal(visit) or await _ANSWERS[visit.role](self._fal, visit)
+        response.headers.setdefault("date", formatdate(time.time() + self._fal.ahead, usegmt=True))
         await response(scope, receive, send)
 
     def _refusal(self, visit: Visit) -> Response | None:

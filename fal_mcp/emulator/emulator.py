@@ -97,6 +97,8 @@ class Emulator:
         self.admin_keys = set(admin_keys)
         self.accounts: dict[str, str] = {}
         """Whose a key is, where it is not the one account's that all others are of."""
+        self.ahead = 0.0
+        """Seconds by which its clock is ahead of this machine's."""
         self.calls: list[Call] = []
         self.jobs: dict[str, Job] = {}
         self.files: dict[str, StoredFile] = {}
@@ -242,6 +244,7 @@ class Emulator:
             output=dict(output),
             failure=failure,
             changed=self.changed,
+            sent=now(self.ahead).replace("+00:00", "Z"),
         )
         self.jobs[job.request_id] = job
         assert self.tasks is not None

@@ -31,6 +31,8 @@ async def serve(
             App(fal),
             log_level="critical",
             access_log=False,
+            # It has a clock of its own.
+            date_header=False,
             lifespan="off",
             ws="websockets-sansio",
             # Longer than a client keeps a connection: what is written into one as it closes counts as sent.

@@ -49,7 +49,12 @@ class Followers:
         """Who follows the job from here on; None where there is nothing to follow."""
         if (followed := self._followers.get(job.job_id)) is not None:
             return followed
-        if job.state in ("completed", "failed", "cancelled") or job.way not in FOLLOWED:
+        if job.state in ("completed", "failed", "cancelled"):
+            return None
+        if job.way not in FOLLOWED:
+            # Where its server is gone it is over, and whoever asks is told so.
+            if job.state == "intent" and job.session != self._ledger.session:
+                await self._ledger.claim(job)
             return None
         if job.state == "waiting":
             return await self._waiting_resumed(job)

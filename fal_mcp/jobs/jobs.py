@@ -23,7 +23,7 @@ from fal_mcp.jobs.followers import Followers
 from fal_mcp.jobs.hearing import Hearing
 from fal_mcp.jobs.job import FOLLOWED, NOBODY, Job, Order, Started
 from fal_mcp.jobs.ledger import Ledger, Limits
-from fal_mcp.jobs.outgoing import Outgoing
+from fal_mcp.jobs.outgoing import IsOut, Outgoing, unseen
 from fal_mcp.jobs.pick_up import PickUp
 from fal_mcp.jobs.turns import Room
 from fal_mcp.jobs.watching import Tell, watch
@@ -129,6 +129,7 @@ class Jobs:
         limits = self.limits
         if not (limits.are_set or limits.approve_over is not None or self.admission.room.is_limited):
             return None
+        await self._outgoing.settle()
         return await self.ledger.repeated(order, self._outgoing.jobs)
 
     async def wait(self, job: Job, seconds: float, tell: Tell, *, is_its_call: bool = False) -> Job:
@@ -204,8 +205,9 @@ class Jobs:
         if not job.is_over or job.billed is not None or job.request is None or not requests.can_be_billed:
             return job
         try:
-            # From a little before: fal's clock may be behind ours, and a bill before the job would not be found.
-            billed = await requests.billed(job.request.request_id, job.created - lost_submits.CLOCK_SKEW)
+            # By fal's clock, which may be behind ours: a bill before the job would not be found.
+            start = lost_submits.begin(job, requests, self.ledger)
+            billed = await requests.billed(job.request.request_id, start)
         except FalError as error:
             logger.info("What %s cost could not be asked: %s", job.job_id, error.message)
             return job
@@ -261,10 +263,12 @@ class Jobs:
         """Take a verified callback: the job is over, without a poll. False where no such job is known here."""
         return await callbacks.taken(delivery, self.ledger, self._account())
 
-    def answering(self, job_ids: Iterable[str], call_id: str = "", *, is_open: bool = False) -> None:
+    def answering(
+        self, job_ids: Iterable[str], call_id: str = "", is_out: IsOut = unseen, *, is_open: bool = False
+    ) -> None:
         """The answer to the call that asked for these jobs is on its way to its client; an open one says only that
         they go on."""
-        self._outgoing.send(job_ids, call_id, is_open=is_open)
+        self._outgoing.send(job_ids, call_id, is_out, is_open=is_open)
 
     async def left(self, job_ids: Iterable[str], call_id: str = "") -> None:
         """The call that asked for these jobs ended, and nobody has its answer."""
@@ -296,6 +300,7 @@ class Jobs:
         return job
 
     async def _decided(self, order: Order) -> Started:
+        await self._outgoing.settle()
         with self.admission.heeding():
             return await self.ledger.join_or_begin(order, self.limits, self._outgoing.jobs, self.admission.room)
 

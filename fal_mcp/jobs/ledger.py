@@ -4,6 +4,7 @@ In SQLite for the servers of one machine, in PostgreSQL for those of several. Wh
 any moment. What decides is one transaction: join what was asked for already, or refuse by the limits, or write the row.
 """
 
+import math
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -306,6 +307,18 @@ class Ledger:
 
         return await self.store.run(show)
 
+    async def turn(self, key: str, seconds: float) -> bool:
+        """Whether it is this server's turn at something, for so many seconds. A turn of the future is over: the clock
+        was set back since."""
+
+        def take(database: Database) -> bool:
+            with database.transaction():
+                now = database.now()
+                database.execute("DELETE FROM mark WHERE key = ? AND until > ?", (key, now + seconds))
+                return records.is_first(database, key, now, seconds)
+
+        return await self.store.run(take)
+
     async def accept(self) -> str | None:
         """Open the budgets again after a damaged ledger was set aside; what was set aside, None where nothing was."""
 
@@ -317,14 +330,14 @@ class Ledger:
 
         return await self.store.run(go)
 
-    async def prune(self) -> None:
+    async def prune(self, now: float = math.inf) -> None:
         """Forget what is old, and what is too much. Unfinished work is never forgotten, but what fal does not know a
-        day after its submit was lost is over."""
+        day after its submit was lost is over. It is `now` at most, whatever this ledger's clock says."""
 
         def forget(database: Database) -> None:
             with database.transaction():
                 self.store.settle(database)
-                records.forget_old(database, database.now())
+                records.forget_old(database, min(database.now(), now))
 
         await self.store.run(forget)
         await self.uploads.prune()

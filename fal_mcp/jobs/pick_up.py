@@ -47,15 +47,14 @@ class PickUp:
         """Do all of it for as long as the server runs; `hear` is told what other servers say. Never raises."""
         self._tasks.start_soon(self.keep_alive)
         self._tasks.start_soon(self._ledger.store.listen, hear)
-        next_round = 0.0
+        next_round = next_tidying = 0.0
         while True:
             try:
                 if time.monotonic() >= next_round:
                     next_round = time.monotonic() + _ROUND
-                    # Of several servers one tidies up.
-                    if await self._ledger.once("prune", _ROUND / 2):
-                        await self._ledger.prune()
                     await self.look_again()
+                if time.monotonic() >= next_tidying and await self._tidied():
+                    next_tidying = time.monotonic() + _ROUND
                 await self.take_over()
             except FalError as error:
                 logger.warning("What was left unfinished could not be picked up: %s", error.message)
@@ -76,6 +75,16 @@ class PickUp:
                 continue
             if (job := await self._ledger.get(job_id, owner)) is not None:
                 self._tasks.start_soon(self._resume, job, records)
+
+    async def _tidied(self) -> bool:
+        """Whether what is old was forgotten, by one of several servers. Only once fal has said what time it is: by a
+        clock that was set a month ahead, everything would be old."""
+        now = self._fal().requests.now()
+        if now is None:
+            return False
+        if await self._ledger.turn("prune", _ROUND / 2):
+            await self._ledger.prune(now)
+        return True
 
     async def look_again(self) -> None:
         """Look again, in the background, for submits without an answer."""

@@ -30,6 +30,9 @@ _PAUSE = 0.02
 _BESIDE = ("", "-wal", "-shm")
 _TABLES = ("job", "output", "upload", "mark", "note")
 
+_Tables = dict[str, tuple[list[str], list[tuple[Any, ...]]]]
+"""Each table's columns, and its rows."""
+
 logger = logging.getLogger("fal_mcp")
 
 
@@ -85,6 +88,9 @@ class SqliteStore:
         self.now = clock
         self._busy = busy_seconds
         self._opened = opened
+        self._session = session
+        self._identity: tuple[int, int] | None = None
+        """Which file is open, whatever it is called by now."""
         self._leases = Leases(file.with_name(f"{file.name}.servers") if file else None, session)
         self._database: SqliteDatabase | None = None
         # One at a time: a transaction is one piece of work, and SQLite's connection is not for several threads.
@@ -163,12 +169,49 @@ class SqliteStore:
             return work(database)
 
     def _open(self) -> SqliteDatabase:
+        if self._database is not None and self._is_elsewhere():
+            return self._followed(self._database)
         if self._database is None:
             self._database = SqliteDatabase(self._found(), self.now)
             with translated(self.file):
+                self._identity = _identity(self.file)
                 self._leases.hold()
                 self._opened(self._database)
         return self._database
+
+    def _is_elsewhere(self) -> bool:
+        """Whether what is open is the ledger no more: it was moved away or replaced, by a person or by a server that
+        found it damaged."""
+        try:
+            return self._identity is not None and _identity(self.file) != self._identity
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+
+    def _followed(self, old: SqliteDatabase) -> SqliteDatabase:
+        """Go on where the other servers do, with what is this server's own: written on into the old file, it would be
+        paid for and in nobody's ledger."""
+        before, self._database = self._identity, None
+        # Its sign of life may have gone with the file.
+        self._leases.let_go()
+        try:
+            database = self._open()
+            with translated(self.file), database.transaction():
+                count = _inserted(database.connection, _own(old.connection, self._session))
+        except BaseException:
+            # Nothing is let go of before it is in the new one; the next who asks tries again.
+            self.close()
+            self._database, self._identity = old, before
+            raise
+        old.connection.close()
+        logger.warning(
+            "The ledger of paid work %s was moved or replaced while this server used it; %s rows of this server's were "
+            "carried over into the one that is there now.",
+            self.file,
+            count,
+        )
+        return database
 
     def _found(self) -> sqlite3.Connection:
         if self.file is None:
@@ -177,6 +220,13 @@ class SqliteStore:
             return connected(self.file, self._busy)
         except Damaged as error:
             return _begun_anew(self.file, self._busy, error)
+
+
+def _identity(file: Path | None) -> tuple[int, int] | None:
+    if file is None:
+        return None
+    about = os.stat(file)
+    return about.st_dev, about.st_ino
 
 
 def _told(database: Database) -> dict[str, str]:
@@ -288,13 +338,25 @@ def _patiently_claimed(claim: Path, seconds: float) -> None:
             time.sleep(_PAUSE)
 
 
-def _readable(file: Path) -> dict[str, tuple[list[str], list[tuple[Any, ...]]]]:
+def _readable(file: Path) -> _Tables:
     """Each table's columns, and its rows as far as they can be read from either end."""
     try:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as database:
             return {table: _rows(database, table) for table in _TABLES}
     except sqlite3.Error:
         return {}
+
+
+def _own(database: sqlite3.Connection, session: str) -> _Tables:
+    """What one server has written of its jobs, and what counts once; as far as it can be read."""
+    jobs = "job_id IN (SELECT job_id FROM job WHERE session = ?)"
+    wanted = {"job": ("session = ?", session), "output": (jobs, session), "mark": ("? != ''", session)}
+    tables: _Tables = {}
+    for table, (where, value) in wanted.items():
+        with suppress(*trouble.FOREIGN):
+            cursor = database.execute(f"SELECT * FROM {table} WHERE {where}", (value,))
+            tables[table] = ([about[0] for about in cursor.description], cursor.fetchall())
+    return tables
 
 
 def _rows(database: sqlite3.Connection, table: str) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -310,11 +372,17 @@ def _rows(database: sqlite3.Connection, table: str) -> tuple[list[str], list[tup
     return columns, list(rows.values())
 
 
-def _carried_over(
-    database: sqlite3.Connection, tables: dict[str, tuple[list[str], list[tuple[Any, ...]]]], aside: Path
-) -> int:
-    count = 0
+def _carried_over(database: sqlite3.Connection, tables: _Tables, aside: Path) -> int:
     database.execute("BEGIN IMMEDIATE")
+    count = _inserted(database, tables)
+    schema.settle(database)
+    database.execute("INSERT OR REPLACE INTO note (name, text) VALUES (?, ?)", (schema.CLOSED, str(aside)))
+    database.execute("COMMIT")
+    return count
+
+
+def _inserted(database: sqlite3.Connection, tables: _Tables) -> int:
+    count = 0
     for table, (columns, rows) in tables.items():
         known = {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
         places = [place for place, name in enumerate(columns) if name in known]
@@ -324,7 +392,4 @@ def _carried_over(
             with suppress(sqlite3.Error):
                 values = [row[place] for place in places]
                 count += database.execute(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", values).rowcount
-    schema.settle(database)
-    database.execute("INSERT OR REPLACE INTO note (name, text) VALUES (?, ?)", (schema.CLOSED, str(aside)))
-    database.execute("COMMIT")
     return count

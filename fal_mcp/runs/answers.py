@@ -12,7 +12,7 @@ import anyio.to_thread
 from fal_mcp import traces
 from fal_mcp.errors import FalError, InvalidInput
 from fal_mcp.jobs import kept_errors
-from fal_mcp.jobs.job import Job
+from fal_mcp.jobs.job import FOLLOWED, Job
 from fal_mcp.jobs.jobs import Jobs
 from fal_mcp.json_values import JsonMapping, JsonObject, dumped, number_of
 from fal_mcp.outputs import media, previews, saving, shortening
@@ -23,6 +23,15 @@ from fal_mcp.text import one_line
 # Seconds; a hint for models that poll too fast, and pay for each look with their own tokens.
 _POLL_AFTER = {"queued": 10, "running": 20}
 _LONGEST_TIME = 10**9
+_MACHINE = (
+    "was asked for, and fal's answer was lost: the machine may run, and cost by the hour",
+    "list_instances shows whether it runs, and delete_instance ends it. The same create_instance again within nine "
+    "minutes of the first starts no second one.",
+)
+_WITHOUT_QUEUE = (
+    "ran without fal's queue and broke off: it may be paid for, and counts as estimated",
+    "There is nothing to wait for: fal keeps no result of it. To have one is to run it again, and to pay again.",
+)
 _WORDS = ("prompt", "text", "query", "lyrics", "script", "input")
 _ABOUT = 80
 
@@ -42,6 +51,8 @@ async def outcome(job: Job, call: Call, *, save_to: str | None = None, is_shown:
     Raises:
         FalError: it failed, or was cancelled.
     """
+    if job.state == "unknown" and job.way not in FOLLOWED:
+        return _cut_off(job)
     if not job.is_over or _is_being_fetched(job, call):
         return _pending(job, call)
     output = await call.jobs.output(job)
@@ -209,6 +220,22 @@ def _pending(job: Job, call: Call) -> Outcome:
     request = f" Request {data['request_id']}." if data["request_id"] else ""
     note = f"{job.endpoint_id} {stands}; {costs(job)}.{request} {data['next']}"
     note = "\n".join([note, *(f"Step {line}" for line in made)])
+    return Outcome(data=data, note=note, is_plain=True)
+
+
+def _cut_off(job: Job) -> Outcome:
+    """What went without the queue, and ended without a word: there is nothing to wait for."""
+    stands, following = _MACHINE if job.way == "compute" else _WITHOUT_QUEUE
+    data: JsonObject = {
+        "status": "unknown",
+        "state": job.state,
+        "endpoint_id": job.endpoint_id,
+        "request_id": job.request.request_id if job.request else None,
+        "job_id": job.job_id,
+        "next": following,
+        "cost": cost_of(job),
+    }
+    note = f"{job.endpoint_id} {stands}; {costs(job)}; job_id {job.job_id}. {following}"
     return Outcome(data=data, note=note, is_plain=True)
 
 

@@ -3,7 +3,7 @@ URLs. Free text is never touched, though it looks like a path."""
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,6 +56,27 @@ def find(endpoint: Endpoint, arguments: JsonMapping) -> list[Found]:
         for argument in places
         for path, value in _values(arguments, argument.path, ())
     ]
+
+
+def need_addresses(endpoint: Endpoint, arguments: JsonMapping, own: Collection[str], by: str) -> None:
+    """Refuse files of this machine and of other jobs that stand in no text of the caller's `own`: an earlier run has
+    named them. What a model gives may say anything, and whoever asked for the run has not seen it.
+
+    Raises:
+        InvalidInput: there are such; nothing was read.
+    """
+    faults = tuple(
+        Fault(_shown(item.path), f"{one_line(item.value, 60)!r} is what {by} gave, and is no address of a file")
+        for item in find(endpoint, arguments)
+        # Within a text: a list may have been given as one.
+        if not _is_remote(item.value) and not any(item.value.strip() in text for text in own)
+    )
+    if faults:
+        raise InvalidInput(
+            "A file was named by a result and not by the caller; nothing was read, sent or paid:",
+            hint="Only the caller may name files of this machine or of other jobs: give it as an argument if meant.",
+            faults=faults,
+        )
 
 
 @dataclass(frozen=True, slots=True)

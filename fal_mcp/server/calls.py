@@ -16,6 +16,7 @@ from fal_mcp import logs
 from fal_mcp.client.hints import ADMIN_HINT, NO_ADMIN_KEY
 from fal_mcp.config import Settings
 from fal_mcp.errors import FalError, Fault, NotAuthorised, RequestRejected, ServiceFailed
+from fal_mcp.jobs.outgoing import IsOut, unseen
 from fal_mcp.jobs.progress import Report
 from fal_mcp.json_values import JsonMapping, dumped, is_list, is_object, values_in
 from fal_mcp.runs.call import Call
@@ -64,14 +65,14 @@ async def call_tool(ctx: Any, params: types.CallToolRequestParams, came: float) 
 async def _called(ctx: Any, params: types.CallToolRequestParams, tool: Tool, asked: "Asked") -> Any:
     # Made before and not where the call runs: that its answer arrived is only known after it.
     if not tasks.declared(ctx):
-        return client_shapes.shaped(ctx, asked.on_its_way(await _answer(ctx, params, tool, None, asked)))
+        return client_shapes.shaped(ctx, asked.on_its_way(await _answer(ctx, params, tool, None, asked), _is_out(ctx)))
 
     async def work(run: Run) -> tasks.Result:
         return await _answer(ctx, params, tool, run, asked)
 
     shared: Shared = ctx.lifespan_context
     grace = 0.0 if tool.needs_task else shared.settings.task_grace
-    return asked.on_its_way(await shared.long_calls.call(work, grace))
+    return asked.on_its_way(await shared.long_calls.call(work, grace), _is_out(ctx))
 
 
 class Asked:
@@ -88,16 +89,16 @@ class Asked:
         jobs = list(self.call.asked_for) if self.call is not None else []
         return jobs[0] if len(jobs) == 1 else None
 
-    def on_its_way(self, answer: object) -> Any:
+    def on_its_way(self, answer: object, is_out: IsOut) -> Any:
         """The answer, which goes to the client now. What was refused, failed or asks a question answers nothing."""
         # What is no result of a tool is a task, and being told of the task is an answer to the call.
         is_answer = not answer.is_error if isinstance(answer, types.CallToolResult) else isinstance(answer, Mapping)
         if self.call is not None and is_answer and not self._is_left:
             is_open = _is_open(answer)
             if self.call.asked_for:
-                self.call.jobs.answering(self.call.asked_for, self.call.call_id, is_open=is_open)
+                self.call.jobs.answering(self.call.asked_for, self.call.call_id, is_out, is_open=is_open)
             if self.call.looked_at:
-                self.call.jobs.answering(self.call.looked_at, is_open=is_open)
+                self.call.jobs.answering(self.call.looked_at, "", is_out, is_open=is_open)
         return answer
 
     async def is_left(self) -> None:
@@ -132,6 +133,12 @@ def _is_gone(ctx: Any, run: Run | None) -> bool:
     what it comes to is written to nowhere. What became a task is asked for over another connection."""
     is_task = run is not None and run.is_task
     return ctx.request is not None and not is_task and visit.of(ctx.request.scope).is_over
+
+
+def _is_out(ctx: Any) -> IsOut:
+    """What says whether this call's answer went out, where its connection can tell."""
+    here = None if ctx.request is None else visit.known(ctx.request.scope)
+    return unseen if here is None else lambda: here.is_out
 
 
 async def _result(

@@ -45,7 +45,8 @@ def tool(operation: Operation, name: str, effect: Effect, unless_told: JsonMappi
         rules.check(operation, arguments)
         if effect == "destroys":
             await confirmed(operation.summary, _target(operation, arguments), arguments, call)
-        return said(operation, await pages.fetch(operation, arguments, call))
+        # Some that only read are asked with POST.
+        return said(operation, await pages.fetch(operation, arguments, call, changes=effect != "reads"))
 
     schema = schema_of(operation, effect)
     for argument, value in unless_told.items():

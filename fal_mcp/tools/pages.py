@@ -2,7 +2,7 @@
 
 from typing import Any, cast
 
-from fal_mcp.errors import MaybeReceived, NotAuthorised, ServiceFailed
+from fal_mcp.errors import FalError, MaybeReceived, NotAuthorised, ServiceFailed
 from fal_mcp.json_values import JsonMapping, JsonObject, is_list, is_object
 from fal_mcp.openapi.operation import Operation
 from fal_mcp.runs.call import Call
@@ -11,6 +11,7 @@ DEFAULT_ROWS = 100
 MOST_ROWS = 1000
 _MOST_PAGES = 40
 _LARGEST_PAGE = 100
+_MAY_BE_DONE = "It may have been done. Look at what there is now before you repeat it."
 _SCOPES = {
     True: "It needs a key of scope ADMIN, and the permission for it: set one as FAL_ADMIN_KEY. Keys are made at "
     "https://fal.ai/dashboard/keys.",
@@ -18,7 +19,7 @@ _SCOPES = {
 }
 
 
-async def fetch(operation: Operation, arguments: JsonMapping, call: Call) -> Any:
+async def fetch(operation: Operation, arguments: JsonMapping, call: Call, *, changes: bool | None = None) -> Any:
     """Send it, and go on from page to page until there are as many rows as asked for: the last answer, with the rows
     of all pages in it. Whatever stands beside the rows, such as a report's summary, is of the whole on every page.
 
@@ -26,7 +27,7 @@ async def fetch(operation: Operation, arguments: JsonMapping, call: Call) -> Any
         FalError: what fal has against it; where the key is too small, the hint says which scope it takes.
     """
     if operation.rows is None:
-        return await send(operation, arguments, call)
+        return await send(operation, arguments, call, changes=changes)
     wanted = int(arguments.get("limit") or DEFAULT_ROWS)
     takes_limit = any(one.name == "limit" for one in operation.arguments)
     whole: JsonObject = {}
@@ -38,7 +39,7 @@ async def fetch(operation: Operation, arguments: JsonMapping, call: Call) -> Any
         if takes_limit:
             # What is still missing: a last page of full size would be thrown away in part.
             given["limit"] = min(wanted - _count(operation, whole), _largest_page(operation))
-        answer = await send(operation, given, call)
+        answer = await send(operation, given, call, changes=changes)
         given = _next(operation, given, answer, wanted - _count(operation, whole))
         # The last answer's other fields win: its cursor is the one to go on with.
         whole = _joined(operation.rows, whole, answer)
@@ -46,13 +47,23 @@ async def fetch(operation: Operation, arguments: JsonMapping, call: Call) -> Any
     return whole
 
 
-async def send(operation: Operation, arguments: JsonMapping, call: Call) -> Any:
-    """One request and its answer: JSON, text, or None where fal answers with nothing.
+async def send(
+    operation: Operation,
+    arguments: JsonMapping,
+    call: Call,
+    *,
+    changes: bool | None = None,
+    idempotency_key: str | None = None,
+) -> Any:
+    """One request and its answer: JSON, text, or None where fal answers with nothing. All but GET changes something,
+    unless said otherwise.
 
     Raises:
+        MaybeReceived: it changes something, and no answer proves that it was refused.
         FalError: what fal has against it.
     """
     request = operation.request(arguments)
+    changes = request.method != "GET" if changes is None else changes
     platform = call.fal().platform
     try:
         response = await platform.send(
@@ -62,9 +73,11 @@ async def send(operation: Operation, arguments: JsonMapping, call: Call) -> Any:
             request.body,
             as_admin=operation.needs_admin,
             is_idempotent=operation.takes_idempotency_key,
+            idempotency_key=idempotency_key,
+            changes=changes,
         )
     except MaybeReceived as error:
-        error.hint = "It may have been done. Look at what there is now before you repeat it."
+        error.hint = _MAY_BE_DONE
         raise
     except NotAuthorised as error:
         # 401 is a key that fal does not know; 403 is one that may not do this, and only there another scope helps.
@@ -78,10 +91,15 @@ async def send(operation: Operation, arguments: JsonMapping, call: Call) -> Any:
     try:
         answer: object = response.json()
     except (ValueError, RecursionError) as error:
-        raise ServiceFailed(f"fal's answer to {operation.summary!r} is not JSON.") from error
+        raise _unreadable(f"fal's answer to {operation.summary!r} is not JSON.", changes=changes) from error
     if is_object(answer) or not operation.answers_object:
         return cast(Any, answer)
-    raise ServiceFailed(f"fal's answer to {operation.summary!r} is no object.")
+    raise _unreadable(f"fal's answer to {operation.summary!r} is no object.", changes=changes)
+
+
+def _unreadable(message: str, *, changes: bool) -> FalError:
+    # What changed something has done so all the same: asked again it would be done twice.
+    return MaybeReceived(message, hint=_MAY_BE_DONE) if changes else ServiceFailed(message)
 
 
 def _largest_page(operation: Operation) -> int:

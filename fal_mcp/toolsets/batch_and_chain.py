@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from fal_mcp.catalog.endpoint import Endpoint
-from fal_mcp.errors import FalError, InvalidInput
+from fal_mcp.errors import FalError, InvalidInput, MaybeReceived, ServiceFailed
 from fal_mcp.jobs.job import Job, Order
 from fal_mcp.json_values import JsonMapping, JsonObject
 from fal_mcp.outputs.outcome import Outcome
@@ -206,6 +206,7 @@ class _Chain:
         endpoint, call = self._endpoints[number], self._call
         filled = references.filled(self._steps[number].arguments, self.outputs)
         ready = self._models.prepared(endpoint, filled, f"run {number + 1}").arguments
+        input_files.need_addresses(endpoint, ready, references.texts(self._steps[number].arguments), "an earlier step")
         order = await many_runs.order(endpoint, ready, call)
         await self._held(number, order)
         ready = await input_files.put_up(endpoint, order.arguments, call)
@@ -242,14 +243,19 @@ class _Chain:
 
 
 def _stopped(error: FalError, number: int, done: list[str]) -> FalError:
-    go_on = f" Correct it and call run_chain again with done: {done} to go on from there." if done else ""
+    # What may be running is nothing to correct: with other arguments it would be paid for again.
+    is_open = isinstance(error, (MaybeReceived, ServiceFailed))
+    what = "Call run_chain again with the same steps and" if is_open else "Correct it and call run_chain again with"
+    go_on = f" {what} done: {done} to go on from there." if done else ""
     return type(error)(
-        f"Step {number + 1} failed: {error.message}",
+        f"Step {number + 1} {'is not known to have ended' if is_open else 'failed'}: {error.message}",
         status=error.status,
         request_id=error.request_id,
+        error_type=error.error_type,
         hint=f"{error.hint}{go_on}",
         faults=error.faults,
         retryable=error.retryable,
+        retry_after=error.retry_after,
     )
 
 

@@ -23,7 +23,14 @@ _H100_HOUR = 1.89
 """USD for each GPU, as published on 2026-05-25 (fact F11): the lowest price and no bound. The API names none."""
 _GPUS: Mapping[str, int] = {"gpu_1x_h100_sxm5": 1, "gpu_8x_h100_sxm5": 8}
 _POLL_SECONDS = 5.0
-_MAY_RUN = "It may run and cost money: list_instances shows it. Look there before you repeat it."
+_MAY_RUN = (
+    "It may run and cost money: list_instances shows it. Look there before you repeat it; the same call again within "
+    "nine minutes starts no other one."
+)
+_AGAIN = " It is the one that was asked for before, whose start was not answered."
+_REMEMBERED = 540.0
+"""Seconds: fal gives its first answer to an idempotency key again for ten minutes, and its clock may be ahead."""
+_LOOKED_BACK = 86_400.0
 # "unknown" is a state too, and none that a machine ends in.
 _COMING = frozenset({"init", "pending", "provisioning", "unknown"})
 
@@ -75,22 +82,24 @@ async def _create(arguments: CreateArguments, call: Call) -> Outcome:
     given = arguments.model_dump(exclude={"seconds"}, exclude_none=True)
     hourly = _H100_HOUR * _GPUS[arguments.instance_type]
     note = f"from {hourly:.4g} USD an hour until it is deleted; the first hour is counted"
-    job = await _begun(
-        Order(f"compute/{arguments.instance_type}", given, call.owner, hourly, note, way="compute"), call
-    )
+    order = Order(f"compute/{arguments.instance_type}", given, call.owner, hourly, note, way="compute")
+    job, is_again = await _begun(order, call)
     try:
-        instance = await _object("createComputeInstance", given, call)
+        # By the row's own name, which outlives this server: asked for again with it, fal starts no second machine.
+        instance = await _object("createComputeInstance", given, call, job.job_id)
     except FalError as error:
-        # An answer that did not come says nothing of the machine: it may run, and every hour costs.
-        await call.jobs.note(job, state="failed" if costs_nothing(error) else "unknown", error=said(error))
-        if not costs_nothing(error):
+        # An answer that did not come says nothing of the machine: it may run, and every hour costs. Nor does a refusal
+        # now say what became of it the first time.
+        is_open = is_again or not costs_nothing(error)
+        await call.jobs.note(job, state="unknown" if is_open else "failed", error=said(error))
+        if is_open:
             error.retryable, error.hint = False, _MAY_RUN
         raise
     except BaseException:
         await call.jobs.note_at_the_end(job, state="unknown")
         raise
     await call.jobs.note(job, state="completed", output=instance)
-    costs = f"It costs {note}: delete_instance ends that."
+    costs = f"It costs {note}: delete_instance ends that.{_AGAIN if is_again else ''}"
     try:
         return _told(await _ready(instance, arguments.seconds, call), costs)
     except FalError as error:
@@ -98,11 +107,34 @@ async def _create(arguments: CreateArguments, call: Call) -> Outcome:
         return _told(instance, f"{error.message} {costs}")
 
 
-async def _begun(order: Order, call: Call) -> Job:
-    """Ask the user, whatever the settings say: a machine costs until somebody ends it."""
+async def _begun(order: Order, call: Call) -> tuple[Job, bool]:
+    """Ask the user, whatever the settings say: a machine costs until somebody ends it. The job, and whether it is an
+    earlier one whose start was not answered."""
+    ledger = call.jobs.ledger
+    earlier = await _unanswered(order, call)
+    ago = ledger.now() - earlier.created if earlier else 0.0
+    is_again = earlier is not None and earlier.digest == order.digest and 0 <= ago < _REMEMBERED
     question = f"Start {order.endpoint_id.removeprefix('compute/')}, {order.price_note}?"
+    if is_again:
+        question += " It was asked for a moment ago, and fal did not answer; this starts no second one."
+    elif earlier is not None:
+        question += f" One that was asked for {max(ago, 0) / 60:.0f} minutes ago was not answered and may run already."
     await call.approve(question, way_out="Ask the user to start it at https://fal.ai/dashboard/compute.")
-    return await call.jobs.ledger.begin(order, call.jobs.limits)
+    if earlier is not None and is_again:
+        return earlier, True
+    return await ledger.begin(order, call.jobs.limits), False
+
+
+async def _unanswered(order: Order, call: Call) -> Job | None:
+    """The newest start of this owner's of such a machine of which nobody knows what became of it."""
+    ledger = call.jobs.ledger
+    since = ledger.now() - _LOOKED_BACK
+    for job in await ledger.listed(order.owner, endpoint_id=order.endpoint_id, since=since):
+        # Another call may be about to have its answer: what a server that lives has begun is none of ours.
+        is_left = job.state == "intent" and job.session != ledger.session and await ledger.claim(job) is not None
+        if job.state == "unknown" or is_left:
+            return job
+    return None
 
 
 async def _wait(arguments: WaitArguments, call: Call) -> Outcome:
@@ -122,8 +154,11 @@ async def _ready(instance: JsonObject, seconds: float, call: Call) -> JsonObject
     return instance
 
 
-async def _object(operation_id: str, arguments: JsonMapping, call: Call) -> JsonObject:
-    answer: Any = await pages.send(platform.operations()[operation_id], arguments, call)
+async def _object(
+    operation_id: str, arguments: JsonMapping, call: Call, idempotency_key: str | None = None
+) -> JsonObject:
+    operation = platform.operations()[operation_id]
+    answer: Any = await pages.send(operation, arguments, call, idempotency_key=idempotency_key)
     if not isinstance(answer.get("id"), str):
         raise ServiceFailed("fal's answer names no instance.", hint="list_instances shows what there is.")
     return answer

@@ -176,6 +176,12 @@ async def _list(arguments: ListArguments, call: Call) -> Outcome:
     return Outcome(data=data, note="\n".join(lines), is_plain=True)
 
 
+_NO_JOB = {
+    "compute": "A machine is no job: list_instances shows whether it runs, and delete_instance ends it.",
+    "realtime": "Nothing of it is in fal's queue; realtime_close ends a session.",
+}
+
+
 async def _cancel(arguments: GetArguments, call: Call) -> Outcome:
     job = await call.jobs.get(arguments.job_id, call.owner)
     if job.is_over:
@@ -189,7 +195,7 @@ async def _cancel(arguments: GetArguments, call: Call) -> Outcome:
             ),
             "withdrawn": "It still waited here for its turn: nothing of it was sent, and it costs nothing.",
             "already completed": "fal says it is completed already; it is billed, and get_job has its result.",
-            "not found": "fal does not know this request.",
+            "not found": _NO_JOB.get(job.way, "fal does not know this request."),
         }[said]
     data = {"job_id": job.job_id, "state": job.state, "fal_said": said}
     return Outcome(data=data, note=note, is_plain=True)

@@ -1,6 +1,8 @@
 """API keys: a new one goes into a file that only its owner can read, and never to the model. Fact F10.1."""
 
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,8 @@ import anyio
 import anyio.to_thread
 from pydantic import Field
 
-from fal_mcp.errors import FalError, MaybeReceived, NotWritable, ServiceFailed
+from fal_mcp.errors import FalError, MaybeReceived, NotWritable
+from fal_mcp.json_values import JsonObject
 from fal_mcp.machine.output_folder import slug
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs.call import Call
@@ -19,6 +22,13 @@ from fal_mcp.tools.tool import Tool
 from fal_mcp.toolsets import platform
 
 _LONGEST_GOODBYE = 5.0
+_UNFINISHED = ".unfinished-"
+_LONGEST_CALL = 120.0
+"""Seconds; what a call that was cut off left behind is nobody's after that."""
+_CUT_OFF = (
+    "An earlier call for this alias was cut off, and fal may have made a key that nobody has: list_keys shows it, "
+    "delete_key removes it."
+)
 _LOOK = "list_keys shows whether one was made; delete_key it then, for it is of no use to anybody."
 
 
@@ -45,6 +55,7 @@ def tools() -> list[Tool]:
 
 async def _create(arguments: CreateArguments, call: Call) -> Outcome:
     made: tuple[str, Path] | FalError | None = None
+    was_cut_off = await anyio.to_thread.run_sync(_was_cut_off, call.secrets, arguments.alias)
     # A key that fal has made is written down, whoever hangs up; but a silent fal holds nobody up for long then.
     scope = anyio.CancelScope(shield=True)
 
@@ -67,7 +78,10 @@ async def _create(arguments: CreateArguments, call: Call) -> Outcome:
     key_id, target = made
     name = one_line(arguments.alias, 80)
     note = f"The key {name!r} ({one_line(key_id, 60)}) is in {target}, which only its owner can read."
-    return Outcome(data={"key_id": key_id, "alias": arguments.alias, "path": str(target)}, note=note, is_plain=True)
+    data: JsonObject = {"key_id": key_id, "alias": arguments.alias, "path": str(target)}
+    if was_cut_off:
+        note, data["earlier"] = f"{note}\n{_CUT_OFF}", _CUT_OFF
+    return Outcome(data=data, note=note, is_plain=True)
 
 
 async def _made_or_why_not(alias: str, call: Call) -> tuple[str, Path] | FalError:
@@ -80,12 +94,16 @@ async def _made_or_why_not(alias: str, call: Call) -> tuple[str, Path] | FalErro
 
 async def _made(alias: str, call: Call) -> tuple[str, Path]:
     # A place that cannot be written is found before there is a key to lose.
-    unfinished = await anyio.to_thread.run_sync(_prepared, call.secrets)
+    unfinished = await anyio.to_thread.run_sync(_prepared, call.secrets, alias)
     try:
-        answer: Any = await pages.send(platform.operations()["createApiKey"], {"alias": alias}, call)
+        try:
+            answer: Any = await pages.send(platform.operations()["createApiKey"], {"alias": alias}, call)
+        except MaybeReceived as error:
+            error.hint = _LOOK
+            raise
         key_id, key = answer.get("key_id"), answer.get("key")
         if not isinstance(key_id, str) or not isinstance(key, str):
-            raise ServiceFailed("fal's answer has no key.", hint="list_keys shows whether one was made.")
+            raise MaybeReceived("fal's answer has no key.", hint=_LOOK)
         target = call.secrets / f"{slug(alias) or 'key'}-{slug(key_id, 16)}.key"
         await anyio.to_thread.run_sync(_written, unfinished, target, key, key_id)
     finally:
@@ -95,12 +113,27 @@ async def _made(alias: str, call: Call) -> tuple[str, Path]:
     return key_id, target
 
 
-def _prepared(folder: Path) -> Path:
+def _was_cut_off(folder: Path, alias: str) -> bool:
+    """Whether a call for a key of this name ended without a word, which what it prepared shows."""
+    was = False
+    with suppress(OSError):
+        for left in folder.glob(f"{_UNFINISHED}*"):
+            if left.read_text("utf-8") == alias:
+                was = True
+                # A call that lasts still writes there.
+                if time.time() - left.stat().st_mtime > _LONGEST_CALL:
+                    left.unlink()
+    return was
+
+
+def _prepared(folder: Path, alias: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        unfinished = folder / f".{os.getpid()}-{os.urandom(6).hex()}"
+        unfinished = folder / f"{_UNFINISHED}{os.getpid()}-{os.urandom(6).hex()}"
         # Owner's alone from the start: set later, others could open it before the key is in it and read on.
-        os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            # Where this server is killed, the next call for the name knows that one was being made.
+            file.write(alias.encode("utf-8", "replace"))
     except OSError as error:
         raise NotWritable(
             f"No key was made: {str(folder)!r} cannot be written ({error.strerror}).",

@@ -14,16 +14,17 @@ _STEP = re.compile(r"\.([A-Za-z0-9_-]+)|\[(\d+)\]")
 
 def found_in(value: object) -> Iterator[tuple[str, int]]:
     """Every reference in a value, with the number of the step that it names."""
-    for text in _texts(value):
+    for text in texts(value):
         # The whole text or none of it: a prompt about "coffee at $1.50" is about money.
         if match := _REFERENCE.fullmatch(text):
             yield text, int(match[1])
 
 
-def _texts(value: object) -> list[str]:
+def texts(value: object) -> list[str]:
+    """Every text in a value."""
     if isinstance(value, str):
         return [value]
-    return [text for item in values_in(value) for text in _texts(item)]
+    return [text for item in values_in(value) for text in texts(item)]
 
 
 def filled(value: object, outputs: list[Any]) -> Any:

@@ -18,6 +18,7 @@ from fal_mcp.text import one_line
 from fal_mcp.tools import from_function
 from fal_mcp.tools.from_function import Arguments
 from fal_mcp.tools.tool import Tool
+from fal_mcp.toolsets import references
 from fal_mcp.toolsets.get_model import endpoint_of
 from fal_mcp.toolsets.models import Models
 
@@ -72,6 +73,8 @@ async def _again(models: Models, arguments: AgainArguments, call: Call) -> Outco
         changed[_SEED] = earlier.seed
     given = {name: value for name, value in changed.items() if value is not None}
     prepared = models.prepared(endpoint, given, f"this variation of {earlier.name}")
+    # What was put up then stands there by its address.
+    input_files.need_addresses(endpoint, prepared.arguments, references.texts(arguments.arguments), earlier.name)
     answer = await with_queue.run_endpoint(endpoint, prepared.arguments, call)
     names = ", ".join(one_line(name, 60) for name in arguments.arguments) or "nothing"
     seed = f"; its seed {earlier.seed} is kept" if is_kept else ""

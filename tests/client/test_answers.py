@@ -64,7 +64,9 @@ def test_retry_after_is_read_in_both_forms_and_bounded():
     assert answers.retry_after({"retry-after": "-4"}) == 0
     assert answers.retry_after({"retry-after": "nan"}) is None
     assert answers.retry_after({"retry-after": "soon"}) is None
-    assert answers.retry_after({"retry-after": "Thu, 01 Jan 1970 00:01:10 GMT"}, now=60.0) == 10
+    until = {"retry-after": "Thu, 01 Jan 1970 00:01:10 GMT"}
+    assert answers.retry_after(until, now=60.0) == 10
+    assert answers.retry_after({**until, "date": "Thu, 01 Jan 1970 00:01:05 GMT"}, now=1e9) == 5
 
 
 def test_a_submit_goes_again_only_when_it_cannot_have_been_taken():

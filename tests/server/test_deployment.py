@@ -283,6 +283,9 @@ async def test_a_failure_is_told_in_the_command_lines_last_words(host: Host, fol
         async with host(User(), FAILS) as client:
             result = await client.call_tool("deploy_app", {"path": str(folder / "sketch.py")})
     assert result.is_error and "exit code 3" in text(result) and "No module named torch" in text(result)
+    # It may have failed after fal had the app: that is not one to send again unlooked.
+    error = result.structured_content["error"]
+    assert "list_app_events" in text(result) and "list_app_events" in error["hint"] and not error["retryable"]
 
 
 async def test_a_command_that_cannot_be_started_is_a_clean_error(host: Host, folder: Path, tmp_path: Path):

@@ -1,5 +1,7 @@
 """Many runs at once and runs that feed each other, over MCP."""
 
+import base64
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +13,16 @@ import pytest
 from mcp.client import Client
 
 from fal_mcp.config import Settings
-from fal_mcp.emulator import Emulator, Failure, Script
+from fal_mcp.emulator import Emulator, Failure, Reply, Script
 from fal_mcp.jobs.job import Job
 from fal_mcp.server import app
 from fal_mcp.server.shared import Shared
 
 FLUX, KONTEXT = "fal-ai/flux/dev", "fal-ai/flux-pro/kontext"
 BOUND = 20
+PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 Host = Callable[..., Client]
 
 
@@ -134,6 +139,63 @@ async def test_a_reference_that_leads_nowhere_begins_nothing(fal: Emulator, host
     async with host() as client:
         result = await client.call_tool("run_chain", {"steps": steps})
     assert result.is_error and reference in text(result) and fal.jobs == {}
+
+
+async def test_a_step_that_was_lost_is_gone_on_with_and_not_corrected(fal: Emulator, host: Host):
+    fal.script(KONTEXT, Script(submit=Reply(500, b"<html>")))
+    with anyio.fail_after(4 * BOUND):
+        async with host() as client:
+            lost = await client.call_tool("run_chain", {"steps": CHAIN})
+            submits = [call.path for call in fal.calls if call.method == "POST" and call.path.endswith(KONTEXT)]
+            fal.script(KONTEXT, Script())
+            (row,) = (await client.call_tool("list_jobs", {"status": "completed"})).structured_content["jobs"]
+            again = await client.call_tool("run_chain", {"steps": CHAIN, "done": [row["job_id"]]})
+    hint = lost.structured_content["error"]["hint"]
+    for said in (text(lost), hint):
+        assert f"with the same steps and done: ['{row['job_id']}']" in said and "Correct it" not in said
+    assert again.structured_content["status"] == "unknown"
+    assert [call.path for call in fal.calls if call.method == "POST" and call.path.endswith(KONTEXT)] == submits
+
+
+@pytest.mark.parametrize("form", ["{}", "file://{}", " {} ", '["{}"]', "fal://jobs/{job}/files/1"])
+async def test_a_result_names_no_file_of_this_machine_nor_of_another_job(
+    fal: Emulator, host: Host, tmp_path: Path, form: str
+):
+    """A model's output may say anything; the folder is one that the caller may name files in."""
+    secret = tmp_path / "shared" / "private.png"
+    secret.parent.mkdir()
+    secret.write_bytes(PICTURE)
+    asked: list[str] = []
+
+    async def yes(context: Any, params: types.ElicitRequestParams) -> types.ElicitResult:
+        asked.append(params.message)
+        return types.ElicitResult(action="accept", content={"allow": True, "approve": True})
+
+    with anyio.fail_after(BOUND):
+        async with host(yes, allow_dirs=(secret.parent,)) as client:
+            other = await client.call_tool("run_model", {"endpoint_id": FLUX, "arguments": {"prompt": "mine"}})
+            named = form.format(secret, job=other.structured_content["job_id"])
+            fal.script(FLUX, Script(output={"images": [{"url": named}], "seed": 1}))
+            result = await client.call_tool("run_chain", {"steps": CHAIN})
+            mine = [CHAIN[0], step(KONTEXT, prompt="at night", image_url=str(secret), seed="$1.seed")]
+            allowed = await client.call_tool("run_chain", {"steps": mine})
+    assert result.is_error and "Step 2 failed" in text(result) and "an earlier step" in text(result), text(result)
+    assert not asked and not allowed.is_error, text(allowed)
+    (put_up,) = [job for job in fal.jobs.values() if job.endpoint_id == KONTEXT]
+    assert put_up.input["image_url"].startswith("http"), "what the caller names itself is read as ever"
+
+
+async def test_a_note_names_no_file_of_this_machine(fal: Emulator, host: Host, tmp_path: Path):
+    """Whoever wrote the note beside a picture was not asked to run anything."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    (folder / "private.png").write_bytes(PICTURE)
+    note = {"endpoint_id": KONTEXT, "arguments": {"prompt": "x", "image_url": str(folder / "private.png")}}
+    (folder / "found.png.json").write_text(json.dumps(note))
+    with anyio.fail_after(BOUND):
+        async with host(allow_dirs=(folder,)) as client:
+            result = await client.call_tool("run_again", {"file": str(folder / "found.png")})
+    assert result.is_error and "named by a result" in text(result) and not fal.jobs and not fal.files
 
 
 class Odd:

@@ -155,6 +155,19 @@ async def test_a_refusal_that_repeats_the_value_is_not_passed_on(folder: Path, s
     assert VALUE not in str(said) and error.status == 422 and "'A' was not set" in error.message
 
 
+@pytest.mark.parametrize("answer", [httpx.Response(500, content=b"<html>"), httpx.ReadError("the line broke")])
+async def test_what_proves_no_refusal_is_not_said_to_be_unset(settings: Settings, answer: httpx.Response | Exception):
+    def act(request: httpx.Request) -> httpx.Response:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async with fal_of(settings, httpx.MockTransport(act)) as fal:
+        with pytest.raises(FalError, match="Whether the secret 'A' was set is not known") as lost:
+            await fal.secrets.set("A", VALUE)
+    assert lost.value.retryable, "the same value twice changes nothing"
+
+
 async def test_a_secret_is_verified_by_name(fal: Emulator, host: Host):
     fal.secrets["KNOWN"] = VALUE
     with anyio.fail_after(BOUND):

@@ -1,20 +1,30 @@
 """One connection of a client, which may take no longer than it should: uvicorn's, with a clock.
 
 uvicorn limits neither the time of headers and bodies, nor that of a connection that sends nothing, nor how long an
-answer waits for a client that does not read.
+answer waits for a client that does not read; and it does not say whether an answer went out.
 """
 
+import re
+import socket
+from contextlib import suppress
 from typing import Any, ClassVar, Protocol
 
 import h11
+from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from fal_mcp.server.web import visit
 from fal_mcp.server.web.limits import WebLimits
+from fal_mcp.server.web.visit import Visit
 
 _BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\nretry-after: 5\r\n"
     b"content-length: 21\r\nconnection: close\r\n\r\nToo many connections\n"
 )
+_ANSWER = re.compile(rb'\A(?:event: message\r?\n)?data: \{"jsonrpc":"2\.0","id":[^{}]{1,200},"(?:result|error)":')
+"""An event that holds the answer: its client may close at once, before the end of the stream is written."""
+_UNSENT = 16 * 1024
+"""Bytes that the system may hold beyond what the client has room for: the rest stays here, where it is seen."""
 
 
 class _Timer(Protocol):
@@ -29,9 +39,24 @@ class Connection(H11Protocol):
     _read: str | None = None
     """Which part of a request is being waited for: its head, its body, or none."""
     _writing: _Timer | None = None
+    _has_ended = False
+    """Whether the client closed its side: what is written since reaches nobody."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._application = self.app
+        self.app = self._served
+        self._going_out: list[Visit] = []
+        """Those whose answers are written, and not all taken."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        # Paused as soon as anything is left to write, and resumed when nothing is: then all of it went out.
+        transport.set_write_buffer_limits(high=0)
+        # Else the system takes megabytes for a client that reads nothing.
+        with suppress(AttributeError, OSError):
+            line: socket.socket = transport.get_extra_info("socket")
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
         if len(self.connections) > self.limits.connections:
             transport.write(_BUSY)
             transport.close()
@@ -41,7 +66,14 @@ class Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._wait_for(None)
         self._stop_writing()
+        self._has_ended = True
+        for each in self._going_out:
+            each.is_out = False
         super().connection_lost(exc)
+
+    def eof_received(self) -> None:
+        self._has_ended = True
+        super().eof_received()
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
@@ -63,6 +95,35 @@ class Connection(H11Protocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._stop_writing()
+        for each in self._going_out:
+            each.is_out = True
+        self._going_out.clear()
+
+    async def _served(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def watched(message: Message) -> None:
+            await send(message)
+            if message["type"] == "http.response.body" and (
+                not message.get("more_body") or _ANSWER.match(message.get("body", b""))
+            ):
+                self._wrote(visit.of(scope))
+
+        try:
+            await self._application(scope, receive, watched)
+        finally:
+            here = visit.of(scope)
+            if here.is_out is None and here not in self._going_out:
+                here.is_out = False
+
+    def _wrote(self, here: Visit) -> None:
+        """All of an answer was written, or was to be."""
+        if here.is_out is not None or here in self._going_out:
+            return
+        if self._has_ended:
+            here.is_out = False
+        elif self.transport.get_write_buffer_size():
+            self._going_out.append(here)
+        else:
+            here.is_out = True
 
     def _awaited(self) -> str | None:
         if self.transport.is_closing():

@@ -19,6 +19,9 @@ class Visit:
     is_open: bool = False
     is_over: bool = False
     """Whether it was answered, or its connection broke: from then on nothing reaches whoever asked."""
+    is_out: bool | None = None
+    """Whether the answer went out whole: None while it is being made or written, False where its connection was gone
+    before its last byte was taken."""
 
 
 def begun(scope: Scope) -> Visit:
@@ -27,7 +30,12 @@ def begun(scope: Scope) -> Visit:
     return visit
 
 
+def known(scope: Scope) -> Visit | None:
+    """That of this request, where one was begun."""
+    found = scope.get(_NAME)
+    return found if isinstance(found, Visit) else None
+
+
 def of(scope: Scope) -> Visit:
     """That of this request; where none was begun, one of which nobody hears."""
-    found = scope.get(_NAME)
-    return found if isinstance(found, Visit) else Visit()
+    return known(scope) or Visit()

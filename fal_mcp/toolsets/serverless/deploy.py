@@ -94,8 +94,11 @@ async def _deploy(arguments: DeployArguments, call: Call) -> Outcome:
     with private_copy(content, file) as copy:
         # fal's own question is skipped: the user was asked this one.
         command = ["deploy", _reference(copy, arguments.app), "--yes", *given]
-        output = await cli.run(command, _teller(call), seconds=arguments.seconds, folder=file.parent)
-    call.deployed()
+        try:
+            output = await cli.run(command, _teller(call), seconds=arguments.seconds, folder=file.parent)
+        finally:
+            # One that broke off may have deployed all the same.
+            call.deployed()
     return _deployed(what, output)
 
 
