@@ -19,6 +19,8 @@ from fal_mcp.config import Settings
 from fal_mcp.emulator import Emulator, Script
 from fal_mcp.emulator.script import Failure, Reply
 from fal_mcp.server import app
+from fal_mcp.tools import from_operation
+from fal_mcp.toolsets import platform
 
 TOOL, ENDPOINT = "fal-ai_flux_dev", "fal-ai/flux/dev"
 BOUND = 60
@@ -266,3 +268,33 @@ async def test_an_answer_is_hardly_longer_than_its_facts(fal: Emulator, host: Ho
     length += each - known
     assert len(json.dumps(data, separators=(",", ":"))) <= 1.6 * length
     assert len(text(result)) <= 1.6 * length
+
+
+def numbers_of_json_only(word: str) -> None:
+    raise AssertionError(word)
+
+
+@pytest.mark.parametrize("cursor", ["Mg==", "a" * 2000, 'it\'s "so"', None, "", 7, True, ["a"], {"a": 1}, float("inf")])
+def test_a_page_of_a_list_tells_its_cursor_whole_or_none(cursor: Any):
+    """A cursor that is cut is another one; and what is no text is none."""
+    workflows = platform.operations()["listWorkflows"]
+    note = from_operation.said(workflows, {"workflows": [], "next_cursor": cursor}).note
+    is_one = isinstance(cursor, str) and bool(cursor)
+    assert (f"cursor {cursor!r}" in note) == ("cursor" in note) == is_one
+
+
+@pytest.mark.parametrize("operation_id", ["listWorkflows", "getBillingEvents"])
+@pytest.mark.parametrize("odd", [float("nan"), [float("inf")], {"a": float("-inf")}, "\ud800"], ids=ascii)
+def test_a_row_is_json_that_anybody_reads(operation_id: str, odd: Any):
+    operation = platform.operations()[operation_id]
+    note = from_operation.said(operation, {str(operation.rows): [{"a": "x", "b": odd}, {"a": "y", "b": odd}]}).note
+    note.encode()
+    for line in note.splitlines():
+        for part in [part for part in line.split(" | ") if part.startswith(("{", "["))]:
+            json.loads(part, parse_constant=numbers_of_json_only)
+
+
+def test_a_list_too_long_for_its_text_says_how_text_alone_has_the_rest():
+    rows = [{"name": f"workflow-{number}", "title": "x" * 300} for number in range(100)]
+    note = from_operation.said(platform.operations()["listWorkflows"], {"workflows": rows}).note
+    assert "more, in the structured content; a smaller limit" in note.splitlines()[-1]
