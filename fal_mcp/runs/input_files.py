@@ -106,7 +106,7 @@ def _wrong_addresses(items: list[Found]) -> Iterator[Fault]:
     for item in items:
         # An empty text that the model itself has for this argument is its word for none.
         is_meant = not item.value.strip() and item.part.get("default") == item.value
-        if _is_remote(item.value) and not is_meant and (wrong := file_checks.address_fault(item.value)):
+        if _is_remote(item.value) and not is_meant and (wrong := file_checks.address_fault(item.value, item.argument)):
             yield Fault(_shown(item.path), wrong)
 
 
