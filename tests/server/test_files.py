@@ -413,7 +413,7 @@ def _uri(kind: str, content: bytes, line: int = 0) -> str:
     ],
 )
 def test_a_file_inside_an_argument_is_looked_at_like_one_of_the_disk(uri: str, kind: str | None):
-    """By its bytes, and by what it says of itself where they say nothing; where only a name suggests a kind, fal tells."""
+    """By its bytes, or by what it says of itself where they say nothing. What only a name suggests, fal tells."""
     shown, named = FileArgument(("image_url",), "image", ("image/",)), FileArgument(("image_url",), "image")
     assert file_checks.address_fault(uri, named) is None
     said = file_checks.address_fault(uri, shown)
