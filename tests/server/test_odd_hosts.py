@@ -13,6 +13,7 @@ from mcp.shared.exceptions import MCPError
 from fal_mcp.config import Settings
 from fal_mcp.emulator import Emulator
 from fal_mcp.errors import NotRecorded
+from fal_mcp.json_values import object_of
 from fal_mcp.server import app
 from tests.server.stdio_host import INITIALIZED, Host, Start, call, initialize
 
@@ -29,6 +30,11 @@ NO_ANSWERS: dict[str, dict[str, Any]] = {
     "a number for it": {"result": {"action": "accept", "content": {"approve": 1}}},
     "an error": {"error": {"code": -1, "message": "secret: /home/me"}},
     "an error of its own": {"error": {"code": -32603, "message": "secret: /home/me"}},
+    "null": {"result": None},
+    "a text": {"result": "yes"},
+    "an error that is a text": {"error": "no"},
+    "an error without anything": {"error": {}},
+    "both": {"result": {"action": "accept", "content": {"approve": True}}, "error": {"code": 1, "message": "x"}},
     "no such question": {"error": {"code": -32601, "message": "Method not found"}},
 }
 
@@ -53,7 +59,7 @@ async def test_what_is_no_answer_to_a_question_is_no_yes(fal: Emulator, settings
             await host.answer("hello")
             for number, (name, reply) in enumerate(NO_ANSWERS.items()):
                 # Whoever accepts to go to a page says nothing with it, whatever else is there.
-                accepts = reply.get("result", {}).get("action") == "accept"
+                accepts = object_of(reply.get("result")).get("action") == "accept"
                 for tool, arguments in ((TOOL, {"prompt": name}), ("set_secret", {"name": "TOKEN"}))[: 2 - accepts]:
                     answer = await asked(host, number, tool, arguments, reply=reply)
                     said = answer["result"]["content"][0]["text"]
