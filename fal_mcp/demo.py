@@ -15,6 +15,7 @@ import mcp_types as types
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, get_default_environment
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from fal_mcp import bundled
@@ -30,8 +31,8 @@ _SHOW: tuple[tuple[str, str, JsonObject], ...] = (
 _LONGEST_RUN = 120.0
 
 
-async def run(out: Path) -> int:
-    """Show it, leave the files in `out`, and say where. Returns the exit code."""
+async def run(out: Path, program: str = "fal-mcp") -> int:
+    """Show it, leave the files in `out`, and say where and what `program` does next. Returns the exit code."""
     console = Console(highlight=False)
     try:
         await anyio.Path(out).mkdir(parents=True, exist_ok=True)
@@ -46,7 +47,7 @@ async def run(out: Path) -> int:
         async with serve(fal, port=0) as url:
             _say(console, f"[dim]A local fal listens on {url}; nothing leaves this machine, and no key is needed.[/]")
             async with Client(_server(url, scratch)) as client:
-                return await _show(client, console, anyio.Path(out))
+                return await _show(client, console, anyio.Path(out), program)
 
 
 def _server(url: str, scratch: str) -> StdioServerParameters:
@@ -57,15 +58,15 @@ def _server(url: str, scratch: str) -> StdioServerParameters:
     return StdioServerParameters(command=sys.executable, args=arguments, env=environment)
 
 
-async def _show(client: Client, console: Console, out: anyio.Path) -> int:
+async def _show(client: Client, console: Console, out: anyio.Path, program: str) -> int:
     tools = [tool async for tool in _tools(client)]
     _say(console, f"The server lists [bold]{len(tools)}[/] tools over MCP, all its models included. Calling three:\n")
     failed = 0
     for title, name, arguments in _SHOW:
         failed += not await _call(client, console, out, title, name, arguments)
     if not failed:
-        _say(console, "\nWith a key of your own it talks to fal:  [bold]fal-mcp login[/], then")
-        _say(console, '[bold]  fal-mcp run fal-ai/flux/dev prompt="a pier at night"[/]')
+        _say(console, f"\nWith a key of your own it talks to fal:  [bold]{escape(program)} login[/], then")
+        _say(console, f'[bold]  {escape(program)} run fal-ai/flux/dev prompt="a pier at night"[/]')
     return 1 if failed else 0
 
 

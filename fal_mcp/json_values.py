@@ -17,6 +17,7 @@ _MOST_DIGITS = 4000
 """Python refuses longer whole numbers, with an error that names none of the input."""
 _MOST_BITS = 13_000
 """Of a whole number with as many digits."""
+_MOST_DIGITS_OF_A_PLACE = 9
 
 
 class NotJson(ValueError):
@@ -129,6 +130,12 @@ def whole_number_of(value: object) -> int | None:
     """The whole number that a value is, `3.0` included; None where it is none."""
     number = number_of(value)
     return int(number) if number is not None and number.is_integer() else None
+
+
+def place_of(digits: str) -> int:
+    """The place in a list that digits name. Longer numbers than any list has places for come out as one beyond it:
+    Python does not even read those of thousands of digits."""
+    return int(digits[:_MOST_DIGITS_OF_A_PLACE])
 
 
 def _named(item: Mapping[Any, Any], key: Callable[[str], str]) -> dict[str, Any]:

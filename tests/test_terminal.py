@@ -226,7 +226,7 @@ async def test_an_interrupt_says_what_goes_on_and_how_to_get_at_it(fal: Emulator
     fal.script(FLUX, Script(hold_running=True))
     code, said = await interrupted(settings, tmp_path, fal, "run", FLUX, "prompt=x")
     assert code == 130 and "Traceback" not in said
-    assert "goes on at fal and is billed" in said and "fal-mcp jobs wait job_" in said and "fal-mcp jobs cancel" in said
+    assert "goes on at fal and is billed" in said and "-m fal_mcp jobs wait job_" in said
     release(fal)
 
 

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_VERSION = re.compile(r"v?(\d+(?:\.\d+)*)")
-_AFTER_A_NAME = re.compile(r"[a-z]+(\d+(?:\.\d+)?)")
+# Python reads no number of thousands of digits, and a version has a few.
+_VERSION = re.compile(r"v?(\d{1,9}(?:\.\d{1,9})*)")
+_AFTER_A_NAME = re.compile(r"[a-z]+(\d{1,9}(?:\.\d{1,9})?)")
 _SHORTEST_NAME = 4
 _LONG_NAME = 8
 

@@ -111,8 +111,9 @@ def demo(
 ) -> None:
     """Show the whole thing without a key: a local fal, this server, and three models called over MCP."""
     from fal_mcp import demo as show
+    from fal_mcp.terminal import program
 
-    raise typer.Exit(ran(show.run, out or Path("fal-mcp-demo")))
+    raise typer.Exit(ran(show.run, out or Path("fal-mcp-demo"), program.called(sys.argv[0])))
 
 
 @app.command(short_help="Run a local stand-in for fal.")
@@ -189,8 +190,8 @@ def main() -> None:
         streams.let_go()
         sys.exit(1)
     except Exception as error:
-        from fal_mcp.terminal import troubles
+        from fal_mcp.terminal import screen, troubles
 
-        typer.echo("\n".join(filter(None, troubles.sentences(error, os.environ))), err=True)
+        screen.trouble(*troubles.sentences(error, os.environ))
         streams.let_go()
         sys.exit(1)

@@ -52,8 +52,8 @@ class Follower:
         self.is_over = False
         self.outcome: JsonObject | FalError | None = None
         self.last: Status | Waiting | None = None
-        self.trouble: FalError | None = None
-        """Why the result of a completed job could not be fetched yet."""
+        self.hindrance: FalError | None = None
+        """Why fal does not tell how the job stands, or does not hand out its result; None where nothing is amiss."""
         self.unwritten: JsonObject = {}
         """What could not be written down yet."""
         self._known: JsonObject = {}
@@ -243,13 +243,14 @@ class Follower:
         pause = _FIRST_PAUSE
         while True:
             try:
-                return await self._queue.follow(request, self._see)
+                return await self._queue.follow(request, self._see, self._hindered)
             except NotFound as error:
                 await self._record(state="lost", position=None, error=said(doubts.not_known(error, self.job.job_id)))
                 raise doubts.not_known(error, self.job.job_id) from error
             except Exception as error:
                 # Whatever it was: the job runs on at fal, and is paid for whether it is looked at or not.
                 logger.info("The status of %s cannot be had (%s).", self.job.job_id, logs.kind_of(error))
+                self._hindered(error)
                 await anyio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
@@ -260,7 +261,7 @@ class Follower:
             GenerationFailed: fal says that the job failed, or was cancelled.
             ResultNotReady: it could not be had for long; fal has it.
         """
-        pause, deadline = _FIRST_PAUSE, time.monotonic() + _LONGEST_FETCH
+        pause, deadline, is_told = _FIRST_PAUSE, time.monotonic() + _LONGEST_FETCH, False
         while True:
             try:
                 return await self._queue.result(request)
@@ -273,17 +274,22 @@ class Follower:
                     self._end_failed(last.error, last)
                     raise last.error from error
                 # Once: from here on it is known to be completed, and another server need not look for its end.
-                if self.trouble is None:
+                if not is_told:
                     self._end(last, state="completed")
                     await self.write()
-                self.trouble = doubts.not_fetched(error, self.job.job_id)
+                    is_told = True
+                self._hindered(error)
                 self.statuses.ring()
                 if time.monotonic() > deadline:
-                    raise self.trouble from error
+                    raise doubts.not_fetched(error, self.job.job_id) from error
             await anyio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
+    def _hindered(self, error: Exception) -> None:
+        self.hindrance = error if isinstance(error, FalError) else doubts.out_of_sight(self.job.job_id)
+
     async def _see(self, status: Status) -> None:
+        self.hindrance = None
         # Whether anybody waits or not: from here on a cancel may be billed, and a server that takes over must know.
         if isinstance(status, InProgress) and self._began is None:
             self._began = time.monotonic()

@@ -10,7 +10,7 @@ from typing import Any
 import anyio.to_thread
 
 from fal_mcp import traces
-from fal_mcp.errors import FalError, InvalidInput
+from fal_mcp.errors import FalError, InvalidInput, ResultNotReady
 from fal_mcp.jobs import kept_errors
 from fal_mcp.jobs.job import FOLLOWED, Job
 from fal_mcp.jobs.jobs import Jobs
@@ -34,6 +34,7 @@ _WITHOUT_QUEUE = (
 )
 _WORDS = ("prompt", "text", "query", "lyrics", "script", "input")
 _ABOUT = 80
+_LONGEST_REASON = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,11 +215,15 @@ def _pending(job: Job, call: Call) -> Outcome:
         f"{job.job_id!r} for its result.",
         "cost": cost_of(job),
     }
+    # Said, because waiting alone may not help: a key that was revoked, an account that is locked, no network.
+    if follower and follower.hindrance:
+        data["trouble"] = _hindrance(follower.hindrance)
     made = follower.made if follower else []
     if made:
         data["steps"] = made
-    request = f" Request {data['request_id']}." if data["request_id"] else ""
-    note = f"{job.endpoint_id} {stands}; {costs(job)}.{request} {data['next']}"
+    request = f"Request {data['request_id']}." if data["request_id"] else ""
+    parts = [f"{job.endpoint_id} {stands}; {costs(job)}.", request, data.get("trouble", ""), data["next"]]
+    note = " ".join(filter(None, parts))
     note = "\n".join([note, *(f"Step {line}" for line in made)])
     return Outcome(data=data, note=note, is_plain=True)
 
@@ -237,6 +242,12 @@ def _cut_off(job: Job) -> Outcome:
     }
     note = f"{job.endpoint_id} {stands}; {costs(job)}; job_id {job.job_id}. {following}"
     return Outcome(data=data, note=note, is_plain=True)
+
+
+def _hindrance(error: FalError) -> str:
+    reason = one_line(error.message, _LONGEST_REASON)
+    reason = reason if reason.endswith((".", "…")) else f"{reason}."
+    return reason if isinstance(error, ResultNotReady) else f"How it stands could not be had just now: {reason}"
 
 
 def cost_of(job: Job) -> JsonObject:

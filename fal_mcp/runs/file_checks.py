@@ -15,12 +15,13 @@ from fal_mcp.json_values import number_of, object_of
 from fal_mcp.machine import file_kind
 from fal_mcp.machine.readable import LocalFile
 from fal_mcp.openapi.schema import Schema
-from fal_mcp.outputs import pictures
+from fal_mcp.outputs import data_uris, pictures
 from fal_mcp.text import one_line
 
 HEAD = 8192
 """Bytes that say what a file is."""
 KINDS = {"image": ("image/",), "video": ("video/", "image/gif", "image/webp"), "audio": ("audio/", "video/")}
+_UNKNOWN = "application/octet-stream"
 _BASE64 = re.compile(r"[A-Za-z0-9+/_%-]*={0,2}")
 _PIXEL_BOUNDS = ("min_width", "max_width", "min_height", "max_height")
 
@@ -36,13 +37,13 @@ def fault(file: LocalFile, argument: FileArgument, part: Schema) -> str | None:
     return _size_fault(file, part) or _kind(file, argument, argument.accepts) or _pixels(file, part)
 
 
-def address_fault(value: str) -> str | None:
+def address_fault(value: str, argument: FileArgument) -> str | None:
     """Why an address, or a file inside the argument, cannot be what fal fetches; None where only fal can tell."""
     text = value.strip()
     if not text:
         return "It is empty. Leave it out, or give a file."
     if text[:5].casefold() == "data:":
-        return _data_fault(text)
+        return _data_fault(text, argument)
     try:
         parts = urlsplit(text)
         is_whole = bool(parts.hostname) and (parts.port is None or parts.port > 0)
@@ -51,14 +52,23 @@ def address_fault(value: str) -> str | None:
     return None if is_whole else f"{one_line(text, 120)!r} is no whole address."
 
 
-def _data_fault(text: str) -> str | None:
+def _data_fault(text: str, argument: FileArgument) -> str | None:
     head, comma, content = text.partition(",")
     if not comma or not content:
         return "It is a data: URI without a file in it."
     # Ends that were cut off are what goes wrong; what is between them is fal's to read.
     if head.casefold().endswith(";base64") and not _BASE64.fullmatch(content[-4:].rstrip()):
         return "Its data: URI is not whole: what is in it is no base64."
-    return None
+    return _other_kind("Its data: URI", _inline_kind(text), argument, argument.accepts)
+
+
+def _inline_kind(text: str) -> str:
+    """What a file inside the argument is: by its bytes, and by what is said of it where those say nothing."""
+    about, _, body = text.partition(",")
+    # Cut at a whole group of base64, wherever its lines were broken.
+    beginning = f"{about},{''.join(body[: 2 * HEAD].split())[:HEAD]}"
+    kind = file_kind.sniffed(data_uris.content(beginning, len(beginning)) or b"", "")
+    return (data_uris.content_type(text) or _UNKNOWN) if kind == _UNKNOWN else kind
 
 
 def doubt(file: LocalFile, argument: FileArgument) -> str | None:
@@ -76,11 +86,14 @@ def _size_fault(file: LocalFile, part: Schema) -> str | None:
 
 
 def _kind(file: LocalFile, argument: FileArgument, wanted: tuple[str, ...]) -> str | None:
-    kind = file_kind.sniffed(head_of(file), file.name)
+    return _other_kind(_name(file), file_kind.sniffed(head_of(file), file.name), argument, wanted)
+
+
+def _other_kind(name: str, kind: str, argument: FileArgument, wanted: tuple[str, ...]) -> str | None:
     # What no one recognises may be a format that the model knows: fal decides.
-    if not wanted or kind.startswith(wanted) or kind == "application/octet-stream":
+    if not wanted or kind.startswith(wanted) or kind == _UNKNOWN:
         return None
-    return f"{_name(file)} is {kind}, and this takes a file of the kind {argument.kind!r}."
+    return f"{name} is {one_line(kind, 80)}, and this takes a file of the kind {argument.kind!r}."
 
 
 def _pixels(file: LocalFile, part: Schema) -> str | None:

@@ -13,7 +13,7 @@ import anyio.to_thread
 from fal_mcp.catalog import file_arguments
 from fal_mcp.catalog.endpoint import Endpoint, FileArgument
 from fal_mcp.errors import FalError, Fault, InvalidInput, NotReadable
-from fal_mcp.json_values import JsonMapping, JsonObject, is_list
+from fal_mcp.json_values import JsonMapping, JsonObject, is_list, place_of
 from fal_mcp.machine import file_kind
 from fal_mcp.machine.readable import escaped, path_in, refusal
 from fal_mcp.openapi.schema import Schema, branches
@@ -127,7 +127,7 @@ def _wrong_addresses(items: list[Found]) -> Iterator[Fault]:
     for item in items:
         # An empty text that the model itself has for this argument is its word for none.
         is_meant = not item.value.strip() and item.part.get("default") == item.value
-        if _is_remote(item.value) and not is_meant and (wrong := file_checks.address_fault(item.value)):
+        if _is_remote(item.value) and not is_meant and (wrong := file_checks.address_fault(item.value, item.argument)):
             yield Fault(_shown(item.path), wrong)
 
 
@@ -229,12 +229,13 @@ async def of_job(reference: str, call: Call, where: str = "") -> Media | None:
     job_id, _, number = reference.removeprefix(_JOB_FILE).partition("/files/")
     output = await call.jobs.output(await call.jobs.get(job_id, call.owner))
     files = media.find(output)
-    if not number.isdecimal() or not 1 <= int(number) <= len(files):
+    place = place_of(number) if number.isdecimal() else 0
+    if not 1 <= place <= len(files):
         raise InvalidInput(
             f"{where}{reference[:120]!r} names no file; that job has {len(files)}.",
             hint=f"Files are numbered from 1, as in {_JOB_FILE}{job_id}/files/1.",
         )
-    return files[int(number) - 1]
+    return files[place - 1]
 
 
 def _local_path(item: Found) -> str | None:

@@ -15,7 +15,7 @@ from mcp.server.request_state import RequestStateBoundary
 from fal_mcp import __version__
 from fal_mcp.config import Settings
 from fal_mcp.json_values import JsonMapping
-from fal_mcp.server import gallery, question_state, tasks
+from fal_mcp.server import gallery, question_state, tasks, unexpected
 from fal_mcp.server.list_changed import News
 from fal_mcp.server.shared import Shared
 
@@ -78,6 +78,7 @@ def build(
     server.add_request_handler("tasks/get", tasks.TaskParams, _get_task)
     server.add_request_handler("tasks/update", tasks.UpdateParams, _update_task)
     server.add_request_handler("tasks/cancel", tasks.TaskParams, _cancel_task)
+    server.middleware.append(unexpected.told)
     # What a client sends back as the state of a question must be what was sent to it.
     server.middleware.append(RequestStateBoundary(question_state.security(settings), default_audience=server.name))
     server.shared, server.news = shared, news
@@ -194,6 +195,7 @@ def _check_resource(uri: str) -> None:
     from fal_mcp.server.resources import contents
     from fal_mcp.server.web import needed_scope
 
+    contents.check(uri)
     try:
         needed_scope.check_resource(uri)
     except NotAuthorised as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import mcp_types as types
+from mcp.shared.exceptions import MCPError, NoBackChannelError
 
 from fal_mcp.json_values import JsonMapping, JsonObject, NotJson, dumped, object_of, parsed, text_of
 from fal_mcp.runs.call import CannotAsk
@@ -51,7 +52,7 @@ def asker(ctx: Any, params: types.CallToolRequestParams, run: Run | None, is_fir
         if str(ctx.protocol_version) >= "2026":
             return await retry.answer(question, schema)
         with anyio.move_on_after(_LONGEST_ANSWER):
-            return _content(await ctx.session.elicit_form(question, dict(schema), ctx.request_id))
+            return _content(await _heard(ctx.session.elicit_form(question, dict(schema), ctx.request_id)))
         return None
 
     return ask
@@ -80,7 +81,8 @@ def secret_asker(
             asked: types.InputRequests = {_KEY: _leading_to(page)}
             # The seal binds the page's id to the tool and the arguments, and so to the question.
             raise InputNeeded(types.InputRequiredResult(input_requests=asked, request_state=page.id))
-        value = await _written(page, ctx.session.elicit_url(_message(page), page.url, page.id, ctx.request_id))
+        asking = ctx.session.elicit_url(_message(page), page.url, page.id, ctx.request_id)
+        value = await _written(page, _heard(asking))
         if value is not None:
             await ctx.session.send_elicit_complete(page.id, ctx.request_id)
         return value
@@ -98,6 +100,23 @@ def _opens_urls(capabilities: types.ClientCapabilities | None) -> bool:
     return (
         capabilities is not None and capabilities.elicitation is not None and capabilities.elicitation.url is not None
     )
+
+
+async def _heard(answer: Awaitable[types.ElicitResult]) -> types.ElicitResult | None:
+    """What the client answers; None where that is an error, or not in the form of an answer: it is no yes either.
+
+    Raises:
+        CannotAsk: it does not know the question, whatever it declared.
+    """
+    try:
+        return await answer
+    except MCPError as error:
+        if isinstance(error, NoBackChannelError) or error.error.code == types.METHOD_NOT_FOUND:
+            raise CannotAsk from error
+        return None
+    # pydantic's, of what the client made up.
+    except ValueError:
+        return None
 
 
 async def _written(page: "SecretPage", answer: Awaitable[Any]) -> str | None:

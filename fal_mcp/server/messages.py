@@ -83,12 +83,25 @@ def _message(value: object) -> SessionMessage | Refusal | None:
             return SessionMessage(message)
     except ValidationError:
         pass
+    identity = fields.get("id")
+    is_one = isinstance(identity, int | float | str) and not isinstance(identity, bool)
+    if "method" not in fields and ("result" in fields or "error" in fields) and is_one:
+        return _no_answer(identity)
     if ("id" not in fields and "method" in fields) or "result" in fields or "error" in fields:
         logger.warning("A message from the host was dropped: it is not what JSON-RPC calls one.")
         return None
-    identity = fields.get("id")
-    is_one = isinstance(identity, int | float | str) and not isinstance(identity, bool)
     return _refusal(INVALID_REQUEST, "This is not a JSON-RPC 2.0 message.", identity if is_one else None)
+
+
+def _no_answer(identity: Any) -> SessionMessage | None:
+    """An answer to a question of ours that is none, as the error that it is: a call waits for it."""
+    logger.warning("An answer from the host is not what JSON-RPC calls one, and counts as an error.")
+    error = types.ErrorData(code=INVALID_REQUEST, message="The host's answer is not one of JSON-RPC 2.0.")
+    try:
+        return SessionMessage(types.JSONRPCError(jsonrpc="2.0", id=identity, error=error))
+    # Of an id that no question of ours has.
+    except ValidationError:
+        return None
 
 
 def _too_long(line: TooLong) -> Refusal:

@@ -6,7 +6,7 @@ from typing import Any, cast
 import mcp_types as types
 
 from fal_mcp.errors import FalError, Fault
-from fal_mcp.json_values import JsonObject, dumped, mapped, object_of, sound
+from fal_mcp.json_values import JsonObject, dumped, mapped, object_of, sound, text_of
 from fal_mcp.outputs import shortening
 from fal_mcp.outputs.outcome import Media, Outcome, Preview
 from fal_mcp.text import clean, cut, one_line, readable_size, visible
@@ -20,7 +20,8 @@ _LARGEST_DATA = 600_000
 _MOST_ITEMS = 2000
 _LONGEST_VALUE = 6000
 _LONGEST_NESTED = 600
-_LONGEST_SHOWN_URL = 500
+_LONGEST_SHOWN_URL = 1500
+"""Characters: what is signed for a while has its signature in it."""
 
 
 def render(outcome: Outcome) -> types.CallToolResult:
@@ -44,7 +45,9 @@ def _plain_text(outcome: Outcome) -> str:
 def _text(outcome: Outcome) -> str:
     """The note, the files and the plain values; where not all of them are told, how to have them."""
     values = _values(outcome.data.get("output"), outcome.echoed)
-    whole = visible("\n".join(filter(None, [outcome.note, *_files(outcome.media), *values])))
+    whole = visible(
+        "\n".join(filter(None, [outcome.note, *_files(outcome.media, text_of(outcome.data.get("job_id"))), *values]))
+    )
     is_whole = len(whole) <= _LONGEST_TEXT and not any(line.endswith("…") for line in values)
     if is_whole or "output_parts" in outcome.data:
         return cut(whole, _LONGEST_TEXT)
@@ -119,10 +122,16 @@ def fail(error: FalError, job_id: str | None = None) -> types.CallToolResult:
     )
 
 
-def _files(media: tuple[Media, ...]) -> list[str]:
-    shown = [f"- {_about(item)}: {_address(item)}" for item in media[:_MOST_LINKS]]
-    left = len(media) - len(shown)
-    return [*shown, f"- and {left} more, in the structured content"] if left else shown
+def _files(media: tuple[Media, ...], job_id: str | None) -> list[str]:
+    """A line on each file; of one job's, what is not told here is named as other tools take it, for whoever reads the
+    text alone."""
+    shown = media[:_MOST_LINKS]
+    lines = [f"- {_about(item)}: {_address(item, job_id, number)}" for number, item in enumerate(shown, 1)]
+    if left := len(media) - len(shown):
+        where = "in the structured content"
+        named = f"{shortening.reference(job_id, len(shown) + 1)} to {len(media)}, and {where}" if job_id else where
+        lines.append(f"- and {left} more: {named}")
+    return lines
 
 
 def _about(item: Media) -> str:
@@ -131,10 +140,13 @@ def _about(item: Media) -> str:
     return ", ".join(filter(None, [item.content_type or item.kind, pixels, size]))
 
 
-def _address(item: Media) -> str:
-    if _is_remote(item):
-        return item.url if len(item.url) <= _LONGEST_SHOWN_URL else "in the structured content"
-    return item.url[:_LONGEST_SHOWN_URL]
+def _address(item: Media, job_id: str | None, number: int) -> str:
+    if not _is_remote(item):
+        return item.url[:_LONGEST_SHOWN_URL]
+    if len(item.url) <= _LONGEST_SHOWN_URL:
+        return item.url
+    where = "its address is in the structured content"
+    return f"{shortening.reference(job_id, number)}; {where}" if job_id else where
 
 
 def _values(output: object, echoed: frozenset[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.text import Text
 
+from fal_mcp.terminal.program import callable_here
 from fal_mcp.terminal.words import for_people
 from fal_mcp.text import one_line, visible
 
@@ -36,10 +37,11 @@ def trouble(*lines: str) -> None:
 
 
 def say(console: Console, text: str, style: str = "") -> None:
-    """Print lines with no address, path or command broken: at a terminal words wrap, in a pipe nothing does."""
+    """Print lines with no address, path or command broken: at a terminal words wrap, in a pipe nothing does. Commands
+    are as they can be typed here."""
     for line in text.split("\n"):
         longest = max(map(len, line.split(" ")), default=0)
         # A path, an address or a command that is broken in two cannot be copied.
         is_command = line.startswith(_COMMANDS)
         is_whole = not console.is_terminal or longest >= console.width or is_command
-        console.print(Text(visible(line), style=style), soft_wrap=is_whole)
+        console.print(Text(visible(callable_here(line)), style=style), soft_wrap=is_whole)

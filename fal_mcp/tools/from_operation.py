@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from fal_mcp.errors import InvalidInput
-from fal_mcp.json_values import JsonMapping, JsonObject, is_list, is_object
+from fal_mcp.json_values import JsonMapping, JsonObject, is_list, is_object, text_of
 from fal_mcp.openapi.listed_schema import brief, lean
 from fal_mcp.openapi.operation import Operation
 from fal_mcp.openapi.schema import Schema
@@ -127,12 +127,20 @@ def said(operation: Operation, answer: Any) -> Outcome:
     if not is_list(rows):
         text = cut(clean(table.compact(data), _LONGEST_TEXT), _LONGEST_TEXT) + cuts
         return Outcome(data=data, note=text, is_plain=True)
-    cursor: Any = whole.get("next_cursor")
-    more = f"; there are more, with cursor {one_line(str(cursor), 200)!r}" if cursor else ""
-    listed_rows = rows
-    head = f"{len(listed_rows)} {(member or operation.rows or 'entries').replace('_', ' ')}{more}.{cuts}"
-    lines = told.lines() if told else [table.compact(row) for row in listed_rows]
-    return Outcome(data=data, note=_listed(_with_the_rest(head, rest if told else {}), lines), is_plain=True)
+    head = f"{len(rows)} {(member or operation.rows or 'entries').replace('_', ' ')}{_more(whole)}.{cuts}"
+    lines = told.lines() if told else [table.compact(row) for row in rows]
+    takes_limit = any(one.name == "limit" for one in operation.arguments)
+    how = "; a smaller limit tells them page by page" if takes_limit else ""
+    return Outcome(data=data, note=_listed(_with_the_rest(head, rest if told else {}), lines, how), is_plain=True)
+
+
+def _more(whole: JsonMapping) -> str:
+    # What is no text is no cursor that could be given back; and cut, it would be another one.
+    cursor = text_of(whole.get("next_cursor"))
+    if not cursor:
+        return ""
+    is_short = len(cursor) <= _LONGEST_CELL and cursor.isprintable()
+    return f"; there are more, with {f'cursor {cursor!r}' if is_short else 'next_cursor as cursor'}"
 
 
 def _with_the_rest(head: str, rest: JsonMapping) -> str:
@@ -141,14 +149,15 @@ def _with_the_rest(head: str, rest: JsonMapping) -> str:
     return f"{head} {one_line(table.compact(besides), _LONGEST_CELL)}" if besides else head
 
 
-def _listed(head: str, rows: list[str]) -> str:
+def _listed(head: str, rows: list[str], how: str) -> str:
+    """The head and as many rows as fit; `how` says to whom reads no structured content how to have the others."""
     lines = [head]
-    room = _LONGEST_TEXT - len(head) - 80
+    room = _LONGEST_TEXT - len(head) - 120
     for number, row in enumerate(rows):
         line = cut(one_line(row, _LONGEST_CELL), _LONGEST_CELL)
         room -= len(line) + 1
         if room < 0:
-            return "\n".join([*lines, f"… and {len(rows) - number} more, in the structured content."])
+            return "\n".join([*lines, f"… and {len(rows) - number} more, in the structured content{how}."])
         lines.append(line)
     return "\n".join(lines)
 

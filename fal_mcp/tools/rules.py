@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fal_mcp.errors import Fault, InvalidInput
@@ -30,15 +30,10 @@ def _period_faults(operation: Operation, arguments: JsonMapping) -> list[Fault]:
     for name in ("start", "end"):
         if isinstance(value := arguments.get(name), str):
             try:
-                found = datetime.fromisoformat(value)
-                # Without an offset fal reads a time in the zone that is asked for, and in UTC where none is.
-                times[name] = found if found.tzinfo else found.replace(tzinfo=_zone(arguments) or UTC)
+                times[name] = _moment(value, arguments)
             except ValueError:
-                faults.append(
-                    Fault(
-                        f"$.{name}", f"{one_line(value, 40)!r} is no date such as 2026-01-31 or 2026-01-31T08:00:00Z."
-                    )
-                )
+                message = f"{one_line(value, 40)!r} is no date such as 2026-01-31 or 2026-01-31T08:00:00Z."
+                faults.append(Fault(f"$.{name}", message))
     if "start" not in times:
         return faults
     end = times.get("end", datetime.now(UTC))
@@ -48,6 +43,15 @@ def _period_faults(operation: Operation, arguments: JsonMapping) -> list[Fault]:
     if most and end - times["start"] > timedelta(days=most):
         faults.append(Fault("$.start", f"the period is longer than {most} days."))
     return faults
+
+
+def _moment(text: str, arguments: JsonMapping) -> datetime:
+    moment = datetime.fromisoformat(text)
+    # Python's calendar ends there, and a period in another zone or in whole months reaches beyond what it is given.
+    if moment.year in (MINYEAR, MAXYEAR):
+        raise ValueError
+    # Without an offset fal reads a time in the zone that is asked for, and in UTC where none is.
+    return moment if moment.tzinfo else moment.replace(tzinfo=_zone(arguments) or UTC)
 
 
 def _group_faults(operation: Operation, arguments: JsonMapping) -> Iterator[Fault]:

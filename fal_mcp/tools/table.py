@@ -1,11 +1,10 @@
 """Rows of which there are many and alike as a table: each column named once, and once what all have in common. Pure."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from fal_mcp.json_values import JsonMapping, JsonObject, is_list, is_object, list_of, object_of
+from fal_mcp.json_values import JsonMapping, JsonObject, dumped, is_list, is_object, list_of, object_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ def of(rows: object) -> Table | None:
 
 def compact(value: Any) -> str:
     """A value as JSON in as few characters as it takes, without what is null."""
-    return json.dumps(_without_nothing(value), ensure_ascii=False, separators=(",", ":"))
+    return dumped(_without_nothing(value))
 
 
 def _flat(row: JsonMapping) -> JsonObject:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from fal_mcp.errors import InvalidInput
-from fal_mcp.json_values import is_list, is_object, values_in
+from fal_mcp.json_values import is_list, is_object, place_of, values_in
 from fal_mcp.text import one_line
 
 _REFERENCE = re.compile(r"\$(\d+)((?:\.[A-Za-z0-9_-]+|\[\d+\])+)")
@@ -17,7 +17,7 @@ def found_in(value: object) -> Iterator[tuple[str, int]]:
     for text in texts(value):
         # The whole text or none of it: a prompt about "coffee at $1.50" is about money.
         if match := _REFERENCE.fullmatch(text):
-            yield text, int(match[1])
+            yield text, place_of(match[1])
 
 
 def texts(value: object) -> list[str]:
@@ -38,7 +38,7 @@ def filled(value: object, outputs: list[Any]) -> Any:
     if is_list(value):
         return [filled(item, outputs) for item in value]
     if isinstance(value, str) and (match := _REFERENCE.fullmatch(value)):
-        return _looked_up(outputs[int(match[1]) - 1], match[2], value)
+        return _looked_up(outputs[place_of(match[1]) - 1], match[2], value)
     return value
 
 
@@ -49,13 +49,13 @@ def filled_as_known(value: object, outputs: list[Any]) -> Any:
     if is_list(value):
         return [filled_as_known(item, outputs) for item in value]
     match = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
-    return filled(value, outputs) if match and int(match[1]) <= len(outputs) else value
+    return filled(value, outputs) if match and place_of(match[1]) <= len(outputs) else value
 
 
 def _looked_up(output: Any, path: str, reference: str) -> Any:
     for name, index in _STEP.findall(path):
         try:
-            output = output[name] if name else output[int(index)]
+            output = output[name] if name else output[place_of(index)]
         except (KeyError, IndexError, TypeError) as error:
             known = ", ".join(output) if is_object(output) else type(output).__name__
             raise InvalidInput(f"{reference!r} leads nowhere: there is {one_line(known, 200)}.") from error

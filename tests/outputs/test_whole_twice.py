@@ -5,6 +5,7 @@ what was refused tells what, where and what to do. What else is to be known is t
 """
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,8 @@ from fal_mcp.config import Settings
 from fal_mcp.emulator import Emulator, Script
 from fal_mcp.emulator.script import Failure, Reply
 from fal_mcp.server import app
+from fal_mcp.tools import from_operation
+from fal_mcp.toolsets import platform
 
 TOOL, ENDPOINT = "fal-ai_flux_dev", "fal-ai/flux/dev"
 BOUND = 60
@@ -225,7 +228,7 @@ async def test_what_goes_on_says_what_to_call_next_in_each_half(fal: Emulator, h
 @pytest.mark.parametrize("make", [wrong, wrong_at_fal, failed, busy, nobodys])
 async def test_what_was_refused_says_what_to_do_in_each_half(fal: Emulator, host: Host, make: Made):
     with anyio.fail_after(BOUND):
-        async with host(wait=20.0) as client:
+        async with host(wait=20.0, previews=False) as client:
             result = await make(fal, client)
     refused(result)
 
@@ -241,7 +244,7 @@ async def test_what_could_not_be_saved_is_told_in_each_half(fal: Emulator, host:
 
 async def test_jobs_of_one_model_are_told_apart_by_what_was_asked_for(fal: Emulator, host: Host):
     with anyio.fail_after(BOUND):
-        async with host(wait=20.0) as client:
+        async with host(wait=20.0, previews=False) as client:
             for prompt in ("a red bicycle at night", "x " * 500, "\u202ea\x1b[31m ferry"):
                 await client.call_tool(TOOL, {"prompt": prompt})
             await client.call_tool("fal-ai_whisper", {"audio_url": "https://v3.fal.media/a.mp3"})
@@ -256,7 +259,7 @@ async def test_jobs_of_one_model_are_told_apart_by_what_was_asked_for(fal: Emula
 async def test_an_answer_is_hardly_longer_than_its_facts(fal: Emulator, host: Host, make: Made):
     """Names and values, one by one, of all that the data tells; the text tells no more than those."""
     with anyio.fail_after(BOUND):
-        async with host(wait=20.0) as client:
+        async with host(wait=20.0, previews=False) as client:
             result = await make(fal, client)
     data = result.structured_content
     once = {(name, json.dumps(value)) for name, value in facts(data) if not str(value).startswith("file ")}
@@ -266,3 +269,53 @@ async def test_an_answer_is_hardly_longer_than_its_facts(fal: Emulator, host: Ho
     length += each - known
     assert len(json.dumps(data, separators=(",", ":"))) <= 1.6 * length
     assert len(text(result)) <= 1.6 * length
+
+
+def numbers_of_json_only(word: str) -> None:
+    raise AssertionError(word)
+
+
+@pytest.mark.parametrize("cursor", ["Mg==", "a" * 2000, 'it\'s "so"', None, "", 7, True, ["a"], {"a": 1}, float("inf")])
+def test_a_page_of_a_list_tells_its_cursor_whole_or_none(cursor: Any):
+    """A cursor that is cut is another one; and what is no text is none."""
+    workflows = platform.operations()["listWorkflows"]
+    note = from_operation.said(workflows, {"workflows": [], "next_cursor": cursor}).note
+    is_one = isinstance(cursor, str) and bool(cursor)
+    assert (f"cursor {cursor!r}" in note) == ("cursor" in note) == is_one
+
+
+@pytest.mark.parametrize("operation_id", ["listWorkflows", "getBillingEvents"])
+@pytest.mark.parametrize("odd", [float("nan"), [float("inf")], {"a": float("-inf")}, "\ud800"], ids=ascii)
+def test_a_row_is_json_that_anybody_reads(operation_id: str, odd: Any):
+    operation = platform.operations()[operation_id]
+    note = from_operation.said(operation, {str(operation.rows): [{"a": "x", "b": odd}, {"a": "y", "b": odd}]}).note
+    note.encode()
+    for line in note.splitlines():
+        for part in [part for part in line.split(" | ") if part.startswith(("{", "["))]:
+            json.loads(part, parse_constant=numbers_of_json_only)
+
+
+def test_a_list_too_long_for_its_text_says_how_text_alone_has_the_rest():
+    rows = [{"name": f"workflow-{number}", "title": "x" * 300} for number in range(100)]
+    note = from_operation.said(platform.operations()["listWorkflows"], {"workflows": rows}).note
+    assert "more, in the structured content; a smaller limit" in note.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("count", "length"), [(1, 1400), (1, 1800), (3, 4000), (30, 60), (30, 1400)])
+async def test_each_file_can_be_had_by_what_the_text_alone_says(fal: Emulator, host: Host, count: int, length: int):
+    """By its address, or by the reference that every file argument and `download_file` take."""
+    # Where it leads is of no matter here: nothing is fetched.
+    base = "https://v3.fal.media/files/"
+    urls = [f"{base}{number}-{'x' * (length - len(base) - 8)}.png" for number in range(count)]
+    fal.script(ENDPOINT, Script(output={"images": [{"url": url} for url in urls]}))
+    with anyio.fail_after(BOUND):
+        async with host(wait=20.0, previews=False) as client:
+            result = await client.call_tool(TOOL, {"prompt": "x"})
+    said, data = text(result), result.structured_content
+    assert [file["url"] for file in data["files"]] == urls
+    prefix = f"fal://jobs/{data['job_id']}/files/"
+    reach = re.search(rf"more: {prefix}(\d+) to (\d+)", said)
+    beyond = range(int(reach[1]), int(reach[2]) + 1) if reach else range(0)
+    is_cut = "Not all of it is told in this text: get_job" in said
+    for number, url in enumerate(urls, 1):
+        assert url in said or f"{prefix}{number};" in said or number in beyond or is_cut, number

@@ -1,5 +1,6 @@
 """Files in, over MCP: a path goes in, a URL reaches the model, and the bytes are the same. Both protocol eras."""
 
+import base64
 import hashlib
 import io
 import json
@@ -385,3 +386,35 @@ async def test_an_address_that_is_none_is_refused_before_anything_is_paid(fal: E
             result = await client.call_tool(TOOL, {"prompt": "x", "image_url": address})
     assert result.is_error and "$.image_url" in text(result) and not fal.jobs
     assert "image_url" in json.dumps(result.structured_content)
+
+
+_FILM = b"\x00\x00\x00\x18ftypmp42" + bytes(20_000)
+_PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(20_000)
+
+
+def _uri(kind: str, content: bytes, line: int = 0) -> str:
+    body = base64.b64encode(content).decode()
+    lines = [body[start : start + line] for start in range(0, len(body), line)] if line else [body]
+    return f"data:{kind};base64,{chr(10).join(lines)}"
+
+
+@pytest.mark.parametrize(
+    ("uri", "kind"),
+    [
+        (_uri("video/mp4", _FILM), "video/mp4"),
+        (_uri("image/png", _FILM), "video/mp4"),
+        (_uri("", _FILM, 77), "video/mp4"),
+        (_uri("text/html", b"<p>"), "text/html"),
+        ("data:image/svg+xml,<svg/>", None),
+        (_uri("image/png", b"\x00\x01"), None),
+        (_uri("text/plain", _PICTURE), None),
+        (_uri("application/octet-stream", _PICTURE, 77), None),
+        (_uri("", b"\x00\x01"), None),
+    ],
+)
+def test_a_file_inside_an_argument_is_looked_at_like_one_of_the_disk(uri: str, kind: str | None):
+    """By its bytes, or by what it says of itself where they say nothing. What only a name suggests, fal tells."""
+    shown, named = FileArgument(("image_url",), "image", ("image/",)), FileArgument(("image_url",), "image")
+    assert file_checks.address_fault(uri, named) is None
+    said = file_checks.address_fault(uri, shown)
+    assert said is None if kind is None else said and kind in said and "'image'" in said

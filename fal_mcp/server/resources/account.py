@@ -1,13 +1,12 @@
 """The account as resources: what was spent today, what is left, and how each of its apps stands."""
 
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 import mcp_types as types
 
 from fal_mcp.errors import FalError, InvalidInput, NotFound
-from fal_mcp.json_values import JsonMapping, JsonObject
+from fal_mcp.json_values import JsonMapping, JsonObject, dumped
 from fal_mcp.outputs import shortening
 from fal_mcp.runs.call import Call
 from fal_mcp.server.resources import contents
@@ -122,4 +121,4 @@ async def _asked(operation_id: str, arguments: JsonMapping, call: Call) -> JsonO
 
 
 def _told(uri: str, content: JsonMapping) -> types.ReadResourceResult:
-    return contents.text(uri, json.dumps(shortening.shortened(dict(content))[0], ensure_ascii=False))
+    return contents.text(uri, dumped(shortening.shortened(dict(content))[0]))

@@ -4,16 +4,28 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from fal_mcp.errors import FalError
+from fal_mcp.json_values import sound
 from fal_mcp.text import one_line
 
 INVALID_PARAMS = -32602
 _INTERNAL = -32603
 JSON = "application/json"
+_LONGEST_ADDRESS = 4096
 
 
 def text(uri: str, content: str, kind: str = JSON) -> types.ReadResourceResult:
     """A resource of one text."""
     return types.ReadResourceResult(contents=[types.TextResourceContents(uri=uri, text=content, mime_type=kind)])
+
+
+def check(uri: str) -> None:
+    """Refuse an address that is none of ours, before fal or the ledger is asked for what is in it.
+
+    Raises:
+        MCPError: it is longer than any, or has half a character in it, which can be neither sent nor looked up.
+    """
+    if len(uri) > _LONGEST_ADDRESS or any("\ud800" <= character <= "\udfff" for character in uri):
+        raise missing(sound(uri[:_LONGEST_ADDRESS]))
 
 
 def missing(uri: str) -> MCPError:

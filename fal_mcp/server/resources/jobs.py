@@ -10,7 +10,7 @@ from mcp.shared.exceptions import MCPError
 
 from fal_mcp.errors import FalError, NotFound
 from fal_mcp.jobs.job import Job
-from fal_mcp.json_values import dumped
+from fal_mcp.json_values import dumped, place_of
 from fal_mcp.outputs import data_uris, media
 from fal_mcp.outputs.outcome import Media
 from fal_mcp.runs import answers
@@ -61,10 +61,10 @@ async def read(shared: "Shared", uri: str) -> types.ReadResourceResult:
             case [job_id]:
                 return await _job(shared, uri, await shared.jobs.get(job_id, shared.owner))
             case [job_id, "output", part] if part.isdecimal():
-                return await _part(shared, uri, await shared.jobs.get(job_id, shared.owner), int(part))
+                return await _part(shared, uri, await shared.jobs.get(job_id, shared.owner), place_of(part))
             # By the owner each time: an id that somebody guessed or read in a log opens nothing.
             case [job_id, "files", number] if number.isdecimal():
-                return await _file(shared, uri, await shared.jobs.get(job_id, shared.owner), int(number))
+                return await _file(shared, uri, await shared.jobs.get(job_id, shared.owner), place_of(number))
             case _:
                 raise contents.missing(uri)
     except NotFound as error:

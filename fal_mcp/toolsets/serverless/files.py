@@ -9,7 +9,7 @@ from pydantic import Field
 
 from fal_mcp.client.file_stream import Upload
 from fal_mcp.errors import InvalidInput, NotFound, NotWritable, ServiceFailed
-from fal_mcp.json_values import JsonObject, is_list, is_object
+from fal_mcp.json_values import JsonObject, is_list, is_object, text_of, whole_number_of
 from fal_mcp.machine.output_folder import slug
 from fal_mcp.machine.readable import path_in
 from fal_mcp.outputs import endings, saving
@@ -94,11 +94,11 @@ async def _list(arguments: ListArguments, call: Call) -> Outcome:
 
 
 def _line(entry: JsonObject) -> str:
-    path = one_line(str(entry.get("path") or entry.get("name") or "?"), _LONGEST_NAME)
+    path = one_line(text_of(entry.get("path")) or text_of(entry.get("name")) or "?", _LONGEST_NAME)
     if not entry.get("is_file"):
         return f"{path.rstrip('/')}/"
-    size = entry.get("size")
-    return f"{path}  {readable_size(size) if isinstance(size, int) else 'size not told'}"
+    size = whole_number_of(entry.get("size"))
+    return f"{path}  {'size not told' if size is None else readable_size(size)}"
 
 
 async def _download(arguments: DownloadArguments, call: Call) -> Outcome:
