@@ -48,9 +48,9 @@ def scene(text: str, seed: int, width: int, height: int, turn: float = 0.12) -> 
         _hill(draw, chance, w, h, horizon, _mix(middle, (12, 14, 34), 0.5 + 0.2 * depth), depth)
     foot = (int(w * chance.uniform(0.62, 0.78)), int(h * 0.74))
     _cliff(draw, chance, w, h, foot)
-    lamp = _lighthouse(draw, foot, h)
-    image = _beam(image, lamp, turn)
-    small = image.resize((width, height), Image.Resampling.LANCZOS)
+    x, y = _lighthouse(draw, foot, h)
+    # Light has no edges: it is laid over the small picture, for a quarter of the time.
+    small = _beam(image.reduce(_SMOOTH), (x // _SMOOTH, y // _SMOOTH), turn)
     _caption(small, text)
     return small
 
@@ -126,15 +126,15 @@ def _beam(image: Image.Image, lamp: tuple[int, int], turn: float) -> Image.Image
     w, h = image.size
     x, y = lamp
     reach = w * math.cos(turn * 2 * math.pi)
-    # At a quarter of the size: blurring is the slowest part, and light has no edges.
-    light = Image.new("L", (w // 4, h // 4))
+    # At half the size: blurring is the slowest part.
+    light = Image.new("L", (w // 2, h // 2))
     draw = ImageDraw.Draw(light)
     spread = h * (0.05 + 0.08 * abs(reach) / w)
     cone = [(x, y), (x - reach, y - spread - h * 0.06), (x - reach, y + spread - h * 0.06)]
-    draw.polygon([(px / 4, py / 4) for px, py in cone], fill=120)
-    halo = h * 0.05 / 4
-    draw.ellipse((x / 4 - halo, y / 4 - halo, x / 4 + halo, y / 4 + halo), fill=170)
-    light = light.filter(ImageFilter.GaussianBlur(max(h // 260, 1))).resize((w, h), Image.Resampling.BILINEAR)
+    draw.polygon([(px / 2, py / 2) for px, py in cone], fill=120)
+    halo = h * 0.05 / 2
+    draw.ellipse((x / 2 - halo, y / 2 - halo, x / 2 + halo, y / 2 + halo), fill=170)
+    light = light.filter(ImageFilter.GaussianBlur(max(h // 130, 1))).resize((w, h), Image.Resampling.BILINEAR)
     glow = Image.composite(Image.new("RGB", (w, h), _mix(_WARM, (0, 0, 0), 0.25)), Image.new("RGB", (w, h)), light)
     return ImageChops.screen(image, glow)
 
