@@ -1,6 +1,7 @@
 """HTTP as cheap as it gets, for many callers at once: requests made beforehand, answers cut out and nothing more."""
 
 import ssl
+import time
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -9,6 +10,8 @@ import anyio.abc
 from anyio.streams.tls import TLSStream
 
 _LONGEST = 120.0
+_LONGEST_IDLE = 30.0
+"""Seconds; nginx closes a connection after 75 of them, without a word to who is about to use it."""
 
 
 class Broken(Exception):
@@ -37,6 +40,7 @@ class Connection:
     """One connection, for one request at a time."""
 
     stream: TLSStream | anyio.abc.SocketStream
+    used: float = 0.0
     _read: bytearray = field(default_factory=bytearray)
 
     async def ask(self, request: bytes) -> Answer:
@@ -96,7 +100,7 @@ class Wire:
             Broken: the connection ended first.
             TimeoutError: no answer came.
         """
-        connection = self._free.pop() if self._free else await self.connected()
+        connection = await self._connection()
         try:
             with anyio.fail_after(_LONGEST):
                 answer = await connection.ask(request)
@@ -106,8 +110,18 @@ class Wire:
         if answer.header(b"connection").lower() == "close":
             await anyio.aclose_forcefully(connection.stream)
         else:
+            connection.used = time.monotonic()
             self._free.append(connection)
         return answer
+
+    async def _connection(self) -> Connection:
+        while self._free:
+            # The one used last; where that is too old, all are.
+            connection = self._free.pop()
+            if time.monotonic() - connection.used < _LONGEST_IDLE:
+                return connection
+            await anyio.aclose_forcefully(connection.stream)
+        return await self.connected()
 
     async def open(self, count: int) -> None:
         """Have so many connections, before anything is measured."""
@@ -117,11 +131,11 @@ class Wire:
     async def connected(self) -> Connection:
         """A new connection."""
         if self._trusts is None:
-            return Connection(await anyio.connect_tcp("127.0.0.1", self._port))
+            return Connection(await anyio.connect_tcp("127.0.0.1", self._port), time.monotonic())
         stream = await anyio.connect_tcp(
             "127.0.0.1", self._port, ssl_context=self._trusts, tls_standard_compatible=False
         )
-        return Connection(stream)
+        return Connection(stream, time.monotonic())
 
     async def aclose(self) -> None:
         """Close all that are free."""
