@@ -179,6 +179,15 @@ class Jobs:
             raise NotFound(f"There is no job {job_id[:80]!r}.", hint="list_jobs shows the jobs there are.")
         return job
 
+    async def of_task(self, task_id: str, owner: str) -> Job:
+        """This owner's one job of a task: the task's id is the job's, or, where that was not known when the task was
+        told, the call's that asked for it.
+
+        Raises:
+            NotFound: there is none, or it is somebody else's.
+        """
+        return await self.ledger.by_call(task_id, owner) or await self.get(task_id, owner)
+
     async def output(self, job: Job) -> JsonObject:
         """A completed job's output, from the ledger or from fal.
 

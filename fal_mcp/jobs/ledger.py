@@ -157,6 +157,15 @@ class Ledger:
         """This owner's job with its output; None for an unknown one and for anybody else's."""
         return await self.store.run(lambda database: records.whole(database, "job_id = ? AND owner = ?", job_id, owner))
 
+    async def by_call(self, call_id: str, owner: str) -> Job | None:
+        """This owner's job that this call asked for; None where it asked for none, or for several."""
+
+        def find(database: Database) -> Job | None:
+            found = list(records.jobs(database, "owner = ? AND call_id = ? LIMIT 2", owner, call_id))
+            return records.whole(database, "job_id = ?", found[0].job_id) if len(found) == 1 else None
+
+        return await self.store.run(find) if call_id else None
+
     async def by_request(self, request_id: str, account: str) -> Job | None:
         """This account's job of this request of fal's."""
         where = "request_id = ? AND account = ?"

@@ -176,6 +176,8 @@ async def _result(
             connection=_connection(ctx, shared),
             came=asked.came,
             began=began,
+            # By which the ledger finds its job again, at whatever server, where its task was told before it began.
+            **({} if run is None else {"call_id": run.task_id}),
         )
         outcome = await tool.run(prepared.arguments, call)
         return results.render(outcome.repaired(prepared.notes))

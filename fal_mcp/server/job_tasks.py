@@ -17,14 +17,14 @@ def finder(engine: Engine) -> Callable[[str], Awaitable[JsonObject | None]]:
 
     async def find(task_id: str) -> JsonObject | None:
         try:
-            job = await engine.jobs.get(task_id, engine.owner)
+            job = await engine.jobs.of_task(task_id, engine.owner)
             # Not to wait: it is picked up again if its server is gone, so that asking about a task makes it go on.
             job = await engine.jobs.wait(job, 0, _nobody)
         except NotFound:
             return None
         except FalError:
-            job = await engine.jobs.get(task_id, engine.owner)
-        return await _task(engine, job)
+            job = await engine.jobs.of_task(task_id, engine.owner)
+        return await _task(engine, task_id, job)
 
     return find
 
@@ -34,7 +34,7 @@ def canceller(engine: Engine) -> Callable[[str], Awaitable[None]]:
 
     async def cancel(task_id: str) -> None:
         try:
-            await engine.jobs.cancel(await engine.jobs.get(task_id, engine.owner))
+            await engine.jobs.cancel(await engine.jobs.of_task(task_id, engine.owner))
         except FalError:
             # A task without a job, or one that fal cannot cancel: the task ends all the same.
             return
@@ -42,23 +42,23 @@ def canceller(engine: Engine) -> Callable[[str], Awaitable[None]]:
     return cancel
 
 
-async def _task(engine: Engine, job: Job) -> JsonObject:
+async def _task(engine: Engine, task_id: str, job: Job) -> JsonObject:
     if job.state == "cancelled":
-        return tasks.described(job.job_id, "cancelled", job.created, job.updated)
+        return tasks.described(task_id, "cancelled", job.created, job.updated)
     if not job.is_over:
-        return tasks.described(job.job_id, "working", job.created, job.updated, job.state)
+        return tasks.described(task_id, "working", job.created, job.updated, job.state)
     call = engine.unheard()
     try:
         outcome = await answers.outcome(job, call)
         # Over at fal, and its result on the way here: a task that is called completed is asked about no more.
         if outcome.data.get("status") == "in_progress":
-            return tasks.described(job.job_id, "working", job.created, job.updated, job.state)
+            return tasks.described(task_id, "working", job.created, job.updated, job.state)
         answer = results.render(outcome)
         # The client has the result with this: a call again would be a wish for another.
         engine.jobs.answering([job.job_id])
     except FalError as error:
         answer = results.fail(error)
-    return tasks.described(job.job_id, "completed", job.created, job.updated, result=tasks.inlined(answer))
+    return tasks.described(task_id, "completed", job.created, job.updated, result=tasks.inlined(answer))
 
 
 async def _nobody(_: object) -> None:

@@ -30,6 +30,26 @@ async def test_a_long_run_is_a_task_that_outlives_the_server(fal: Emulator, sett
     assert len(fal.jobs) == 1
 
 
+async def test_a_task_that_was_told_before_its_job_began_outlives_the_server_too(
+    fal: Emulator, settings: Settings, tmp_path: Path
+):
+    fal.script(ENDPOINT, Script(hold_running=True))
+    with anyio.fail_after(BOUND):
+        async with served(settings, tmp_path, grace="0") as (host, process):
+            made = (await host.ask("tools/call", name=TOOL, arguments={"prompt": "x", "seed": 7}))["result"]
+            await fal.until(lambda: any(job.state == "IN_PROGRESS" for job in fal.jobs.values()))
+            process.kill()
+            await process.wait()
+        (job,) = fal.jobs.values()
+        async with served(settings, tmp_path) as (host, _):
+            working = await host.until(made["taskId"], "working")
+            job.release()
+            done = await host.until(made["taskId"], "completed")
+    assert not made["taskId"].startswith("job_") and working["taskId"] == done["taskId"] == made["taskId"]
+    assert done["result"]["structuredContent"]["output"]["seed"] == 7
+    assert len(fal.jobs) == 1
+
+
 async def test_bytes_of_a_task_read_after_a_restart_land_where_the_settings_say(
     fal: Emulator, settings: Settings, tmp_path: Path
 ):
