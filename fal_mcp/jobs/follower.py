@@ -30,6 +30,8 @@ _LOOKS = (0.0, 1.0, 3.0)
 """Seconds to wait before each look for a submit whose answer was lost. Later ones are the server's."""
 _A_MOMENT = 0.03
 """Seconds for which what is nobody's to wait for is gathered before it is written."""
+_LONGEST_WRITE = 0.25
+"""Seconds for which an answer waits until the end of its job is written."""
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
 _LONGEST_FETCH = 900.0
@@ -139,11 +141,25 @@ class Follower:
             async with anyio.create_task_group() as self._tasks:
                 self._tasks.start_soon(self._write_soon)
                 await self._tried(work)
-                # Before the group ends: what still writes cannot be broken off, and a slow disk must hold up no answer.
+                await self._write_the_end()
+                # Before the group ends: what still writes cannot be broken off.
                 self._tell_the_end()
                 self._tasks.cancel_scope.cancel()
         finally:
             self._tell_the_end()
+
+    async def _write_the_end(self) -> None:
+        """Have the end in the ledger before anybody hears of it, where the disk is not slow: no answer waits for that,
+        and a server that is killed before has a job that goes on, and whose end its next start finds at fal."""
+        is_tried = anyio.Event()
+
+        async def write() -> None:
+            await self.write()
+            is_tried.set()
+
+        self._tasks.start_soon(write)
+        with anyio.move_on_after(_LONGEST_WRITE):
+            await is_tried.wait()
 
     def _tell_the_end(self) -> None:
         self.is_over = True
@@ -317,8 +333,6 @@ class Follower:
         self._end(last, state=state, error=said(error), has_run=has_run)
 
     def _end(self, last: Completed, **columns: object) -> None:
-        # Written as soon as it is over, and waited for by nobody: no answer waits for a slow disk, and a server that is
-        # killed before has a job in its ledger that goes on, and whose end its next start finds at fal.
         began = self._began or time.monotonic()
         # fal's own figure is what its bill goes by; ours has the way and the polls in it.
         ran = last.seconds if last.seconds is not None else time.monotonic() - began
