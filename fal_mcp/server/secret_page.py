@@ -154,8 +154,8 @@ class SecretPages:
         Raises:
             RequestRejected: too many are open.
         """
-        # A model that asks over and over would open a port for each.
-        if len(self._open) >= _MOST_OPEN:
+        # A model that asks over and over would open a port for each. One that is closed is only letting go of its own.
+        if sum(not page.scope.cancel_called for page in self._open.values()) >= _MOST_OPEN:
             hint = "The user closes them by giving their values or declining; each ends by itself within minutes."
             raise RequestRejected(f"{_MOST_OPEN} pages already wait for secrets.", hint=hint)
         page = SecretPage(name, purpose, self._lifetime)
