@@ -1,4 +1,4 @@
-"""A proxy before PostgreSQL that loses a connection in the commit of a chosen transaction."""
+"""A proxy before PostgreSQL that loses a connection in the commit of a chosen transaction, or stops handing it on."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -7,6 +7,10 @@ from urllib.parse import urlsplit
 
 import anyio
 import anyio.abc
+
+_SYNC = b"S\0\0\0\4"
+"""What ends a request, in PostgreSQL's protocol."""
+_FLUSH = b"H\0\0\0\4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,10 @@ class Proxy:
         self.address = ""
         self.cut: Cut | None = None
         self.is_away = False
+        self.stop: bytes | None = None
+        """The connection on which this is said is handed on no further than to the end of the request, and not that end
+        where it comes by itself: as of a server that is stopped at the worst moment."""
+        self.stopped = anyio.Event()
 
     async def serve(self, visitor: anyio.abc.SocketStream) -> None:
         """Hand on what one connection says."""
@@ -73,12 +81,23 @@ class _Line:
                 cut = self._proxy.meant(said)
                 if cut is None:
                     await self._store.send(chunk)
+                    if self._proxy.stop is not None and self._proxy.stop in chunk:
+                        await self._stop(chunk)
                     continue
                 if cut.is_taken:
                     self._is_mute = True
                     await self._store.send(chunk)
                     await self._answered.wait()
                 return
+
+    async def _stop(self, said: bytes) -> None:
+        self._proxy.stop = None
+        while not said.endswith((_SYNC, _SYNC + _FLUSH)):
+            said = await self._visitor.receive()
+            if said != _SYNC:
+                await self._store.send(said)
+        self._proxy.stopped.set()
+        await anyio.sleep_forever()
 
     async def _back(self, over: anyio.CancelScope) -> None:
         with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):

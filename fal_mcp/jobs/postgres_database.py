@@ -50,11 +50,12 @@ class PostgresDatabase:
         """Run one statement."""
         return self.connection.execute(_marked(statement), [_fit(value) for value in values] or None)
 
-    def executemany(self, statement: str, values: Iterable[Sequence[Any]], /) -> object:
+    def executemany(self, statement: str, values: Iterable[Sequence[Any]], /) -> None:
         """Run one statement for each of several rows of values."""
-        cursor = self.connection.cursor()
-        cursor.executemany(_marked(statement), [[_fit(value) for value in row] for row in values])
-        return cursor
+        # One after the other: what `psycopg` would send in one go ends with a word after which PostgreSQL takes the
+        # connection for busy, and a server that is stopped there would hold its rows for as long as it is.
+        for row in values:
+            self.execute(statement, row)
 
     def now(self) -> float:
         """This moment by the store's clock; within a transaction, when it began."""

@@ -1,5 +1,9 @@
-"""A connection that is lost in a commit: what became of it is asked, and nothing stands that nobody knows of."""
+"""A connection that is lost in a commit: what became of it is asked, and nothing stands that nobody knows of. And one
+whose server is stopped in the middle of a transaction: it holds up no other."""
 
+from contextlib import suppress
+
+import anyio
 import pytest
 
 from fal_mcp.errors import BudgetExceeded, NotRecorded
@@ -8,6 +12,7 @@ from tests import postgres
 from tests.jobs.test_team import NONE, order
 from tests.postgres_proxy import Cut, proxied
 
+BOUND = 30
 CUTS = pytest.mark.parametrize("is_taken", [False, True], ids=["before the store took it", "after the store took it"])
 
 
@@ -57,3 +62,31 @@ async def test_what_cannot_be_asked_about_in_time_is_taken_back_later(cluster: p
         states = sorted(job.state for job in await ledger.listed("me"))
         assert states == (["cancelled", "intent"] if is_taken else ["intent"])
         await ledger.aclose()
+
+
+@pytest.mark.parametrize("words", [b"SET answered", b"SET detached", b"FOR UPDATE"])
+async def test_a_server_that_is_stopped_in_the_middle_of_a_transaction_holds_up_no_other(
+    cluster: postgres.Cluster, words: bytes
+):
+    """Wherever it is: PostgreSQL ends what lies idle, and takes nothing for idle on which more was said since."""
+    address = cluster.database()
+    async with proxied(address) as proxy:
+        stopped, other = Ledger(proxy.address), Ledger(address)
+        job, more = [await stopped.begin(order(), NONE) for _ in range(2)]
+        proxy.stop = words
+
+        async def write() -> None:
+            with suppress(NotRecorded):
+                await {
+                    b"SET answered": lambda: stopped.answered([job.job_id, more.job_id]),
+                    b"SET detached": lambda: stopped.left([job.job_id, more.job_id]),
+                    b"FOR UPDATE": lambda: stopped.record(job.job_id, state="queued"),
+                }[words]()
+
+        with anyio.fail_after(BOUND):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(write)
+                await proxy.stopped.wait()
+                assert await other.record(job.job_id, state="running")
+        await stopped.aclose()
+        await other.aclose()
