@@ -29,6 +29,8 @@ _SHOW: tuple[tuple[str, str, JsonObject], ...] = (
     ("Some speech", "fal-ai_inworld-tts", {"text": "Every model on fal is now a tool of your assistant."}),
 )
 _LONGEST_RUN = 120.0
+_NARROW = 80
+"""Columns."""
 
 
 async def run(out: Path, program: str = "fal-mcp") -> int:
@@ -65,8 +67,10 @@ async def _show(client: Client, console: Console, out: anyio.Path, program: str)
     for title, name, arguments in _SHOW:
         failed += not await _call(client, console, out, title, name, arguments)
     if not failed:
-        _say(console, f"\nWith a key of your own it talks to fal:  [bold]{escape(program)} login[/], then")
-        _say(console, f'[bold]  {escape(program)} run fal-ai/flux/dev prompt="a pier at night"[/]')
+        _say(console, "\nWith a key of your own it talks to fal:")
+        for command in ("login", 'run fal-ai/flux/dev prompt="a pier at night"'):
+            # One that is broken in two cannot be copied.
+            console.print(f"  [bold]{escape(program)} {command}[/]", soft_wrap=True)
     return 1 if failed else 0
 
 
@@ -92,7 +96,8 @@ async def _call(
     bar = Progress(
         SpinnerColumn(finished_text="[green]✓[/]"),
         TextColumn("{task.description}", table_column=None),
-        BarColumn(bar_width=24),
+        # At a narrow terminal the words are worth more.
+        *([BarColumn(bar_width=24)] if console.width >= _NARROW else []),
         TextColumn("[dim]{task.fields[said]}[/]"),
         TimeElapsedColumn(),
         console=console,
