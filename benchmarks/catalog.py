@@ -58,7 +58,7 @@ def at_fals_size(models: Path) -> Iterator[Path]:
 
 
 def lists(models: Path) -> list[Figure]:
-    """What the lists weigh, as JSON that a model reads, and how long a page takes once its tools are made."""
+    """What the lists weigh, as JSON on the wire, and how long a page takes once its tools are made."""
     chosen = Settings()
     starter = Toolbox(Catalog(Folder(bundled.schemas() / "models")), Selection(pins=chosen.pins), chosen.toolsets)
     narrow = Toolbox(starter.catalog, Selection(("search",)), ("models", "jobs"))
@@ -79,10 +79,10 @@ def lists(models: Path) -> list[Figure]:
     count = len(tools)
     return [
         ("default list", _size(_listed(starter)) / 1000, 32, "KB"),
-        ("of it, discovery and jobs", _size(fixed) / 1000, 8.5, "KB"),
+        ("of it, discovery and jobs", _size(fixed) / 1000, 8, "KB"),
         ("of it, everything else", _size(others) / 1000, 8, "KB"),
         (f"of it, {len(pinned)} pinned models", _size(pinned) / 1000, 16, "KB"),
-        ("list of --list search --toolsets models,jobs", _size(fixed) / 1000, 8.5, "KB"),
+        ("list of --list search --toolsets models,jobs", _size(fixed) / 1000, 8, "KB"),
         (f"a tool of the whole list of {count}, on average", _size(tools) / count / 1000, 2.4, "KB"),
         (f"a warm page of 100 tools, the slowest of {len(times)}", max(times), 10, "ms"),
     ]
@@ -163,7 +163,5 @@ def _listed(toolbox: Toolbox, selection: Selection | None = None) -> list[dict[s
     return toolbox.page(toolbox.names(selection), tool_list.listed)
 
 
-def _size(tools: list[dict[str, Any]]) -> int:
-    # What a model reads of it: `_meta` is for the host alone.
-    read = [{name: value for name, value in tool.items() if name != "_meta"} for tool in tools]
-    return len(json.dumps(read, ensure_ascii=False, separators=(",", ":")).encode())
+def _size(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())

@@ -174,10 +174,7 @@ class Jobs:
         Raises:
             NotFound: there is none, or it is somebody else's.
         """
-        job = await self.ledger.get(job_id, owner)
-        if job is None:
-            raise NotFound(f"There is no job {job_id[:80]!r}.", hint="list_jobs shows the jobs there are.")
-        return job
+        return _there(await self.ledger.get(job_id, owner), job_id)
 
     async def of_task(self, task_id: str, owner: str) -> Job:
         """This owner's one job of a task: the task's id is the job's, or, where that was not known when the task was
@@ -186,7 +183,9 @@ class Jobs:
         Raises:
             NotFound: there is none, or it is somebody else's.
         """
-        return await self.ledger.by_call(task_id, owner) or await self.get(task_id, owner)
+        job = await self.ledger.get(task_id, owner)
+        # By its own id nearly always, which takes no look at the others.
+        return _there(job or await self.ledger.by_call(task_id, owner), task_id)
 
     async def output(self, job: Job) -> JsonObject:
         """A completed job's output, from the ledger or from fal.
@@ -347,3 +346,9 @@ class Jobs:
                     await self.cancel(followed.job)
             except Exception as error:
                 logger.info("%s could not be cancelled (%s).", followed.job.job_id, logs.kind_of(error))
+
+
+def _there(job: Job | None, job_id: str) -> Job:
+    if job is None:
+        raise NotFound(f"There is no job {job_id[:80]!r}.", hint="list_jobs shows the jobs there are.")
+    return job

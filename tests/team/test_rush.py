@@ -26,12 +26,9 @@ async def held(rush: Rush, until: anyio.Event, told: list[Any]) -> None:
             await until.wait()
 
 
-async def plenty() -> int:
-    return 1000
-
-
-async def test_beyond_what_may_run_or_wait_a_call_is_answered_as_its_tool_would():
-    rush, until, told = Rush(2, lambda: None, plenty), anyio.Event(), list[Any]()
+async def twenty_at_once(rush: Rush) -> list[Any]:
+    """What each of twenty calls is told, none of which ends before all have heard."""
+    until, told = anyio.Event(), list[Any]()
     with anyio.fail_after(BOUND):
         async with anyio.create_task_group() as tasks:
             for _ in range(20):
@@ -39,6 +36,16 @@ async def test_beyond_what_may_run_or_wait_a_call_is_answered_as_its_tool_would(
             while len(told) < 20:
                 await anyio.lowlevel.checkpoint()
             until.set()
+    return told
+
+
+async def plenty() -> int:
+    return 1000
+
+
+async def test_beyond_what_may_run_or_wait_a_call_is_answered_as_its_tool_would():
+    rush = Rush(2, lambda: None, plenty)
+    told = await twenty_at_once(rush)
     refused = [answer for answer in told if answer is not None]
     assert len(refused) == 10, "two may run or wait, and a few are let through that may only join"
     message = parsed(bytes(refused[0].body))
@@ -89,14 +96,7 @@ async def test_a_store_that_cannot_be_asked_refuses_nobody_here():
     async def broken() -> int:
         raise NotRecorded("It is full.")
 
-    rush, until, told = Rush(100, lambda: None, broken), anyio.Event(), list[Any]()
-    with anyio.fail_after(BOUND):
-        async with anyio.create_task_group() as tasks:
-            for _ in range(20):
-                tasks.start_soon(held, rush, until, told)
-            while len(told) < 20:
-                await anyio.lowlevel.checkpoint()
-            until.set()
+    told = await twenty_at_once(Rush(100, lambda: None, broken))
     assert told == [None] * 20
 
 
