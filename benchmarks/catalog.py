@@ -156,7 +156,7 @@ async def _refresh(engine: Engine) -> tuple[float, float, int]:
 def memory(models: Path) -> list[Figure]:
     """Resident memory after the first list, against a bare SDK server's."""
     bare, ours = start.resident(start.bare()), start.resident(start.ours(models, "pinned"))
-    return [(f"resident memory {ours:.0f} MB, bare SDK server {bare:.0f} MB", ours / bare, 1.4, "times")]
+    return [(f"resident memory {ours:.0f} MB, bare SDK server {bare:.0f} MB", ours / bare, 1.3, "times")]
 
 
 def _listed(toolbox: Toolbox, selection: Selection | None = None) -> list[dict[str, Any]]:

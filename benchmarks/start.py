@@ -68,8 +68,11 @@ def ours(models: Path, listed: str = "all") -> list[str]:
 
 
 def resident(command: Sequence[str]) -> float:
-    """Megabytes of resident memory once the server has listed its tools."""
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    """Megabytes of resident memory once the server has listed its tools, as none that an earlier start left."""
+    with ExitStack() as ends:
+        home = ends.enter_context(tempfile.TemporaryDirectory())
+        more = environment({"XDG_CACHE_HOME": home, "FAL_MCP_DATA_DIR": home})
+        process = ends.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=more))
         assert process.stdin and process.stdout
         initialized = {"jsonrpc": "2.0", "method": "notifications/initialized"}
         for message in (HELLO, initialized, {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}):

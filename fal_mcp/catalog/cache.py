@@ -20,8 +20,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fal_mcp.catalog.source import LARGEST_DOCUMENT, Item
-from fal_mcp.json_values import JsonMapping, NotJson, number_of, object_of, parsed
+from fal_mcp.catalog.source import LARGEST_DOCUMENT, Item, Items
+from fal_mcp.json_values import JsonMapping, number_of, object_of, parsed
 
 _POINTER = "catalog.json"
 _FORMAT = 1
@@ -113,14 +113,14 @@ class Cache:
         return self._items
 
     @cached_property
-    def _items(self) -> dict[str, Item]:
+    def _items(self) -> Items:
         try:
             rows = self._rows("SELECT id, item FROM model")
         except Damaged as error:
             # What a model takes is in its document; without its item it has no title and no price.
             logger.warning("fal's catalog is used without titles and prices: %s.", error)
-            return {}
-        return {name: _item(item) for name, item in rows}
+            return Items({})
+        return Items({name: _bytes(item) for name, item in rows})
 
     def document(self, endpoint_id: str) -> bytes:
         """The document's JSON."""
@@ -177,11 +177,15 @@ def _fetched_at(value: object) -> float:
     return known if known is not None and 0 <= known <= time.time() + _CLOCKS_APART else 0.0
 
 
-def _item(content: Any) -> Item:
-    try:
-        return object_of(parsed(content))
-    except (NotJson, TypeError):
-        return {}
+def _bytes(content: object) -> bytes:
+    """What SQLite has in a column for bytes: in a damaged file that may be anything."""
+    match content:
+        case bytes():
+            return content
+        case str():
+            return content.encode()
+        case _:
+            return b""
 
 
 def write(folder: Path, entries: Iterable[Entry], pages: Mapping[str, Page], revision: str, fetched_at: float) -> None:

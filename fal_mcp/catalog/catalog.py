@@ -5,6 +5,7 @@ is left out and named in `problems`; it never costs another.
 """
 
 import difflib
+import sys
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -31,6 +32,7 @@ class Catalog:
         self._names: dict[str, str] = {}
         self._problems: dict[str, str] = {}
         self._read: dict[str, Endpoint | None] = {}
+        self._categories: dict[str, str] = {}
         for endpoint_id in source.ids:
             self._claim(endpoint_id)
 
@@ -61,10 +63,14 @@ class Catalog:
 
     def category(self, endpoint_id: str) -> str:
         """The category fal's catalog names, without parsing the document where it can be had otherwise."""
-        named = self.metadata(endpoint_id).get("category")
-        if named is None and (endpoint := self.get(endpoint_id)):
-            return endpoint.category
-        return one_line(str(named or ""), 40)
+        category = self._categories.get(endpoint_id)
+        if category is None:
+            category = self._category(endpoint_id)
+            # Kept, as a list of one category asks it of every model; not for ids from elsewhere, which have no end.
+            # A thousand share a few dozen texts.
+            if self._names.get(tool_name(endpoint_id)) == endpoint_id:
+                self._categories[endpoint_id] = sys.intern(category)
+        return category
 
     def metadata(self, endpoint_id: str) -> JsonMapping:
         """fal's catalog item of this endpoint, as it came; empty where there is none."""
@@ -133,6 +139,12 @@ class Catalog:
             # Run under the wrong id, another model would be paid for.
             raise UnusableDocument(f"The document kept as {endpoint_id!r} describes {endpoint.endpoint_id!r}.")
         return endpoint
+
+    def _category(self, endpoint_id: str) -> str:
+        named = self.metadata(endpoint_id).get("category")
+        if named is None and (endpoint := self.get(endpoint_id)):
+            return endpoint.category
+        return one_line(str(named or ""), 40)
 
     @cached_property
     def _ranked(self) -> list[str]:

@@ -83,3 +83,26 @@ def test_a_long_id_keeps_45_characters_and_a_hash():
     name = tool_name("fal-ai/" + "x" * 60)
     assert name == "fal-ai_" + "x" * 38 + "_" + hashlib.sha256(("fal-ai/" + "x" * 60).encode()).hexdigest()[:8]
     assert tool_name("fal-ai/wan/v2.2-5b") == "fal-ai_wan_v2_2-5b"
+
+
+def test_a_bad_line_of_the_items_costs_that_line_and_each_item_is_read_whenever_it_is_asked_for(tmp_path: Path):
+    (tmp_path / "models").mkdir()
+    for name in ("a/one", "a/two", "a/three"):
+        put(tmp_path / "models", name, document(name, {"type": "object"}))
+    lines = [
+        b'{"endpoint_id": "a/one", "metadata": {"category": "text-to-image", "display_name": "One"}}',
+        b'{"endpoint_id": "a/two", "metadata": {"category": "text-to-vid',
+        b'{"endpoint_id": 7}',
+        b"[" * 5000,
+        b"\xff\xfe",
+        b'{"endpoint_id": "a/three", "metadata": {"category": "llm", "display_name": "\xff"}}',
+        b'{"endpoint_id": "a/none", "metadata": "text"}',
+    ]
+    (tmp_path / "catalog.jsonl").write_bytes(b"\n".join(lines))
+    catalog = Catalog(Folder(tmp_path / "models"))
+    for _ in range(2):
+        # What has no item has the category of its document.
+        assert [catalog.category(name) for name in ("a/one", "a/two", "a/three")] == ["text-to-image"] * 2 + ["llm"]
+        assert catalog.metadata("a/one")["display_name"] == "One" and catalog.metadata("a/three")["display_name"] == "�"
+        assert catalog.metadata("a/two") == catalog.metadata("a/none") == catalog.metadata("nobody/nothing") == {}
+    assert catalog.category("nobody/nothing") == ""
