@@ -31,16 +31,14 @@ _FILE_FACTS = ("kind", "content_type", "width", "height")
 class BatchArguments(Arguments):
     endpoint_id: str = Field(min_length=1, max_length=200, description="The model's id.")
     arguments: list[JsonObject] = Field(
-        min_length=1, max_length=MOST_RUNS, description="The arguments of each run; one entry with count repeats it."
+        min_length=1, max_length=MOST_RUNS, description="One entry a run; with count it is repeated."
     )
     count: int = Field(1, ge=1, le=MOST_RUNS, description="How often each entry is run.")
 
 
 class Step(Arguments):
     endpoint_id: str = Field(min_length=1, max_length=200, description="The model's id.")
-    arguments: JsonObject = Field(
-        description="Its arguments; a value such as $1.images[0].url is what step 1 gave there."
-    )
+    arguments: JsonObject = Field(description="Its arguments; $1.images[0].url, say, is what step 1 gave there.")
 
 
 class ChainArguments(Arguments):
@@ -48,7 +46,7 @@ class ChainArguments(Arguments):
     done: list[str] = Field(
         default_factory=list,
         max_length=MOST_STEPS,
-        description="To go on: the job ids of its first steps, as the last answer gave them.",
+        description="To go on: the job ids that the last answer gave.",
     )
 
 
@@ -67,8 +65,8 @@ def tools(models: Models) -> list[Tool]:
             batch,
             name="run_batch",
             title="Run a model many times",
-            description="Runs one model up to 50 times at once, with one quote and one approval. Says run by run what "
-            "came of it.",
+            description="Runs one model up to 50 times at once, with one quote and one approval. Says what came of "
+            "each.",
             effect="spends",
             key="user",
         ),
@@ -76,7 +74,7 @@ def tools(models: Models) -> list[Tool]:
             ChainArguments,
             chain,
             name="run_chain",
-            title="Run models one after another",
+            title="Run models in a row",
             description="Runs models in a row, each fed from the results before it, priced as a whole first. Where a "
             "step fails or takes long, the answer says how to go on without paying again.",
             effect="spends",

@@ -21,29 +21,25 @@ from fal_mcp.toolsets.search_models import SearchArguments
 
 
 class RunArguments(Arguments):
-    endpoint_id: str = Field(min_length=1, max_length=200, description="Such as fal-ai/flux/dev.")
-    arguments: JsonObject = Field(description="The model's own arguments; get_model shows them.")
-    save_to: str | None = Field(None, max_length=200, description="A folder below the server's output folder.")
+    endpoint_id: str = Field(min_length=1, max_length=200, description="The model's id.")
+    arguments: JsonObject = Field(description="get_model shows them.")
+    save_to: str | None = Field(None, max_length=200, description="A folder in the output folder.")
     mode: Literal["queue", "sync", "stream"] = Field(
-        "queue", description="queue keeps the job; sync and stream are for fast models and keep nothing."
+        "queue", description="sync and stream are for fast models and keep nothing."
     )
     priority: Literal["normal", "low"] | None = Field(None, description="low waits behind everybody else's.")
-    seconds: float | None = Field(
-        None, ge=0, le=55, description="How long to wait for it, at most; with 0 it is only submitted."
-    )
-    start_timeout_s: float | None = Field(None, gt=1, le=86_400, description="Give up if it has not begun by then.")
+    seconds: float | None = Field(None, ge=0, le=55, description="How long to wait, at most; 0 only submits.")
+    start_timeout_s: float | None = Field(None, gt=1, le=86_400, description="Give up if not begun by then.")
     keep_nothing: bool = Field(False, description="fal keeps neither arguments nor result.")
-    keep_files_s: int | None = Field(
-        None, ge=60, le=31_536_000, description="How long fal keeps the files, in seconds."
-    )
-    no_retry: bool = Field(False, description="fal does not try again where its own side fails.")
+    keep_files_s: int | None = Field(None, ge=60, le=31_536_000, description="How long fal keeps the files.")
+    no_retry: bool = Field(False, description="fal does not retry its own failures.")
     runner_hint: str | None = Field(
-        None, max_length=120, pattern=r"^[\x21-\x7e]+$", description="Runs with the same hint go to the same machine."
+        None, max_length=120, pattern=r"^[\x21-\x7e]+$", description="Same hint, same machine."
     )
     webhook_url: str | None = Field(
-        None, max_length=2000, pattern="^https://", description="fal calls this when the job is over."
+        None, max_length=2000, pattern="^https://", description="Called when the job is over."
     )
-    fresh: bool = Field(False, description="Run it even if the same was asked for a moment ago.")
+    fresh: bool = Field(False, description="Run even if the same was just asked for.")
 
 
 def tools(models: Models) -> list[Tool]:
@@ -64,7 +60,7 @@ def tools(models: Models) -> list[Tool]:
             SearchArguments,
             search,
             name="search_models",
-            title="Search fal's models",
+            title="Search models",
             description="Finds models on fal by task or name: image, video, speech, music, sound, 3D, transcription, "
             "training. Each row: id, tool name, what it does, price, required arguments. Free. Each tool named can be "
             "called, listed or not.",
@@ -84,8 +80,8 @@ def tools(models: Models) -> list[Tool]:
             run,
             name="run_model",
             title="Run any model by id",
-            description="Runs a model on fal by its endpoint id and answers with its files. Costs what the model "
-            "costs: search_models and get_model tell. Arguments are checked before anything is sent.",
+            description="Runs a model by its endpoint id and answers with its files. Costs what get_model says. "
+            "Arguments are checked before anything is sent.",
             effect="spends",
             key="user",
             shows_media=True,

@@ -30,7 +30,7 @@ _MOST_OUTPUTS = 400
 
 class GetArguments(Arguments):
     endpoint_id: str = Field(min_length=1, max_length=200, description="Such as fal-ai/flux/dev.")
-    argument: str | None = Field(None, max_length=64, description="List every allowed value of this argument instead.")
+    argument: str | None = Field(None, max_length=64, description="Every allowed value of this argument instead.")
     page: int = Field(1, ge=1, le=1000, description="Page of those values, 200 on each.")
 
 

@@ -26,12 +26,12 @@ _MOST_LOOKED_FOR = 4
 
 
 class WaitArguments(Arguments):
-    job_id: str = Field(min_length=1, max_length=80, description="The job's id, as a run gave it.")
-    seconds: float = Field(50, ge=0, le=_LONGEST_WAIT, description="How long to wait for it, at most.")
+    job_id: str = Field(min_length=1, max_length=80, description="As a run gave it.")
+    seconds: float = Field(50, ge=0, le=_LONGEST_WAIT, description="How long to wait, at most.")
 
 
 class GetArguments(Arguments):
-    job_id: str = Field(min_length=1, max_length=80, description="The job's id, as a run gave it.")
+    job_id: str = Field(min_length=1, max_length=80, description="As a run gave it.")
 
 
 class LookArguments(GetArguments):
@@ -40,17 +40,17 @@ class LookArguments(GetArguments):
 
 class ListArguments(Arguments):
     status: Literal["queued", "running", "completed", "failed", "cancelled", "unknown", "lost"] | None = Field(
-        None, description="Only jobs in this state."
+        None, description="In this state."
     )
-    endpoint_id: str | None = Field(None, max_length=200, description="Only jobs of this model.")
-    since_hours: float = Field(24, gt=0, le=24 * 31, description="How far back to look.")
+    endpoint_id: str | None = Field(None, max_length=200, description="Of this model.")
+    since_hours: float = Field(24, ge=0, le=24 * 31, description="How far back to look.")
     limit: int = Field(20, ge=1, le=100, description="The newest first.")
 
 
 class EstimateArguments(Arguments):
     endpoint_id: str = Field(min_length=1, max_length=200, description="The model's id.")
-    arguments: JsonObject = Field(default_factory=dict, description="What it would be given.")
-    count: int = Field(1, ge=1, le=1000, description="How many such runs.")
+    arguments: JsonObject = Field(default_factory=dict, description="Its arguments.")
+    count: int = Field(1, ge=1, le=1000, description="How many runs.")
 
 
 def tools(models: Models) -> list[Tool]:
@@ -70,8 +70,8 @@ def _lookers(models: Models) -> list[Tool]:
             _wait,
             name="wait_for_job",
             title="Wait for a job",
-            description="Waits for a run that answered with a job_id, and answers as the run would "
-            "have. Costs nothing. Where it is still not over, call it again.",
+            description="Waits for a run that answered with a job_id, and answers as the run would have. Free. Not "
+            "over yet: call it again.",
             effect="reads",
             key="user",
             shows_media=True,
@@ -81,8 +81,7 @@ def _lookers(models: Models) -> list[Tool]:
             get,
             name="get_job",
             title="Look at a job",
-            description="How a job stands now, or its result; a long output comes in parts. Costs nothing and does "
-            "not wait.",
+            description="How a job stands now, or its result; a long output comes in parts. Free; does not wait.",
             effect="reads",
             key="user",
             shows_media=True,
@@ -110,8 +109,8 @@ def _changers(models: Models) -> list[Tool]:
             _cancel,
             name="cancel_job",
             title="Cancel a job",
-            description="Cancels a job at fal and says what fal answered. In the queue it then costs nothing; one that "
-            "runs may be billed.",
+            description="Cancels a job at fal and says what fal answered. Queued, it costs nothing; running, it may be "
+            "billed.",
             effect="destroys",
             key="user",
         ),

@@ -38,18 +38,18 @@ class SearchArguments(Arguments):
         "",
         max_length=300,
         description="In English: medium in and out ('image to video'), or the task ('remove video background'), and a "
-        "family if wanted. Limits go below.",
+        "family if wanted.",
     )
     category: str | None = Field(None, max_length=60, description="Such as image-to-video.")
-    inputs: list[Kind] | None = Field(None, max_length=5, description="It takes all of these.")
-    outputs: list[Kind] | None = Field(None, max_length=5, description="It makes one of these.")
+    inputs: list[Kind] | None = Field(None, description="It takes all of these.")
+    outputs: list[Kind] | None = Field(None, description="It makes one of these.")
     max_price: float | None = Field(None, ge=0, description="USD a unit, at most.")
     max_seconds: float | None = Field(None, gt=0, description="It usually takes, at most.")
     licence: Literal["commercial", "research"] | None = None
     with_audio: bool | None = Field(None, description="Video with sound.")
     newest: bool | None = Field(None, description="No older versions.")
     limit: int = Field(_PAGE, ge=1, le=50)
-    cursor: str | None = Field(None, max_length=200, description="next_cursor of the page before.")
+    cursor: str | None = Field(None, max_length=200, description="The last page's next_cursor.")
 
 
 def search(models: Models, arguments: SearchArguments, own: Sequence[Endpoint] = ()) -> Outcome:

@@ -57,7 +57,7 @@ class TicketArguments(Arguments):
 
 class DownloadArguments(Arguments):
     file: str = Field(min_length=8, max_length=2000, description="Its URL on fal, or fal://jobs/{job_id}/files/1.")
-    save_to: str | None = Field(None, max_length=200, description="A folder below the server's output folder.")
+    save_to: str | None = Field(None, max_length=200, description="A folder in the output folder.")
 
 
 class Rule(Arguments):

@@ -33,7 +33,7 @@ class ListArguments(Arguments):
 
 class DownloadArguments(Arguments):
     file: str = Field(min_length=1, max_length=1000, description="Its path there.")
-    save_to: str | None = Field(None, max_length=200, description="A folder below the server's output folder.")
+    save_to: str | None = Field(None, max_length=200, description="A folder in the output folder.")
 
 
 class UploadArguments(Arguments):
