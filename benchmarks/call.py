@@ -21,7 +21,7 @@ from fal_mcp.server import app
 
 ROUNDS = 40
 MOST = 1.0
-MOST_OF_NOTHING = 2.0
+MOST_OF_NOTHING = 1.4
 """A job that takes no time at all: what MCP and a stream cost beside one poll, before either client ever waits."""
 MOST_REQUESTS = 4
 KEY = "emulator:emulator"

@@ -76,9 +76,6 @@ class Freshness:
                 await self._take(done.changed, "")
         finally:
             gc.unfreeze()
-        if done.changed:
-            # The tools before it hold each other, and with them an open file: nothing else lets go of those.
-            await anyio.to_thread.run_sync(gc.collect)
         try:
             await self._exchange().publish()
         except NotRecorded as error:

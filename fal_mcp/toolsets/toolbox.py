@@ -42,7 +42,8 @@ class Toolbox:
         rest = [tool for name in toolsets if name not in _FIRST for tool in _made(name, self.models)]
         self._first = len(first)
         self._fixed = {tool.name: tool if has_admin_key else _without_key(tool) for tool in (*first, *rest, *more)}
-        self.models.reserved = self._fixed.keys()
+        # Their names and no more: with a way back to the tools nothing here would ever be let go of by itself.
+        self.models.reserved = frozenset(self._fixed)
         self._names: dict[tuple[Selection, tuple[str, ...]], list[str]] = {}
         self._shown: dict[str, JsonObject | None] = {}
 

@@ -4,7 +4,7 @@ import gc
 import json
 import sys
 import weakref
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -151,9 +151,18 @@ async def test_values_that_no_json_has_are_argument_faults(fal: Emulator, host: 
     assert result.is_error and "nested more than" in said(result) and not fal.jobs
 
 
+@pytest.fixture
+def no_collector() -> Generator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="open files are looked up in /proc")
+@pytest.mark.usefixtures("no_collector")
 async def test_the_catalogs_before_a_refresh_are_let_go(fal: Emulator, folder: Path, tmp_path: Path):
-    """Each would keep its tools in memory and its file on disk, open and deleted, for as long as the server runs."""
+    """Each would keep its tools in memory and its file on disk, open and deleted, for as long as the server runs. They
+    go without Python's collector, which would hold up every call to look through everything."""
 
     def deleted() -> int:
         names = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
