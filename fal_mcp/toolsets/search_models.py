@@ -204,11 +204,12 @@ def _tests(models: Models, arguments: SearchArguments) -> Mapping[str, Test]:
     """What each model must pass, under the words for those that do not."""
     tests: dict[str, Test] = {}
     if arguments.inputs:
-        wanted = set[str](arguments.inputs)
-        tests[f"takes {' and '.join(arguments.inputs)}"] = lambda one: wanted <= _inputs(one)
+        # Each once: how often a kind is named is told nowhere.
+        wanted = dict.fromkeys(arguments.inputs).keys()
+        tests[f"takes {' and '.join(wanted)}"] = lambda one: wanted <= _inputs(one)
     if arguments.outputs:
-        made = set[str](arguments.outputs)
-        tests[f"makes {' or '.join(arguments.outputs)}"] = lambda one: bool(made & _outputs(one))
+        made = dict.fromkeys(arguments.outputs).keys()
+        tests[f"makes {' or '.join(made)}"] = lambda one: bool(made & _outputs(one))
     if (most := arguments.max_price) is not None:
         tests[f"is known to cost at most {most:g} USD a unit"] = lambda one: _costs_at_most(one, most)
     if (longest := arguments.max_seconds) is not None:

@@ -163,6 +163,15 @@ async def test_limits_that_leave_nothing_are_named(host: Serve):
     )
 
 
+async def test_a_kind_that_is_named_a_thousand_times_is_named_once(host: Serve):
+    asked = {"query": "text to video", "inputs": ["text"] * 1000, "outputs": ["3d", "audio"] * 500, "max_price": 0.0}
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            result = await client.call_tool("search_models", asked)
+    assert "takes text" in text(result) and "makes 3d or audio" in text(result)
+    assert len(text(result)) < 3000 and len(json.dumps(result.structured_content)) < 3500
+
+
 async def test_a_reader_of_the_data_alone_can_run_a_model_it_never_saw(fal: Emulator, host: Serve):
     """Claude Code, Codex and pydantic-ai hand on only the data; opencode, Gemini CLI and LangChain only the text."""
     with anyio.fail_after(BOUND):
