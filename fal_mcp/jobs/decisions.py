@@ -80,7 +80,7 @@ class Decisions:
         now = database.now()
         came = _came(now, order)
         where = (
-            "owner = ? AND digest = ? AND (asked >= ? OR detached >= ?) "
+            f"owner = ? AND digest = ? AND (asked >= ? OR detached >= ?) AND {joining.MAY_BE_OWED} "
             f"ORDER BY created DESC, rowid DESC LIMIT {_MOST_COMPARED}"
         )
         since = now - joining.MOMENTS_AGO

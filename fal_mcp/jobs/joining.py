@@ -14,6 +14,12 @@ MOMENTS_AGO = 600.0
 _A_MOMENT = 1.0
 """Seconds: calls of one connection that begin closer together were wished for at once, by a model that calls tools in
 parallel; one that begins later while the first has no answer is a client that gave up without a word."""
+MAY_BE_OWED = (
+    "state NOT IN ('failed', 'cancelled') AND "
+    "(state <> 'completed' OR answered IS NULL OR NOT (answered >= updated AND answered < 1e15))"
+)
+"""In SQL: what `joins` says no to whatever is asked need not be read. A model that is called a hundred times with the
+same words has a hundred such rows."""
 
 
 def joins(job: Job, order: Order, came: float, alive: Container[str], answering: Container[str]) -> bool:
