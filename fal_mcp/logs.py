@@ -30,6 +30,8 @@ _MOST_PLACES = 12
 _MOST_CAUSES = 4
 _MOST_WAITING = 10_000
 _LONGEST_GOODBYE = 1.0
+_A_MOMENT = 0.2
+"""Seconds that a line may wait for others to be written with."""
 _QUERY = re.compile(r"\b((?:https?|wss?)://[^\s?#\"'<>]*)[?#][^\s\"'<>]*")
 """What makes an address more than an address: signatures, tokens, and what was searched for."""
 _PLAIN = re.compile(r"[\w./:@+-]+", re.ASCII)
@@ -111,15 +113,16 @@ class Writer(logging.Handler):
         super().__init__()
         self._stream = stream
         # Of C's: one of Python's makes whoever logs wait for the thread that writes.
-        self._lines: queue.SimpleQueue[str | threading.Event] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[logging.LogRecord | threading.Event] = queue.SimpleQueue()
+        self._is_hurried = threading.Event()
         self._left_out = 0
         self._thread: threading.Thread | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Have one record written."""
         try:
-            if self._lines.qsize() < _MOST_WAITING:
-                self._lines.put(self.format(record))
+            if self._waiting.qsize() < _MOST_WAITING:
+                self._waiting.put(_as_it_is_now(record))
             else:
                 self._left_out += 1
         except Exception:
@@ -133,7 +136,8 @@ class Writer(logging.Handler):
         """Wait until all is written, a second at most."""
         if self._thread is not None:
             is_written = threading.Event()
-            self._lines.put(is_written)
+            self._waiting.put(is_written)
+            self._is_hurried.set()
             is_written.wait(_LONGEST_GOODBYE)
 
     def close(self) -> None:
@@ -143,22 +147,48 @@ class Writer(logging.Handler):
 
     def _write(self) -> None:
         while True:
-            line = self._lines.get()
-            if isinstance(line, threading.Event):
-                line.set()
-                continue
-            # Nobody is there to be told of a log that cannot be written.
-            with suppress(OSError, ValueError):
-                self._stream.write(f"{line}\n")
-                if self._left_out and self._lines.empty():
-                    self._say_what_is_missing()
-                self._stream.flush()
+            each = self._waiting.get()
+            # A rush of calls is answered before this thread takes its part of the processor.
+            self._is_hurried.wait(_A_MOMENT)
+            self._is_hurried.clear()
+            with suppress(queue.Empty):
+                while True:
+                    self._write_one(each)
+                    each = self._waiting.get_nowait()
+            self._say_what_is_missing()
+
+    def _write_one(self, each: logging.LogRecord | threading.Event) -> None:
+        if isinstance(each, threading.Event):
+            self._say_what_is_missing()
+            each.set()
+            return
+        try:
+            line = self.format(each)
+        except Exception:
+            # As in `emit`; and what comes after it is still written.
+            self._left_out += 1
+        else:
+            self._put(line)
+
+    def _put(self, line: str) -> None:
+        # Nobody is there to be told of a log that cannot be written.
+        with suppress(OSError, ValueError):
+            self._stream.write(f"{line}\n")
+            self._stream.flush()
 
     def _say_what_is_missing(self) -> None:
+        if not self._left_out:
+            return
         count, self._left_out = self._left_out, 0
         about_it = f"{count:,} lines were left out here: they came faster than they were read."
-        record = logging.LogRecord(_OURS, logging.WARNING, "", 0, about_it, None, None)
-        self._stream.write(f"{self.format(record)}\n")
+        self._put(self.format(logging.LogRecord(_OURS, logging.WARNING, "", 0, about_it, None, None)))
+
+
+def _as_it_is_now(record: logging.LogRecord) -> logging.LogRecord:
+    """A record that can be written later, when what it is about and what its message says may be something else."""
+    record.msg, record.args = record.getMessage(), None
+    record.about = {**_about.get(), **getattr(record, "about", {})}
+    return record
 
 
 def _of_exception(error: BaseException) -> dict[str, Field]:

@@ -10,6 +10,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from fal_mcp.team.scopes import SCOPES
 
@@ -30,13 +31,19 @@ class Principal:
     @property
     def id(self) -> str:
         """Stands in rows and logs: tells it from any other, and nothing of it."""
-        # As JSON, so that no separator within a part makes two principals one.
-        text = json.dumps([self.issuer, self.subject, self.client])
-        return f"p_{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}"
+        return _id_of(self.issuer, self.subject, self.client)
 
     def owner(self, payer: str) -> str:
         """Whose its jobs are: its own below the payer's."""
         return f"{payer}/{self.id}"
+
+
+# A request asks for it a dozen times.
+@lru_cache(maxsize=1024)
+def _id_of(issuer: str, subject: str, client: str) -> str:
+    # As JSON, so that no separator within a part makes two principals one.
+    text = json.dumps([issuer, subject, client])
+    return f"p_{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}"
 
 
 _CALLER: ContextVar[Principal | None] = ContextVar("caller", default=None)

@@ -218,6 +218,25 @@ def test_what_a_line_is_about_ends_with_it():
     assert "request_id" not in json.loads(line_of("json", "x"))
 
 
+def test_a_line_tells_how_things_were_when_it_was_logged():
+    """It is written a little later, in another thread: what it is about must not be what that thread is about."""
+    stream, changing = io.StringIO(), ["before"]
+    writer = logs.Writer(stream)
+    writer.setFormatter(logs.Lines("text"))
+    with logs.about(request_id="r1"):
+        writer.emit(logging.LogRecord("fal_mcp", logging.INFO, "x.py", 1, "It was %s.", (changing,), None))
+    changing[0] = "after"
+    # What cannot be written takes nothing with it that comes after.
+    broken = logging.LogRecord("fal_mcp", logging.INFO, "x.py", 1, "broken", (), None)
+    broken.created = float("nan")
+    writer.emit(broken)
+    writer.emit(logging.LogRecord("fal_mcp", logging.INFO, "x.py", 1, "The next.", (), None))
+    writer.flush()
+    first, second, last = stream.getvalue().splitlines()
+    assert "[request_id=r1] It was ['before']." in first and "The next." in second
+    assert "1 lines were left out" in last
+
+
 async def test_a_log_that_nobody_reads_stops_nothing_and_says_what_it_left_out():
     """The pipe is full and stays so; what does not fit is left out, and that is said once there is room."""
 
