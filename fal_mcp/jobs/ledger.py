@@ -271,13 +271,15 @@ class Ledger:
 
         return await self.store.run(look, is_urgent=True)
 
-    async def left_for_one(self, account: str, most: int) -> int:
-        """Of `most` jobs of an account that may run or wait, how many one server of those that live may still begin."""
+    async def left_for_one(self, account: str, most: int, in_hand: int) -> int:
+        """Of `most` jobs of an account that may run or wait, how many one server of those that live may still begin,
+        of which this one has so many in hand: they may be among its rows, and may have none yet."""
 
         def count(database: Database) -> int:
-            taken = records.count_waiting(database, account) + sum(records.running(database, account).values())
+            taken = records.taken(database, account)
+            own = max(taken.pop(self.session, 0), in_hand)
             # Upwards: together a few more than there are, and the store decides.
-            return -(-(most - taken) // max(self.store.living(database), 1))
+            return -(-(most - own - sum(taken.values())) // max(self.store.living(database), 1))
 
         return await self.store.run(count, is_urgent=True)
 

@@ -22,6 +22,9 @@ _LOOKED_FOR = cost.DAY
 
 _MOST = 1_000_000_000_000_000
 
+# What is unknown is looked for, for up to a day; a session or an instance is no job in fal's queue.
+_RUNS = "state IN ('intent', 'queued', 'running') AND way IN ('queue', 'workflow', 'sync', 'stream')"
+
 
 def summed(column: str) -> str:
     """The sum of a column of millionths, whatever another program put there: never less than nothing."""
@@ -163,11 +166,14 @@ def count_waiting(database: Database, account: str) -> int:
 
 def running(database: Database, account: str) -> dict[str, int]:
     """How many jobs of an account are at fal, by whose they are."""
-    # What is unknown is looked for, for up to a day; a session or an instance is no job in fal's queue.
-    statement = (
-        "SELECT owner, count(*) FROM job WHERE account = ? AND state IN ('intent', 'queued', 'running') "
-        "AND way IN ('queue', 'workflow', 'sync', 'stream') GROUP BY owner"
-    )
+    statement = f"SELECT owner, count(*) FROM job WHERE account = ? AND {_RUNS} GROUP BY owner"
+    return {row[0]: int(row[1]) for row in database.execute(statement, (account,)).fetchall()}
+
+
+def taken(database: Database, account: str) -> dict[str, int]:
+    """How many jobs of an account are at fal or wait for their turn, by the server that sees to them."""
+    where = f"account = ? AND (state = 'waiting' OR {_RUNS})"
+    statement = f"SELECT session, count(*) FROM job WHERE {where} GROUP BY session"
     return {row[0]: int(row[1]) for row in database.execute(statement, (account,)).fetchall()}
 
 

@@ -1,5 +1,8 @@
 """Which call is one that was made before: the decision on whether something is paid for twice."""
 
+import sqlite3
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -7,9 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fal_mcp.jobs import rows
 from fal_mcp.jobs.cost import State
 from fal_mcp.jobs.job import Job, Order
-from fal_mcp.jobs.joining import joins
+from fal_mcp.jobs.joining import MAY_BE_OWED, joins
+from fal_mcp.jobs.ledger import Ledger, Limits
+from tests.jobs.conftest import Where
 
 NOW = 1000.0
 JOB = Job(
@@ -18,6 +24,15 @@ JOB = Job(
 AGAIN = Order("a/b", {}, "o", is_repeatable=False, call_id="second", connection="other")
 CHANCE, FIXED = AGAIN, replace(AGAIN, is_repeatable=True)
 SAME = replace(AGAIN, connection="c")
+
+
+@asynccontextmanager
+async def ledger_at(where: Where) -> AsyncGenerator[Ledger]:
+    ledger = Ledger(where)
+    try:
+        yield ledger
+    finally:
+        await ledger.aclose()
 
 
 def is_joined(order: Order = CHANCE, *, alive: bool = True, answering: bool = False, **about: Any) -> bool:
@@ -93,3 +108,52 @@ def test_what_was_answered_is_never_handed_out_as_new(
 def test_what_nobody_got_is_owed(state: State, alive: bool):
     assert is_joined(state=state, alive=alive, detached=950.0)
     assert is_joined(state=state, alive=False)
+
+
+# What another program or a damaged page may have put where a moment belongs: SQLite checks no types.
+ODD = (-1.0, 0.0, 950.0, 960.0, 1e300, "x", "950", b"\0", "")
+MOMENTS = st.one_of(st.none(), st.sampled_from(ODD), st.floats(0, 2000))
+
+
+@given(
+    *(st.sampled_from(get_args(State)), MOMENTS, MOMENTS, st.sampled_from([CHANCE, FIXED, SAME])),
+    *(st.one_of(st.none(), st.just(955.0)), st.booleans(), st.booleans()),
+)
+def test_what_the_ledger_does_not_read_is_joined_by_nobody(
+    state: State, answered: Any, updated: Any, order: Order, detached: float | None, alive: bool, answering: bool
+):
+    moments = {"answered": rows.typed("answered", answered), "updated": rows.typed("updated", updated)}
+    if is_joined(order, state=state, alive=alive, answering=answering, detached=detached, **moments):
+        statement = f"SELECT {MAY_BE_OWED} FROM (SELECT ? AS state, ? AS answered, ? AS updated)"
+        with closing(sqlite3.connect(":memory:")) as database:
+            assert database.execute(statement, (state, answered, updated)).fetchone() == (1,)
+
+
+async def test_of_a_hundred_answered_calls_with_the_same_words_none_is_read_again(where: Where):
+    async with ledger_at(where) as ledger:
+        for number in range(3):
+            job = (await ledger.join_or_begin(replace(CHANCE, call_id=f"c{number}"), Limits())).job
+            await ledger.record(job.job_id, state="completed", output={})
+            await ledger.answered([job.job_id])
+        open_one = (await ledger.join_or_begin(replace(CHANCE, call_id="open"), Limits())).job
+        statement = f"SELECT job_id FROM job WHERE {MAY_BE_OWED}"
+        read = await ledger.store.run(lambda database: database.execute(statement).fetchall())
+        assert read == [(open_one.job_id,)]
+        await ledger.left([open_one.job_id], "open")
+        again = await ledger.join_or_begin(replace(CHANCE, call_id="again"), Limits())
+        assert again.is_joined and again.job.job_id == open_one.job_id
+
+
+async def test_a_server_counts_what_it_has_in_hand_and_what_others_have_taken(where: Where):
+    """What one was let in for has a row a moment later: till then nobody else may be given its place."""
+    async with ledger_at(where) as ledger, ledger_at(where) as other:
+        assert await ledger.left_for_one(CHANCE.payer, 10, 0) == 10
+        for _ in range(3):
+            await other.begin(CHANCE, Limits())
+        # Each of two servers that live gets half of what is left, rounded up.
+        assert await ledger.left_for_one(CHANCE.payer, 10, 0) == 4
+        assert await ledger.left_for_one(CHANCE.payer, 10, 5) == 1
+        await ledger.begin(CHANCE, Limits())
+        assert await ledger.left_for_one(CHANCE.payer, 10, 0) == 3
+        assert await ledger.left_for_one(CHANCE.payer, 10, 9) == -1
+        assert await ledger.left_for_one(CHANCE.payer, 20, 4) == 7, "its row is among the four"

@@ -39,7 +39,7 @@ async def twenty_at_once(rush: Rush) -> list[Any]:
     return told
 
 
-async def plenty() -> int:
+async def plenty(in_hand: int) -> int:
     return 1000
 
 
@@ -59,7 +59,7 @@ async def test_beyond_what_may_run_or_wait_a_call_is_answered_as_its_tool_would(
 async def test_in_a_rush_those_without_a_place_hear_it_before_the_others_begin():
     asked, order = list[int](), list[str]()
 
-    async def left() -> int:
+    async def left(in_hand: int) -> int:
         asked.append(1)
         return 5 - order.count("begins")
 
@@ -73,6 +73,28 @@ async def test_in_a_rush_those_without_a_place_hear_it_before_the_others_begin()
             for _ in range(60):
                 tasks.start_soon(one)
     assert order.count("begins") == 5 and order[:56].count("refused") == 55 and len(asked) == 1
+
+
+async def test_who_stood_on_at_the_first_count_is_not_turned_away_for_another_server_s_pace():
+    """The places are shared by halves, and the other server is a few ahead when they are counted again."""
+    counts, in_hand, order = iter([30, 16, 7, *[1] * 9]), list[int](), list[str]()
+
+    async def left(mine: int) -> int:
+        in_hand.append(mine)
+        return next(counts)
+
+    async def one() -> None:
+        async with rush.turn(CALL) as refused:
+            order.append("refused" if refused else "begins")
+
+    rush = Rush(100, lambda: None, left)
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(60):
+                tasks.start_soon(one)
+    # The very first stood in no line yet.
+    assert order.count("begins") == 31 and order[:30].count("refused") == 29
+    assert len(in_hand) > 1, "it was counted again"
 
 
 async def test_whoever_hangs_up_in_the_line_holds_up_nobody():
@@ -93,7 +115,7 @@ async def test_whoever_hangs_up_in_the_line_holds_up_nobody():
 
 
 async def test_a_store_that_cannot_be_asked_refuses_nobody_here():
-    async def broken() -> int:
+    async def broken(in_hand: int) -> int:
         raise NotRecorded("It is full.")
 
     told = await twenty_at_once(Rush(100, lambda: None, broken))

@@ -25,6 +25,10 @@ _KNOWN_FOR = 0.2
 """Seconds for which the store's count of free places is taken for granted, less what was let in since."""
 _APART = 0.02
 """Seconds between two calls that begin in a rush."""
+_QUIET = 0.05
+"""Seconds without another call after which all of a rush are there."""
+_MOST_LOOKS = 6
+"""How often the first of a rush waits for that: to begin one takes as long as to answer ten that may not."""
 Full = Callable[[], RateLimited | None]
 
 
@@ -38,9 +42,10 @@ class _Place:
 
 class Rush:
     """The calls of one server that would begin a run. `most` is how many may run or wait in all; `full` tells why the
-    store refused one a moment ago, if it did, and `left` counts how many more may begin at this server."""
+    store refused one a moment ago, if it did. `left` is told how many this server has let in that are in hand, and
+    counts how many more it may."""
 
-    def __init__(self, most: int, full: Full, left: Callable[[], Awaitable[int]]) -> None:
+    def __init__(self, most: int, full: Full, left: Callable[[int], Awaitable[int]]) -> None:
         self._most = most
         self._full = full
         self._count = left
@@ -48,10 +53,14 @@ class Rush:
         self._line: deque[_Place] = deque()
         self._left = most
         self._known_until = 0.0
+        self._last_came = 0.0
+        self._has_arrived = False
+        """Whether the first of this rush has waited for the others."""
 
     @asynccontextmanager
     async def turn(self, call: JsonObject) -> AsyncGenerator[Response | None]:
         """This call's turn to begin, which is as long as it lasts; in its place the answer to one that may not."""
+        self._last_came = time.monotonic()
         refused = self._too_many() or self._store_s_word()
         if refused is None:
             self._in_hand += 1
@@ -71,13 +80,17 @@ class Rush:
         try:
             if self._line[0] is not place:
                 await place.is_heard.wait()
-            if place.refused is None and len(self._line) >= _A_RUSH:
+            if len(self._line) < _A_RUSH:
+                self._has_arrived = False
+            elif place.refused is None:
                 await self._let_in_one_of_a_rush()
             await anyio.lowlevel.checkpoint()
             return place.refused
         finally:
             is_first = self._line[0] is place
             self._line.remove(place)
+            # Not before: who comes in between would get a place too many.
+            self._left -= is_first
             if is_first and self._line:
                 self._line[0].is_heard.set()
 
@@ -85,17 +98,28 @@ class Rush:
         """At the head of the line: those for which there is no room hear it first."""
         if time.monotonic() >= self._known_until:
             try:
-                self._left = await self._count()
+                self._left = await self._count(self._in_hand - len(self._line))
             except NotRecorded:
                 # Each call is told that by itself, with what to do.
                 self._left = self._most
             self._known_until = time.monotonic() + _KNOWN_FOR
-            for place in list(self._line)[max(self._left, 0) :]:
+            # Servers that share the places begin at their own pace: who stood on at the first count is not turned away
+            # because another server is a few ahead.
+            ahead = _A_RUSH if self._has_arrived else 0
+            for place in list(self._line)[max(self._left, 0) + ahead :]:
                 place.refused = self._busy
                 place.is_heard.set()
-        self._left -= 1
         # Also where it is refused itself: those that were go first.
         await anyio.sleep(_APART)
+        await self._until_all_are_there()
+
+    async def _until_all_are_there(self) -> None:
+        # Once in a rush, and not for ever: one that does not end must not hold up those that may begin.
+        for _ in range(0 if self._has_arrived else _MOST_LOOKS):
+            if (rest := self._last_came + _QUIET - time.monotonic()) <= 0:
+                break
+            await anyio.sleep(rest)
+        self._has_arrived = True
 
     def _too_many(self) -> RateLimited | None:
         # A few beyond: some of those in hand only join a job, or need no place in fal's queue.
@@ -119,14 +143,14 @@ class Rush:
 def _answer(call: JsonObject, refused: RateLimited) -> Response:
     """The tool's answer, as a model reads it, in the words of either revision."""
     result = _result(refused.message, refused.retry_after, refused.hint)
-    message = {"jsonrpc": "2.0", "id": call.get("id"), "result": result}
-    return Response(dumped(message), media_type="application/json")
+    message = f'{{"jsonrpc":"2.0","id":{dumped(call.get("id"))},"result":{result}}}'
+    return Response(message, media_type="application/json")
 
 
 @lru_cache(maxsize=8)
-def _result(message: str, retry_after: float | None, hint: str) -> JsonObject:
+def _result(message: str, retry_after: float | None, hint: str) -> str:
     # The same for hundreds in a moment.
     from fal_mcp.server import results
 
     result = results.fail(RateLimited(message, retry_after=retry_after, hint=hint))
-    return {"resultType": "complete", **result.model_dump(mode="json", by_alias=True, exclude_none=True)}
+    return dumped({"resultType": "complete", **result.model_dump(mode="json", by_alias=True, exclude_none=True)})
