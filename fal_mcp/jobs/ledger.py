@@ -277,9 +277,10 @@ class Ledger:
 
         def count(database: Database) -> int:
             taken = records.taken(database, account)
-            own = max(taken.pop(self.session, 0), in_hand)
-            # Upwards: together a few more than there are, and the store decides.
-            return -(-(most - own - sum(taken.values())) // max(self.store.living(database), 1))
+            unwritten = max(in_hand - taken.get(self.session, 0), 0)
+            # Upwards: together a few more than there are, and the store decides. What has no row yet comes off this
+            # server's own share, as the others know nothing of it.
+            return -(-(most - sum(taken.values())) // max(self.store.living(database), 1)) - unwritten
 
         return await self.store.run(count, is_urgent=True)
 

@@ -152,8 +152,8 @@ async def test_a_server_counts_what_it_has_in_hand_and_what_others_have_taken(wh
             await other.begin(CHANCE, Limits())
         # Each of two servers that live gets half of what is left, rounded up.
         assert await ledger.left_for_one(CHANCE.payer, 10, 0) == 4
-        assert await ledger.left_for_one(CHANCE.payer, 10, 5) == 1
+        assert await ledger.left_for_one(CHANCE.payer, 10, 3) == 1, "of which the other knows nothing"
         await ledger.begin(CHANCE, Limits())
         assert await ledger.left_for_one(CHANCE.payer, 10, 0) == 3
-        assert await ledger.left_for_one(CHANCE.payer, 10, 9) == -1
-        assert await ledger.left_for_one(CHANCE.payer, 20, 4) == 7, "its row is among the four"
+        assert await ledger.left_for_one(CHANCE.payer, 10, 3) == 1, "its row is among the three"
+        assert await ledger.left_for_one(CHANCE.payer, 10, 9) == -5

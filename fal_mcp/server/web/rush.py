@@ -20,6 +20,7 @@ from fal_mcp.json_values import JsonObject, dumped
 
 _A_RUSH = 8
 """Calls that stand in line: below that each is looked at by itself."""
+_ROUNDS = 5
 _RETURN = 5.0
 _KNOWN_FOR = 0.2
 """Seconds for which the store's count of free places is taken for granted, less what was let in since."""
@@ -80,11 +81,11 @@ class Rush:
         try:
             if self._line[0] is not place:
                 await place.is_heard.wait()
+            await self._look_round()
             if len(self._line) < _A_RUSH:
                 self._has_arrived = False
             elif place.refused is None:
                 await self._let_in_one_of_a_rush()
-            await anyio.lowlevel.checkpoint()
             return place.refused
         finally:
             is_first = self._line[0] is place
@@ -93,6 +94,11 @@ class Rush:
             self._left -= is_first
             if is_first and self._line:
                 self._line[0].is_heard.set()
+
+    async def _look_round(self) -> None:
+        """A few rounds of the event loop, in which a rush shows: in each, all that has come by then is taken in."""
+        for _ in range(_ROUNDS):
+            await anyio.lowlevel.checkpoint()
 
     async def _let_in_one_of_a_rush(self) -> None:
         """At the head of the line: those for which there is no room hear it first."""
