@@ -74,3 +74,15 @@ def test_a_run_is_typed_with_tab_in_a_shell(shell: str, tmp_path: Path):
     ]
     terminal.run([program, "-i"], *keys, stop_at="= ?pier")
     assert f"ready> fal-mcp run {FLUX} output_format=jpeg prompt=pier" in terminal.text
+
+
+def test_the_catalog_that_is_typed_is_the_one_that_is_completed_from(starter: Path, tmp_path: Path):
+    document = (starter / "fal-ai__flux__dev.json").read_text("utf-8").replace(FLUX, "acme/only-here")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "acme__only-here.json").write_text(document, "utf-8")
+    words = f"fal-mcp run --models {tmp_path / 'mine'} acme/o"
+    asked = {"_FAL_MCP_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "4"}
+    environment = {"HOME": str(tmp_path), "PATH": os.defpath, "PYTHONPATH": ":".join(sys.path), **asked}
+    program = str(Path(sys.executable).parent / "fal-mcp")
+    done = subprocess.run([program], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["acme/only-here"], done.stderr
