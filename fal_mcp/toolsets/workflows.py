@@ -117,7 +117,10 @@ async def _create(models: Models, arguments: CreateArguments, call: Call) -> Out
     call.deployed()
     made = from_operation.said(operation, answer)
     about = object_of(object_of(answer).get("workflow"))
-    endpoint_id = f"{WORKFLOWS}{text_of(about.get('user_nickname')) or ''}/{text_of(about.get('name')) or body['name']}"
+    owner, name = text_of(about.get("user_nickname")), text_of(about.get("name")) or arguments.name
+    if not owner:
+        return made.with_notes((f"fal did not say under whose name {name!r} is kept; list_workflows shows it.",))
+    endpoint_id = f"{WORKFLOWS}{owner}/{name}"
     try:
         endpoint = OwnWorkflows(models.catalog.get).of_document(endpoint_id, {**body, **about})
     except FalError as error:

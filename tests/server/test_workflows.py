@@ -12,7 +12,7 @@ import pytest
 from mcp.client import Client
 
 from fal_mcp.config import MORE_TOOLSETS, TOOLSETS, Settings
-from fal_mcp.emulator import Emulator, Failure, Script
+from fal_mcp.emulator import Emulator, Failure, Reply, Script
 from fal_mcp.server import app
 
 BOUND = 60
@@ -272,3 +272,16 @@ async def test_own_workflows_are_listed_with_what_is_the_accounts_own(fal: Emula
     assert set(tools[TOOL].input_schema["properties"]) == set(GIVEN)
     assert "its 5 steps cost together" in (tools[TOOL].description or "")
     assert "workflows_emulator_lighthouse" in tools
+
+
+@pytest.mark.parametrize(
+    "told", [{}, {"workflow": {}}, {"workflow": {"name": "harbour"}}, {"workflow": {"user_nickname": 7}}]
+)
+async def test_what_fal_does_not_say_of_a_kept_workflow_is_not_made_up(fal: Emulator, host: Host, told: Any):
+    """It is kept, and that is what was asked for; under whose name is told by the list."""
+    fal.platform_replies["createWorkflow"] = Reply(200, told)
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            made = await _kept(client)
+    assert "workflows//" not in text(made) and "workflows//" not in json.dumps(made.structured_content)
+    assert "list_workflows" in text(made) and "list_workflows" in json.dumps(made.structured_content)
