@@ -340,8 +340,9 @@ class Http:
     def _judged(self, response: httpx.Response, judge: Judge) -> FalError:
         # For a paid request a redirect proves nothing either way, and its own judge says so.
         if response.is_redirect and judge is answers.rejection:
+            why = "with a key" if "authorization" in response.request.headers else "here"
             return ServiceFailed(
-                f"{host_of(str(response.url))} answered with a redirect, which is never followed with a key.",
+                f"{host_of(str(response.url))} answered with a redirect, which is never followed {why}.",
                 status=response.status_code,
             )
         return self._mask.error(judge(response.status_code, response.headers, response.content))
