@@ -13,7 +13,7 @@ import anyio.to_thread
 import pytest
 
 from fal_mcp.config import Settings
-from fal_mcp.emulator import Emulator, Failure, Script
+from fal_mcp.emulator import Emulator, Failure, Reply, Script
 from fal_mcp.errors import NotReadable
 from fal_mcp.machine.key_store import KeyStore
 from fal_mcp.outputs.outcome import Outcome
@@ -196,6 +196,9 @@ async def test_what_a_model_says_cannot_draw_on_the_screen(fal: Emulator, mine: 
 
 async def test_usage_sums_by_model(fal: Emulator, mine: Settings, capsys: Capsys):
     await ran(mine, "prompt=x")
+    # What fal refuses is no run.
+    fal.script(FLUX, Script(submit=Reply(status=403, body={"detail": "No access to this model."})))
+    await ran(mine, "prompt=y")
     capsys.readouterr()
     assert await jobs.usage(mine, 7, True) == 0
     said = json.loads(capsys.readouterr().out)

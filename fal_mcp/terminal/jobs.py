@@ -200,6 +200,9 @@ def _prompt(job: Job) -> str | None:
 def _by_model(found: Iterable[Job]) -> list[JsonObject]:
     rows: dict[str, JsonObject] = {}
     for job in found:
+        # fal refused it, or it was withdrawn before it was sent: nothing ran.
+        if job.request is None and job.is_free:
+            continue
         row = rows.setdefault(job.endpoint_id, {"endpoint_id": job.endpoint_id, "runs": 0, "usd": 0.0, "unpriced": 0})
         row["runs"] += 1
         row["usd"] = round(row["usd"] + (job.cost or 0.0), 6)
