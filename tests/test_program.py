@@ -62,3 +62,11 @@ def test_every_command_is_known_and_nothing_else_is_changed():
 @pytest.mark.parametrize("script", ["/usr/bin/pytest", "", "fal-mcp-server", "-c"])
 def test_what_is_no_script_of_ours_has_the_usual_name(script: str):
     assert program.called(script) == "fal-mcp"
+
+
+def test_another_module_that_calls_this_one_is_not_taken_for_it():
+    typed = "fal-mcp login stores one"
+    assert program.callable_here(typed, "/lib/pytest/__main__.py") == typed
+    assert (
+        program.callable_here(typed, "/lib/fal_mcp/__main__.py") == f"{sys.executable} -m {typed.replace('-', '_', 1)}"
+    )

@@ -24,8 +24,9 @@ def callable_here(text: str, program: str | None = None) -> str:
 @lru_cache(maxsize=4)
 def called(program: str) -> str:
     """The words that start `program` again, a script of this name or the module itself; else its usual name."""
-    name = os.path.basename(program)
-    if name == "__main__.py":
+    folder, name = os.path.split(program)
+    # Other modules are started in this way too, and this one may be called in them.
+    if name == "__main__.py" and os.path.basename(folder) == "fal_mcp":
         return f"{_typed(sys.executable)} -m fal_mcp"
     return _typed(program) if name.removesuffix(".exe") == NAME else NAME
 
