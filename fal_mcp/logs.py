@@ -30,7 +30,7 @@ _MOST_PLACES = 12
 _MOST_CAUSES = 4
 _MOST_WAITING = 10_000
 _LONGEST_GOODBYE = 1.0
-_A_MOMENT = 0.2
+A_MOMENT = 0.2
 """Seconds that a line may wait for others to be written with."""
 _QUERY = re.compile(r"\b((?:https?|wss?)://[^\s?#\"'<>]*)[?#][^\s\"'<>]*")
 """What makes an address more than an address: signatures, tokens, and what was searched for."""
@@ -63,10 +63,11 @@ def kind_of(error: BaseException) -> str:
     return f"{type(error).__qualname__}, HTTP {status}" if isinstance(status, int) else type(error).__qualname__
 
 
-def begin(form: Form, level: str, stream: TextIO | None = None) -> "Writer":
+def begin(form: Form, level: str, stream: TextIO | None = None, *, moment: float = A_MOMENT) -> "Writer":
     """From here on everything that is logged in this process is written so, and nothing in any other way: ours from
-    this level on, what libraries say from `warning` on, since at `info` they tell addresses."""
-    writer = Writer(stream or sys.stderr)
+    this level on, what libraries say from `warning` on, since at `info` they tell addresses. `moment` is how many
+    seconds a line may wait for others."""
+    writer = Writer(stream or sys.stderr, moment)
     writer.setFormatter(Lines(form))
     root = logging.getLogger()
     root.handlers[:] = [writer]
@@ -109,9 +110,10 @@ class Writer(logging.Handler):
     """Writes lines in a thread of its own. Whoever started this process may read none of them, and a pipe that is full
     must stop no call: what is more than 10,000 lines behind is left out, and counted."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, moment: float = A_MOMENT) -> None:
         super().__init__()
         self._stream = stream
+        self._moment = moment
         # Of C's: one of Python's makes whoever logs wait for the thread that writes.
         self._waiting: queue.SimpleQueue[logging.LogRecord | threading.Event] = queue.SimpleQueue()
         self._is_hurried = threading.Event()
@@ -149,7 +151,7 @@ class Writer(logging.Handler):
         while True:
             each = self._waiting.get()
             # A rush of calls is answered before this thread takes its part of the processor.
-            self._is_hurried.wait(_A_MOMENT)
+            self._is_hurried.wait(self._moment)
             self._is_hurried.clear()
             with suppress(queue.Empty):
                 while True:

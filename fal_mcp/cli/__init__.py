@@ -79,7 +79,9 @@ def _serve(http: str | None, chosen: JsonObject) -> None:
     check_folders(settings, chosen)
     check_selection(settings)
     # On standard input and output the log is a host's, which shows each line of it to its user as trouble.
-    logs.begin(settings.log_format, settings.log_level or ("warning" if http is None else "info"))
+    level = settings.log_level or ("warning" if http is None else "info")
+    # A host ends this process by a signal that leaves it no time to write; and rushes come over HTTP alone.
+    logs.begin(settings.log_format, level, moment=0.0 if http is None else logs.A_MOMENT)
     if http is None:
         from fal_mcp.server import stdio
 

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import os
 import re
 import signal
 import sys
@@ -24,6 +25,7 @@ from fal_mcp.team.token_file import TokenFile
 from tests.conftest import KEY
 from tests.server.http_host import Host, served
 from tests.server.stdio_host import Start, call
+from tests.server.test_kill import Server
 
 BOUND = 60
 PROMPT = "a red bicycle that nobody must read of"
@@ -235,6 +237,22 @@ def test_a_line_tells_how_things_were_when_it_was_logged():
     first, second, last = stream.getvalue().splitlines()
     assert "[request_id=r1] It was ['before']." in first and "The next." in second
     assert "1 lines were left out" in last
+
+
+@needs_signals
+async def test_a_host_that_ends_its_server_at_once_has_its_last_lines(settings: Settings, tmp_path: Path):
+    root = settings.hosts.queue.removesuffix("/queue")
+    options = ("--fal-url", root, "--data-dir", str(tmp_path), "--refresh-hours", "0", "--log-level", "info")
+    command = [sys.executable, "-m", "fal_mcp", *options]
+    with anyio.fail_after(BOUND):
+        async with await anyio.open_process(command, env={**os.environ, "FAL_KEY": KEY}) as process:
+            server = Server(process)
+            await server.hello()
+            ran = await server.call(TOOL, {"prompt": PROMPT, "seed": 7})
+            await server.call("list_jobs", {})
+            log = await log_of(process)
+    assert ran["status"] == "completed"
+    assert [line.rpartition("] ")[2] for line in log.splitlines()] == ["Job begun.", "Job submitted.", "Job completed."]
 
 
 async def test_a_log_that_nobody_reads_stops_nothing_and_says_what_it_left_out():
