@@ -6,6 +6,7 @@ and the file stays where it is.
 """
 
 import logging
+import math
 import os
 import sqlite3
 import time
@@ -21,7 +22,7 @@ import anyio.to_thread
 
 from fal_mcp.errors import NotRecorded
 from fal_mcp.jobs import schema, trouble
-from fal_mcp.jobs.database import TOLD, Database, T
+from fal_mcp.jobs.database import TOLD, Database, Runs, T
 from fal_mcp.jobs.leases import Leases
 from fal_mcp.jobs.trouble import Damaged, translated
 
@@ -87,6 +88,10 @@ class SqliteStore:
         self.file = file
         self.now = clock
         self._busy = busy_seconds
+        self._patience = busy_seconds
+        """Seconds that the work in hand waits where the file is locked."""
+        self._found_locked = -math.inf
+        """When that was found last, after all of the waiting."""
         self._opened = opened
         self._session = session
         self._identity: tuple[int, int] | None = None
@@ -109,7 +114,7 @@ class SqliteStore:
         Raises:
             NotRecorded: the file cannot be used; one sentence says why, and what to do.
         """
-        return await anyio.to_thread.run_sync(self.run_here, work, limiter=self._limiter)
+        return await anyio.to_thread.run_sync(self._in_its_turn, work, time.monotonic(), limiter=self._limiter)
 
     def run_here(self, work: Callable[[Database], T]) -> T:
         """The same in this thread, for what has no event loop."""
@@ -163,10 +168,30 @@ class SqliteStore:
                 for topic in [""] if before is None else [name for name in known if before.get(name) != known[name]]:
                     hear(topic.removeprefix(TOLD))
 
+    def _in_its_turn(self, work: Callable[[Database], T], came: float) -> T:
+        # Whoever stood in line while another waited for a locked file has waited for it as long: one after the other,
+        # twenty calls would wait for minutes.
+        waited = time.monotonic() - came if came <= self._found_locked else 0.0
+        self._patience = max(self._busy - waited, 0.0)
+        try:
+            return self.run_here(work)
+        except NotRecorded as error:
+            if error.__cause__ is not None and trouble.code_of(error.__cause__) == sqlite3.SQLITE_BUSY:
+                self._found_locked = time.monotonic()
+            raise
+        finally:
+            self._patience = self._busy
+
     def _done(self, work: Callable[[Database], T]) -> T:
         database = self._open()
         with translated(self.file):
-            return work(database)
+            if self._patience == self._busy:
+                return work(database)
+            _wait_for_locks(database, self._patience)
+            try:
+                return work(database)
+            finally:
+                _wait_for_locks(database, self._busy)
 
     def _open(self) -> SqliteDatabase:
         if self._database is not None and self._is_elsewhere():
@@ -217,9 +242,11 @@ class SqliteStore:
         if self.file is None:
             return connected(None, self._busy)
         try:
-            return connected(self.file, self._busy)
+            found = connected(self.file, self._patience)
         except Damaged as error:
             return _begun_anew(self.file, self._busy, error)
+        _wait_for_locks(found, self._busy)
+        return found
 
 
 def _identity(file: Path | None) -> tuple[int, int] | None:
@@ -227,6 +254,10 @@ def _identity(file: Path | None) -> tuple[int, int] | None:
         return None
     about = os.stat(file)
     return about.st_dev, about.st_ino
+
+
+def _wait_for_locks(database: Runs, seconds: float) -> None:
+    database.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}").fetchone()
 
 
 def _told(database: Database) -> dict[str, str]:

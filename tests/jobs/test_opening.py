@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -169,6 +170,42 @@ async def test_a_locked_ledger_costs_one_sentence_and_works_once_it_is_let_go(tm
             await ledger.begin(ORDER, Limits())
     await ledger.begin(ORDER, Limits())
     assert len(await ledger.listed("me", limit=100)) == JOBS + 1
+    await ledger.aclose()
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+async def test_those_who_stand_in_line_wait_for_a_lock_once_together(tmp_path: Path, is_open: bool):
+    """Ten pieces of work, each of which would wait for a second by itself."""
+    file = tmp_path / "l.sqlite3"
+    write_old(file, TODAY if is_open else 1)
+    ledger = Ledger(file, first_owner="me", busy_seconds=1.0)
+    if is_open:
+        await ledger.listed("me")
+    refused = list[str]()
+
+    async def one(number: int) -> None:
+        with pytest.raises(NotRecorded) as error:
+            await ledger.once(str(number), 10)
+        refused.append(error.value.message)
+
+    def written_to() -> sqlite3.Connection:
+        holder = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        holder.execute("BEGIN EXCLUSIVE")
+        return holder
+
+    began = time.monotonic()
+    with closing(await anyio.to_thread.run_sync(written_to if is_open else lambda: held(file))):
+        async with anyio.create_task_group() as tasks:
+            for number in range(10):
+                tasks.start_soon(one, number)
+    assert len(refused) == 10 and all("is locked by another program" in each for each in refused)
+    assert time.monotonic() - began < 5
+    # What comes later waits for its own time again.
+    holder = await anyio.to_thread.run_sync(written_to)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ledger.once, "later", 10)
+        await anyio.sleep(0.4)
+        holder.close()
     await ledger.aclose()
 
 
