@@ -121,6 +121,28 @@ async def test_a_store_that_cannot_be_asked_refuses_nobody_here():
     assert told == [None] * 20
 
 
+async def test_a_store_that_is_slow_to_answer_holds_up_the_line_once():
+    """As where its file is locked: each count fails after seconds."""
+    asked, began = list[int](), list[int]()
+
+    async def slow(in_hand: int) -> int:
+        asked.append(in_hand)
+        await anyio.sleep(1.5)
+        raise NotRecorded("It is locked.")
+
+    async def one() -> None:
+        async with rush.turn(CALL) as refused:
+            assert refused is None
+            began.append(1)
+
+    rush = Rush(100, lambda: None, slow)
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(40):
+                tasks.start_soon(one)
+    assert len(began) == 40 and len(asked) <= 2
+
+
 async def test_who_stands_in_line_hears_what_the_store_has_told_another():
     words: list[RateLimited | None] = [None]
     rush, until, told = Rush(100, lambda: words[0], plenty), anyio.Event(), list[Any]()

@@ -23,7 +23,8 @@ _A_RUSH = 8
 _ROUNDS = 5
 _RETURN = 5.0
 _KNOWN_FOR = 0.2
-"""Seconds for which the store's count of free places is taken for granted, less what was let in since."""
+"""Seconds for which the store's count of free places is taken for granted, less what was let in since; as long as it
+took to count where that is longer."""
 _APART = 0.02
 """Seconds between two calls that begin in a rush."""
 _QUIET = 0.05
@@ -102,13 +103,15 @@ class Rush:
 
     async def _let_in_one_of_a_rush(self) -> None:
         """At the head of the line: those for which there is no room hear it first."""
-        if time.monotonic() >= self._known_until:
+        if (began := time.monotonic()) >= self._known_until:
             try:
                 self._left = await self._count(self._in_hand - len(self._line))
             except NotRecorded:
                 # Each call is told that by itself, with what to do.
                 self._left = self._most
-            self._known_until = time.monotonic() + _KNOWN_FOR
+            now = time.monotonic()
+            # Asked of a store that is slow to answer it would hold up the line longer than all that begin.
+            self._known_until = now + max(now - began, _KNOWN_FOR)
             # Servers that share the places begin at their own pace: who stood on at the first count is not turned away
             # because another server is a few ahead.
             ahead = _A_RUSH if self._has_arrived else 0
