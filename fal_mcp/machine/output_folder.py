@@ -117,14 +117,21 @@ class OutputFolder:
         raise NotWritable(f"There are too many files like {stem[:80]!r} in {str(unfinished.parent)!r}.")
 
     def note(self, target: Path, text: str) -> None:
-        """Write a note beside a file, once and never over another file.
+        """Write a note beside a file, once and never over another file; nothing is left of one that breaks off.
 
         Raises:
             NotWritable: it cannot be written.
         """
+        name = f"{target.name}.json"
         with _told(f"The note beside {target.name!r} could not be written"), self._opened(target.parent) as handle:
-            with _created(target.parent, f"{target.name}.json", handle) as stream:
-                stream.write(text.encode("utf-8", "replace"))
+            stream = _created(target.parent, name, handle)
+            try:
+                with stream:
+                    stream.write(text.encode("utf-8", "replace"))
+            except OSError:
+                # The disk is full: half a note is JSON to nobody.
+                os.unlink(_in(target.parent, name, handle), dir_fd=handle)
+                raise
 
     @staticmethod
     def drop(unfinished: Path) -> None:

@@ -259,6 +259,25 @@ async def test_a_disk_that_will_not_costs_no_result(fal: Emulator, host: Host, t
     assert ("could not be saved" in text(ran)) == (trouble != "removed")
 
 
+@posix
+def test_nothing_is_left_of_a_note_that_a_full_disk_cut_short(tmp_path: Path):
+    import resource
+
+    folder = OutputFolder(tmp_path / "out")
+    target = put(folder)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # As a full disk would, the system takes the first bytes of it and no more.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, hard))
+    try:
+        with pytest.raises(NotWritable, match=r"The note beside 'a\.png' could not be written"):
+            folder.note(target, '{"prompt": "' + "x" * 500 + '"}')
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [file.name for file in folder.folder.iterdir()] == ["a.png"]
+    folder.note(target, "{}")
+    assert target.with_name("a.png.json").read_text() == "{}"
+
+
 async def test_many_files_with_one_trouble_are_one_sentence(fal: Emulator, host: Host, tmp_path: Path):
     urls = [f"https://elsewhere.example/{'x' * 3000}/{number}.png" for number in range(150)]
     fal.script(ENDPOINT, Script(output={"images": [{"url": url} for url in urls], "seed": 7}))
