@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 from fal_mcp.errors import FalError, MaybeReceived, NotAuthorised, ServiceFailed
-from fal_mcp.json_values import JsonMapping, JsonObject, is_list, is_object
+from fal_mcp.json_values import JsonMapping, JsonObject, NotJson, is_list, is_object, parsed
 from fal_mcp.openapi.operation import Operation
 from fal_mcp.runs.call import Call
 
@@ -89,8 +89,8 @@ async def send(
     if operation.answer_type != "application/json":
         return response.text
     try:
-        answer: object = response.json()
-    except (ValueError, RecursionError) as error:
+        answer: object = parsed(response.content)
+    except NotJson as error:
         raise _unreadable(f"fal's answer to {operation.summary!r} is not JSON.", changes=changes) from error
     if is_object(answer) or not operation.answers_object:
         return cast(Any, answer)

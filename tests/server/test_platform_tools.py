@@ -294,6 +294,16 @@ async def test_an_answer_that_is_none_is_an_error_and_never_a_crash(fal: Emulato
     assert result.is_error and "Own serverless apps" in text(result)
 
 
+async def test_one_number_that_python_does_not_read_costs_no_answer(fal: Emulator, host: Host):
+    body = b'{"keys": [{"key_id": "k1", "alias": "laptop", "uses": %s}]}' % (b"7" * 5000)
+    fal.platform_replies["listApiKeys"] = Reply(200, body)
+    with anyio.fail_after(BOUND):
+        async with host() as client:
+            result = await client.call_tool("list_keys", {})
+    assert not result.is_error and "laptop" in text(result)
+    assert result.structured_content["keys"] == [{"key_id": "k1", "alias": "laptop", "uses": None}]
+
+
 async def test_a_new_key_is_in_a_file_of_its_owners_and_nowhere_else(fal: Emulator, host: Host, tmp_path: Path):
     with anyio.fail_after(BOUND):
         async with host() as client:

@@ -1,6 +1,5 @@
 """What the account's apps log now: followed for a while, told line by line, counted. Fact F8."""
 
-import json
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ import anyio
 from pydantic import Field
 
 from fal_mcp.errors import FalError, ServiceFailed
-from fal_mcp.json_values import JsonMapping, JsonObject, is_object
+from fal_mcp.json_values import JsonMapping, JsonObject, NotJson, is_object, parsed
 from fal_mcp.outputs.outcome import Outcome
 from fal_mcp.runs.call import Call
 from fal_mcp.text import cut, one_line
@@ -132,8 +131,8 @@ async def _followed(arguments: TailArguments, tail: Tail, call: Call) -> str:
 def read(data: str) -> Line | None:
     """The line that an event carries; its level may be missing, or among its labels."""
     try:
-        event: object = json.loads(data)
-    except (ValueError, RecursionError):
+        event: object = parsed(data)
+    except NotJson:
         return None
     if not is_object(event) or not isinstance(event.get("message"), str):
         return None
