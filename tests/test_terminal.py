@@ -379,9 +379,10 @@ def test_a_key_is_kept_in_the_keychain_or_in_a_file_of_ones_own(tmp_path: Path):
     assert "only you can read" in KeyStore(tmp_path / "b", locked).keep("a:b")
     assert KeyStore(tmp_path / "b").key() == "a:b" and KeyStore(tmp_path / "b").forget()
     assert not KeyStore(tmp_path / "b").forget()
-    (tmp_path / "b" / "key.json").write_text("{")
-    with pytest.raises(NotReadable):
-        KeyStore(tmp_path / "b").key()
+    for damaged in ("{", "[" * 16_000):
+        (tmp_path / "b" / "key.json").write_text(damaged)
+        with pytest.raises(NotReadable, match="it is damaged"):
+            KeyStore(tmp_path / "b").key()
 
 
 async def test_login_tries_the_key_and_keeps_it_only_if_fal_takes_it(settings: Settings, tmp_path: Path):

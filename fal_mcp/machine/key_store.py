@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from fal_mcp.errors import NotReadable, NotWritable
-from fal_mcp.json_values import JsonObject, object_of, text_of
+from fal_mcp.json_values import JsonObject, object_of, parsed, text_of
 
 _SERVICE, _USER = "fal-mcp", "FAL_KEY"
 _FILE = "key.json"
@@ -107,7 +107,7 @@ class KeyStore:
     def _entry(self) -> JsonObject | None:
         try:
             with self.file.open("rb") as stream:
-                entry: object = json.loads(stream.read(_MOST))
+                entry: object = parsed(stream.read(_MOST))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
