@@ -236,17 +236,21 @@ def _size(arguments: JsonMapping) -> int:
 
 def _half_characters(value: object, path: str) -> list[Fault]:
     """A fault for each text with half a character in it, such as an emoji that was cut: no model can be sent that."""
-    if isinstance(value, str):
-        is_whole = value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
-        message = "holds half a character (a lone surrogate); send the text with whole characters"
-        return [] if is_whole else [Fault(path, message)]
-    if is_object(value):
-        items = [(f"{path}.{dumped(key)[1:-1]}", key, each) for key, each in value.items()]
-        return [fault for name, key, each in items for part in (key, each) for fault in _half_characters(part, name)]
-    if is_list(value):
-        each = enumerate(value)
-        return [fault for number, item in each for fault in _half_characters(item, f"{path}[{number}]")]
-    return []
+    faults: list[Fault] = []
+    # By a list of its own: what is nested too deep for calls within calls is refused by the next who looks, by name.
+    left: list[tuple[object, str]] = [(value, path)]
+    while left:
+        part, place = left.pop()
+        if isinstance(part, str):
+            if not part.isascii() and any("\ud800" <= character <= "\udfff" for character in part):
+                message = "holds half a character (a lone surrogate); send the text with whole characters"
+                faults.append(Fault(place, message))
+        elif is_object(part):
+            named = [(f"{place}.{dumped(key)[1:-1]}", key, each) for key, each in part.items()]
+            left += [(each, name) for name, *both in reversed(named) for each in reversed(both)]
+        elif is_list(part):
+            left += [(item, f"{place}[{number}]") for number, item in reversed(list(enumerate(part)))]
+    return faults
 
 
 def _teller(ctx: Any, run: Run | None) -> Any:

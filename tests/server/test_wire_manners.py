@@ -135,6 +135,23 @@ async def test_half_a_character_is_a_fault_of_the_argument_it_stands_in(start: S
     assert not [each for each in fal.calls if each.method == "POST"]
 
 
+@pytest.mark.parametrize("depth", [300, 900])
+async def test_what_is_nested_too_deep_is_a_fault_of_the_argument(start: Start, fal: Emulator, depth: int):
+    deep: Any = []
+    for _ in range(depth):
+        deep = [deep]
+    with anyio.fail_after(BOUND):
+        async with start.host() as host:
+            await host.shake_hands()
+            for number, name in enumerate((TOOL, "run_model", "estimate_cost")):
+                arguments = {"prompt": "x", "extra": deep}
+                given = arguments if name == TOOL else {"endpoint_id": ENDPOINT, "arguments": arguments}
+                await host.send(call(number, name, given))
+                said = json.dumps((await host.answer(number))["result"])
+                assert "levels deep" in said and "before anything was sent" in said, said[:500]
+    assert not [each for each in fal.calls if each.method == "POST"]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
 async def test_a_line_of_200_megabytes_is_refused_and_takes_no_memory(start: Start):
     part = b"x" * 1_000_000
