@@ -39,6 +39,11 @@ class LocalFile:
     name: str
     size: int
     identity: str
+    is_on_disk: bool = False
+
+    def has_changed(self) -> bool:
+        """Whether a program has written to it since it was opened."""
+        return self.is_on_disk and _identity(os.fstat(self.stream.fileno())) != self.identity
 
 
 def path_in(value: str) -> str | None:
@@ -130,10 +135,7 @@ class Readable:
             raise NotReadable(f"{_shown(path)} is not a file.", hint="Give the path of a file.")
         with os.fdopen(descriptor, "rb", buffering=0) as stream:
             _check(stream, about, path)
-            # A file that was uploaded is not sent again while this is the same. The time of change is in nanoseconds,
-            # as an editor saves more than once a second.
-            identity = f"{about.st_dev}:{about.st_ino}:{about.st_size}:{about.st_mtime_ns}"
-            yield LocalFile(stream, place.name, about.st_size, identity)
+            yield LocalFile(stream, place.name, about.st_size, _identity(about), is_on_disk=True)
 
     def located(self, path: str) -> Path:
         """Where a file that may be read really is, for a program that opens it by its name.
@@ -269,6 +271,12 @@ def _check(stream: BinaryIO, about: os.stat_result, path: str) -> None:
         raise NotReadable(f"{_shown(path)} cannot be read.", hint="Check the disk it is on.") from error
     if holds_a_key(head):
         raise refusal(path)
+
+
+def _identity(about: os.stat_result) -> str:
+    # A file that was uploaded is not sent again while this is the same. The time of change is in nanoseconds, as an
+    # editor saves more than once a second.
+    return f"{about.st_dev}:{about.st_ino}:{about.st_size}:{about.st_mtime_ns}"
 
 
 def _shown(path: str) -> str:

@@ -8,7 +8,7 @@ import anyio.to_thread
 
 from fal_mcp.client.file_stream import Upload
 from fal_mcp.client.storage import LARGE
-from fal_mcp.errors import UploadClosed
+from fal_mcp.errors import ServiceFailed, UploadClosed
 from fal_mcp.machine.readable import LocalFile
 from fal_mcp.runs.call import Call
 from fal_mcp.text import one_line
@@ -38,6 +38,10 @@ async def upload(
             # Else every later call would take up what fal has closed, and fail like this one.
             await uploads.forget_parts(call.owner, identity)
             raise
+    # Else what is there now would be taken for what it was, in this run and in every later one.
+    if file.has_changed():
+        await uploads.forget_parts(call.owner, identity)
+        raise ServiceFailed("The file changed while it was sent.", retryable=True, hint="Send it again.")
     if is_plain:
         await uploads.remember(call.owner, identity, url, None)
     return url

@@ -21,7 +21,7 @@ from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.catalog.endpoint import FileArgument
 from fal_mcp.catalog.source import Folder
 from fal_mcp.client.file_stream import Upload
-from fal_mcp.client.storage import PART
+from fal_mcp.client.storage import LARGE, PART
 from fal_mcp.config import Hosts, Settings
 from fal_mcp.emulator import Emulator, serve
 from fal_mcp.errors import FalError, NotReadable
@@ -281,6 +281,37 @@ async def test_a_malformed_address_is_refused_at_every_door(fal: Emulator, host:
 
 async def nobody(sent: int, size: int) -> None:
     return
+
+
+def write_over(file: Path, content: bytes) -> None:
+    with file.open("r+b") as stream:
+        stream.write(content)
+
+
+@pytest.mark.parametrize("size", [64, LARGE])
+async def test_a_file_that_changes_while_it_is_sent_is_not_run_with_nor_taken_for_what_it_was(
+    fal: Emulator, host: Host, folder: Path, size: int
+):
+    """A program still writes to it; and what was there before comes back later."""
+    old, new = (b"\0\0\0\x18ftypmp42" + letter * size for letter in (b"a", b"b"))
+    film = folder / "film.mp4"
+    await anyio.Path(film).write_bytes(old)
+    results = list[types.CallToolResult]()
+    with anyio.fail_after(BOUND):
+        async with host() as client, anyio.create_task_group() as tasks:
+
+            async def run() -> None:
+                results.append(await client.call_tool("fal-ai_birefnet_v2_video", {"video_url": str(film)}))
+                await anyio.Path(film).write_bytes(old)
+                results.append(await client.call_tool("fal-ai_birefnet_v2_video", {"video_url": str(film)}))
+
+            tasks.start_soon(run)
+            await fal.until(lambda: uploads(fal) > 0)
+            # At once, before fal's answer is read.
+            write_over(film, new)
+    assert results[0].is_error and "changed while it was sent" in text(results[0])
+    (job,) = fal.jobs.values()
+    assert stored(fal, job.input["video_url"]) == old
 
 
 async def test_an_upload_in_parts_that_was_broken_off_sends_only_what_is_missing(fal: Emulator, settings: Settings):
