@@ -31,6 +31,7 @@ class Site:
         self.broken: dict[str, httpx.Response] = {}
         self.seen: list[httpx.Request] = []
         self.etags = True
+        self.description = "Pictures."
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.seen.append(request)
@@ -60,7 +61,7 @@ class Site:
     def _item(self, endpoint_id: str) -> dict[str, Any]:
         error = {"error": {"code": "expansion_failed"}}
         shown = error if endpoint_id in self.failing else self.documents[endpoint_id]
-        metadata = {"display_name": endpoint_id, "category": "text-to-image", "description": "Pictures."}
+        metadata = {"display_name": endpoint_id, "category": "text-to-image", "description": self.description}
         return {"endpoint_id": endpoint_id, "metadata": metadata, "openapi": shown}
 
 
@@ -165,6 +166,23 @@ async def test_two_that_refresh_at_once_leave_one_whole_catalog(site: Site, tmp_
             tasks.start_soon(fetch, site, tmp_path)
     assert len(kept(tmp_path)) == 5
     assert list_files(tmp_path, "*.part") == []
+
+
+@pytest.mark.parametrize("place", ["item", "document", "id"])
+async def test_half_a_character_costs_no_catalog(site: Site, tmp_path: Path, place: str):
+    """As where fal cuts a description within an emoji."""
+    half = "Pictures \ud83d"
+    if place == "id":
+        site.documents[half] = document("a/b", {"type": "object"})
+    elif place == "document":
+        site.documents["a/model-1"]["info"]["description"] = half
+    else:
+        site.description = half
+    done = await fetch(site, tmp_path)
+    assert done.is_whole and kept(tmp_path).ids == [f"a/model-{number}" for number in range(5)]
+    assert kept(tmp_path).problems() == {}
+    # What cannot be kept as it is, is no other catalog each time.
+    assert not (await fetch(site, tmp_path)).changed
 
 
 async def test_prices_come_with_a_key(site: Site, tmp_path: Path):

@@ -1,6 +1,5 @@
 """fal's model catalog: pages of items with their documents, one document, prices."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ from fal_mcp.client import answers
 from fal_mcp.client.http import Http
 from fal_mcp.config import Hosts
 from fal_mcp.errors import NotFound, RequestRejected, ServiceFailed
-from fal_mcp.json_values import JsonMapping, list_of, number_of, object_of, text_of
+from fal_mcp.json_values import JsonMapping, dumped, list_of, number_of, object_of, text_of
 
 PAGE = 50
 """Models on one page, each with its document: about a megabyte, parsed in one go while nothing else can run."""
@@ -109,7 +108,8 @@ def _page(body: bytes, etag: str) -> Page:
 def _listed(entry: object) -> Listed | None:
     model = object_of(entry)
     endpoint_id = model.get("endpoint_id")
-    if not isinstance(endpoint_id, str) or not endpoint_id:
+    # One with half a character in it could not even be kept.
+    if not isinstance(endpoint_id, str) or not endpoint_id or not endpoint_id.isprintable():
         return None
     document = object_of(model.get("openapi"))
     # The rest is for fal's page, and changes without the model changing: it would count as another catalog.
@@ -127,5 +127,6 @@ def _prices(entries: Iterable[Any]) -> Iterator[tuple[str, JsonMapping]]:
 
 
 def canonical(value: object) -> bytes:
-    """JSON with sorted keys: fal's key order changes from day to day."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    """JSON with sorted keys: fal's key order changes from day to day. A description that was cut within an emoji is no
+    reason to have none of it."""
+    return dumped(value, sort_keys=True).encode()
