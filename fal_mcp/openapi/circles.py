@@ -12,12 +12,12 @@ _IN_PLACE = ("anyOf", "oneOf", "allOf", "not", "if", "then", "else")
 
 def references_in(schema: object) -> Iterator[str]:
     """The names of the definitions that a schema refers to, wherever in it."""
-    for part in _parts(schema):
+    for part in parts(schema):
         if (name := definition_of(part)) is not None:
             yield name
 
 
-def _parts(schema: object) -> Iterator[Schema]:
+def parts(schema: object) -> Iterator[Schema]:
     """`schema` and every schema inside it."""
     if not is_object(schema):
         return
@@ -25,11 +25,11 @@ def _parts(schema: object) -> Iterator[Schema]:
     yield here
     for name, value in here.items():
         if name in ("properties", "$defs"):
-            yield from (part for inner in object_of(value).values() for part in _parts(inner))
+            yield from (part for inner in object_of(value).values() for part in parts(inner))
         elif name in SCHEMA_LISTS:
-            yield from (part for inner in list_of(value) for part in _parts(inner))
+            yield from (part for inner in list_of(value) for part in parts(inner))
         elif name in SCHEMAS:
-            yield from _parts(value)
+            yield from parts(value)
 
 
 def end_circles(root: Schema, definitions: Schema) -> None:

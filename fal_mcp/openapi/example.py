@@ -4,7 +4,7 @@ Everything in it is of the kind that the model is for: a voice has words to say,
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fal_mcp.json_values import JsonMapping, JsonObject, is_list, is_object
@@ -19,6 +19,10 @@ _FIRST_FILES = (
 )
 _FIRST_OBJECTS = ("videos", "video", "images", "image", "audio")
 _FILE_KINDS = ("image", "video", "audio", "3d", "archive")
+_MOST_PARTS = 2000
+"""An object that requires two of its own kind would have more of them than anybody reads."""
+_MOST_ITEMS = 100
+_MOST_CHARACTERS = 10_000
 _NEVER_FIRST = ("mask", "background", "end_", "last_", "tail_", "negative", "webhook", "callback", "lora", "control")
 
 
@@ -58,6 +62,7 @@ def filled(schema: Schema, category: str = "", endpoint_id: str = "") -> Example
 class _Filler:
     root: Schema
     purpose: Purpose
+    room: Iterator[int] = field(default_factory=lambda: iter(range(_MOST_PARTS)))
 
     def of(self, part: Schema, name: str, depth: int) -> Any:
         """A value that this part of the schema takes."""
@@ -66,14 +71,14 @@ class _Filler:
             return part["const"]
         if "enum" in part:
             return _choice(part)
-        if depth > MAX_DEPTH:
+        if depth > MAX_DEPTH or next(self.room, None) is None:
             return None
         match part.get("type"):
             case "object":
                 return self._object(part, depth)
             case "array":
                 count = max(part.get("minItems", 1), min(values.least_of(name, self.purpose), part.get("maxItems", 2)))
-                return [self.of(part.get("items", {}), name, depth + 1) for _ in range(count)]
+                return [self.of(part.get("items", {}), name, depth + 1) for _ in range(min(count, _MOST_ITEMS))]
             case "integer" | "number" as kind:
                 return _number(part, kind, name)
             case "boolean":
@@ -134,7 +139,7 @@ class _Filler:
         else:
             text = self.purpose.words(name) if name in ("tags", "original_tags", "genres") else values.plain_of(name)
         # An example has to be one that the schema takes, also where it wants a longer or shorter text.
-        return text[: part.get("maxLength", len(text))].ljust(part.get("minLength", 0), ".")
+        return text[: part.get("maxLength", len(text))].ljust(min(part.get("minLength", 0), _MOST_CHARACTERS), ".")
 
 
 def _difficulty(part: Schema) -> int:

@@ -101,7 +101,7 @@ def _rarely(rule: str, got: str, problem: "Problem") -> str:
             known = object_of(object_of(problem.schema).get("properties"))
             more = [name for name in object_of(problem.instance) if name not in known]
             return f"has names it does not take: {', '.join(map(_show, more[:10]))}."
-        case "None" | "not":
+        case "None" | "not" | "$ref":
             return f"{got} is not allowed here."
         case "contains" | "minContains" | "maxContains":
             return f"{got} does not hold the items it has to."

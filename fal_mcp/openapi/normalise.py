@@ -5,12 +5,12 @@ left of 3.0 is translated. Whatever stands in a document, the answer is a valid 
 part costs that part, and a note says which.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fal_mcp.json_values import JsonMapping, is_list, is_object, list_of, object_of, text_of
 from fal_mcp.openapi.all_of import ANNOTATIONS, NOTHING, both
-from fal_mcp.openapi.circles import end_circles, references_in
+from fal_mcp.openapi.circles import end_circles, parts, references_in
 from fal_mcp.openapi.keywords import ODD, READERS, SCHEMA_LISTS, SCHEMAS
 from fal_mcp.openapi.sayable import is_whole
 from fal_mcp.openapi.schema import DEFINITION, MAX_DEPTH, Schema, UnusableSchema, definition_of
@@ -62,6 +62,10 @@ def normalise(schema: object) -> Schema:
     return _Reading({}, []).schema(schema, "$", 0)
 
 
+class _TooLarge(Exception):
+    """What is being put together comes to more than may be written out."""
+
+
 class _Reading:
     """One reading of a schema: what its references lead to, and what was odd about it."""
 
@@ -103,11 +107,26 @@ class _Reading:
         if depth > MAX_DEPTH or self._nodes > _MOST_NODES:
             return self._odd(path, "is nested too deep, or too large", {})
         source = object_of(value)
-        result = self._said(source, path, depth)
+        try:
+            return self._agreeing(self._meant(source, path, depth), path)
+        except _TooLarge:
+            return self._odd(path, "is nested too deep, or too large", {})
+
+    def _meant(self, source: Schema, path: str, depth: int) -> Schema:
         # First the tuples and bounds, which look at one keyword each; the split by types copies all keywords into
         # every branch and so comes after them.
-        result = _single_types(_bounds(_tuple_items(result)), nullable=source.get("nullable") is True)
-        return self._agreeing(self._with_all_of(result, source, path, depth), path)
+        result = _bounds(_tuple_items(self._said(source, path, depth)))
+        for _ in list_of(result.get("type"))[1:]:
+            self._take(inner for inner in parts(result) if inner is not result)
+        result = _single_types(result, nullable=source.get("nullable") is True)
+        return self._with_all_of(result, source, path, depth)
+
+    def _take(self, things: Iterable[object]) -> None:
+        """Count what is written out once more: a copy of a copy doubles with each step of depth."""
+        for _ in things:
+            self._nodes += 1
+            if self._nodes > _MOST_NODES:
+                raise _TooLarge
 
     def _said(self, source: Schema, path: str, depth: int) -> Schema:
         result: Schema = {}
@@ -167,18 +186,18 @@ class _Reading:
 
     def _with_all_of(self, result: Schema, source: Schema, path: str, depth: int) -> Schema:
         """`result` narrowed by what it refers to, where it says more beside the reference, and by its `allOf`."""
-        parts = [self.schema(part, path, depth + 1) for part in list_of(source.get("allOf"))]
+        held = [self.schema(part, path, depth + 1) for part in list_of(source.get("allOf"))]
         beside = {key: value for key, value in result.items() if key != "$ref"}
-        if "$ref" in result and (parts or beside.keys() - ANNOTATIONS):
-            parts.insert(0, {"$ref": result["$ref"]})
+        if "$ref" in result and (held or beside.keys() - ANNOTATIONS):
+            held.insert(0, {"$ref": result["$ref"]})
             result = beside
-        if len(parts) == 1 and not beside.keys() - ANNOTATIONS:
+        if len(held) == 1 and not beside.keys() - ANNOTATIONS:
             # OpenAPI 3.0's way to say something beside a reference.
-            return {**parts[0], **beside}
+            return {**held[0], **beside}
         narrowed: Schema = {}
-        for part in parts:
-            narrowed = both(narrowed, self._opened(part, path, depth))
-        return both(narrowed, result) if parts else result
+        for part in held:
+            narrowed = both(narrowed, self._opened(part, path, depth), self._take)
+        return both(narrowed, result, self._take) if held else result
 
     def _opened(self, schema: Schema, path: str = "$", depth: int = 0) -> Schema:
         """`schema` with what it refers to in its place."""
@@ -191,9 +210,13 @@ class _Reading:
         if name in self._following:
             return self._odd(path, "contains itself", rest)
         before, self._following = self._following, (*self._following, name)
-        meant = self._opened(self.schema(self._components.get(name), path, depth + 1), path, depth + 1)
-        self._following = before
-        return both(meant, rest)
+        try:
+            meant = self._opened(self.schema(self._components.get(name), path, depth + 1), path, depth + 1)
+            return both(meant, rest, self._take)
+        except _TooLarge:
+            return self._odd(path, "is nested too deep, or too large", rest)
+        finally:
+            self._following = before
 
     def _agreeing(self, schema: Schema, path: str) -> Schema:
         for least, most in _CONTRADICTIONS:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -222,6 +223,31 @@ def _around(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 parts: st.SearchStrategy[Any] = st.recursive(scalars, _around, max_leaves=6)
+
+
+def test_an_example_of_what_holds_two_of_its_own_kind_comes_to_an_end():
+    """Without a bound, twenty-two steps that double take half a minute, and forty a year."""
+    inner = {"$ref": "#/$defs/C0"}
+    definitions: dict[str, Any] = {
+        f"C{n}": {
+            "type": "object",
+            "required": ["a", "b"],
+            "properties": {name: {"$ref": f"#/$defs/C{n + 1}"} for name in "ab"},
+        }
+        for n in range(22)
+    }
+    definitions["C22"] = {"type": "string"}
+    began = time.monotonic()
+    assert example({"type": "object", "required": ["x"], "properties": {"x": inner}, "$defs": definitions})["x"]["a"]
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    "part", [{"type": "array", "minItems": 10**7, "items": {"type": "string"}}, {"type": "string", "minLength": 10**9}]
+)
+def test_an_example_is_of_a_length_that_can_be_read(part: Any):
+    schema: Any = {"type": "object", "required": ["x"], "properties": {"x": part}}
+    assert len(example(schema)["x"]) <= 10_000
 
 
 @given(

@@ -235,6 +235,85 @@ def test_references_that_double_at_each_step_stay_within_bounds():
     assert time.monotonic() - began < 20
 
 
+def of_two_types(depth: int) -> Any:
+    part: Any = {"type": "string"}
+    for _ in range(depth):
+        part = {"type": ["object", "array"], "properties": {"a": part}}
+    return part
+
+
+def named(*names: str) -> Any:
+    anything: Schema = {}
+    return {"properties": dict.fromkeys(names, anything)}
+
+
+def of_other_names(depth: int) -> Any:
+    part: Any = {"type": "string"}
+    for _ in range(depth):
+        part = {"allOf": [named(*"abc"), {"additionalProperties": part}]}
+    return part
+
+
+def of_many_parts(count: int) -> Any:
+    return {"allOf": [named(f"p{number}") for number in range(count)]}
+
+
+# So deep that without a bound each takes about a minute, and not for ever.
+@pytest.mark.parametrize(
+    "part",
+    [of_two_types(22), of_other_names(13), of_many_parts(12_000)],
+    ids=["types", "other names", "parts"],
+)
+def test_what_is_written_out_more_than_once_stays_within_bounds(part: Any):
+    began = time.monotonic()
+    schema, notes = of(part)
+    check_in_full(schema)
+    assert any("too large" in note for note in notes) and isinstance(takes(schema, {"a": 1}), bool)
+    assert time.monotonic() - began < 10
+
+
+def test_what_is_written_out_a_few_times_is_kept_whole():
+    schema, notes = of(of_two_types(4))
+    assert notes == [] and takes(schema, {"a": {"a": {"a": {"a": "x"}}}})
+    assert not takes(schema, {"a": {"a": {"a": {"a": 7}}}})
+    schema, notes = of(of_other_names(3))
+    assert notes == [] and takes(schema, {"a": 1, "d": {"e": {"f": "x"}}})
+    assert not takes(schema, {"a": 1, "d": {"e": {"f": 7}}})
+
+
+def test_alternatives_that_lead_to_the_same_place_are_not_gone_through_again_and_again():
+    """Nineteen components, each the next one or the next one: half a million ways to the same fault."""
+    components = {
+        f"C{number}": {"anyOf": [{"$ref": f"#/components/schemas/C{number + 1}"}, {"type": "array"}] * 2}
+        for number in range(19)
+    }
+    began = time.monotonic()
+    schema, notes = of({"$ref": "#/components/schemas/C0"}, **components, C19={"type": "string"})
+    assert notes == [] and takes(schema, "a") and takes(schema, []) and not takes(schema, 7)
+    prepare(schema, {"x": 7})
+    assert time.monotonic() - began < 10
+
+
+def test_a_value_of_alternatives_that_hold_their_own_kind_is_checked_in_time():
+    inner = {"$ref": "#/components/schemas/Node"}
+    forms = [{"type": "object", "properties": {"a": inner, other: {"type": "string"}}} for other in "bc"]
+    good: Any = {}
+    bad: Any = {"a": 7}
+    for _ in range(19):
+        good, bad = {"a": good}, {"a": bad}
+    began = time.monotonic()
+    schema, _ = of(inner, Node={"anyOf": forms})
+    assert takes(schema, good) and not takes(schema, bad)
+    prepare(schema, {"x": bad})
+    assert time.monotonic() - began < 10
+
+
+def test_each_of_many_wrong_items_that_are_the_same_is_told_what_is_wrong():
+    schema, _ = of({"type": "array", "items": {"$ref": "#/components/schemas/Size", "description": "x"}}, Size=SIZE)
+    found = faults.find(schema, {"x": [{"width": "a"}] * 10})
+    assert len(found) == 10 and len({fault.message for fault in found}) == 1 and "integer" in found[0].message
+
+
 def test_a_fault_in_what_comes_out_costs_no_tool():
     for output in ({"$ref": "#/components/schemas/Gone"}, 7, None, {"type": "file"}, {"anyOf": [{"$ref": "x"}]}):
         whole = document("a/b", {"type": "object", "properties": {"prompt": {"type": "string"}}}, Out=output)
