@@ -72,7 +72,12 @@ class Cluster:
     def database(self) -> str:
         """The address of a new, empty database."""
         name = f"t{uuid.uuid4().hex[:12]}"
-        with psycopg.connect(f"postgresql://postgres@127.0.0.1:{self.port}/postgres", autocommit=True) as connection:
+        with psycopg.connect(
+            f"postgresql://postgres@127.0.0.1:{self.port}/postgres",
+            autocommit=True,
+            connect_timeout=_BOUND,
+            options=f"-c statement_timeout={_BOUND}s",
+        ) as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
 

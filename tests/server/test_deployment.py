@@ -349,7 +349,8 @@ def found_with(folder: Path) -> str:
     """What the settings find where modules are also looked for in `folder`."""
     command = [sys.executable, "-c", "from fal_mcp.config import Settings; print(Settings.from_env({}).fal_cli)"]
     path = os.pathsep.join([str(folder), *sys.path])
-    return subprocess.run(command, env={"PYTHONPATH": path}, capture_output=True, text=True, check=True).stdout.strip()
+    done = subprocess.run(command, env={"PYTHONPATH": path}, capture_output=True, text=True, check=True, timeout=BOUND)
+    return done.stdout.strip()
 
 
 def test_fals_command_line_is_found_where_it_is_installed(tmp_path: Path):

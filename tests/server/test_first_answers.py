@@ -179,7 +179,7 @@ async def test_where_nothing_can_be_written_it_serves_all_the_same(settings: Set
 def test_the_folder_is_the_one_that_platformdirs_names(environment: dict[str, str]):
     script = "import platformdirs; print(platformdirs.user_cache_path('fal-mcp', appauthor=False))"
     more = {"HOME": str(Path.home()), **environment}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, env=more, check=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, env=more, check=True, timeout=BOUND)
     assert done.stdout.decode().strip() == answer_file.cache_folder(environment)
 
 
@@ -189,7 +189,9 @@ def test_what_is_imported_before_an_answer_is_the_standard_library_alone(tmp_pat
         "from fal_mcp.server import first_answers; print([m for m in sys.modules if m.split('.')[0] in "
         "('mcp', 'pydantic', 'anyio', 'typer', 'platformdirs', 'asyncio', 'logging', 'hashlib', 'typing_extensions')])"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, env={**os.environ}, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, env={**os.environ}, check=True, timeout=BOUND
+    )
     assert done.stdout.strip() == b"[]"
 
 

@@ -8,6 +8,7 @@ import re
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -281,7 +282,10 @@ async def test_a_log_that_nobody_reads_stops_nothing_and_says_what_it_left_out()
 
 
 def _until_written(writer: logs.Writer, stream: io.StringIO) -> None:
+    # In a thread, which no bound of the test around it ends.
+    deadline = time.monotonic() + BOUND
     while "left out" not in stream.getvalue():
+        assert time.monotonic() < deadline, "what was left out was never said"
         writer.flush()
 
 

@@ -101,7 +101,8 @@ async def test_without_a_key_it_lists_and_says_how_to_get_one(settings: Settings
     [(["--fal-url", "nonsense"], "nonsense"), (["--models", "/nowhere/at/all"], "/nowhere/at/all")],
 )
 async def test_a_setting_that_cannot_be_used_is_named_at_the_start(arguments: list[str], names: str):
-    done = await anyio.run_process([sys.executable, "-m", "fal_mcp", *arguments], check=False)
+    with anyio.fail_after(BOUND):
+        done = await anyio.run_process([sys.executable, "-m", "fal_mcp", *arguments], check=False)
     assert done.returncode == 2 and names in done.stderr.decode() and b"Traceback" not in done.stderr
 
 
