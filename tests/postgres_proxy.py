@@ -31,6 +31,8 @@ class Proxy:
         self.address = ""
         self.cut: Cut | None = None
         self.is_away = False
+        self.silent_for = 0.0
+        """Nothing is handed on for so many seconds, and no connection is closed: as of a machine that stands still."""
         self.stop: bytes | None = None
         """The connection on which this is said is handed on no further than to the end of the request, and not that end
         where it comes by itself: as of a server that is stopped at the worst moment."""
@@ -40,6 +42,10 @@ class Proxy:
         """Hand on what one connection says."""
         if self.is_away:
             await visitor.aclose()
+            return
+        if self.silent_for:
+            async with visitor:
+                await anyio.sleep(self.silent_for)
             return
         async with visitor, await anyio.connect_tcp("127.0.0.1", self.port) as store:
             await _Line(self, visitor, store).hand_on()
@@ -77,6 +83,9 @@ class _Line:
         said = b""
         with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
             async for chunk in self._visitor:
+                if self._proxy.silent_for:
+                    await anyio.sleep(self._proxy.silent_for)
+                    return
                 said = chunk if b"BEGIN" in chunk else said + chunk
                 cut = self._proxy.meant(said)
                 if cut is None:

@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString, TypeVar, cast
 
 import psycopg
 from psycopg import errors
@@ -17,6 +17,8 @@ from psycopg import errors
 from fal_mcp.errors import NotRecorded
 from fal_mcp.jobs import postgres_trouble
 from fal_mcp.jobs.postgres_trouble import translated
+
+T = TypeVar("T")
 
 _DECIDING = 4_707_312_203
 _OPTIONS = (
@@ -29,7 +31,35 @@ NOW = "extract(epoch from clock_timestamp())::float8"
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
 # Longer than a transaction whose connection is gone may lie idle: by then the database has ended it.
 _LONGEST_DOUBT = 6.0
+# Longer than the database lets a statement take: one that stands still, or a proxy before it, ends nothing.
+_LONGEST_SILENCE = 12.0
 _ASKED_AGAIN_AFTER = 0.1
+
+
+class _Connection(psycopg.Connection[Any]):
+    """A connection that does not wait for ever: what waits stands in a thread, which no cancellation ends."""
+
+    def wait(self, gen: Generator[Any, Any, T], *more: Any, **named: Any) -> T:
+        """Wait until the driver has done what it is at.
+
+        Raises:
+            OperationalError: the server says nothing for too long; the connection is closed.
+        """
+        return super().wait(self._in_time(gen), *more, **named)
+
+    def _in_time(self, steps: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
+        deadline = time.monotonic() + _LONGEST_SILENCE
+        try:
+            wish = next(steps)
+            while True:
+                # Nothing, as often as nothing has come in a tenth of a second.
+                come = yield wish
+                if not come and time.monotonic() > deadline:
+                    self.close()
+                    raise psycopg.OperationalError("The server says nothing.")
+                wish = steps.send(come)
+        except StopIteration as end:
+            return end.value
 
 
 class PostgresDatabase:
@@ -136,7 +166,7 @@ def connected(address: str) -> "psycopg.Connection[Any]":
         NotRecorded: there is none.
     """
     with translated(address):
-        connection = psycopg.connect(
+        connection = _Connection.connect(
             address,
             autocommit=True,
             connect_timeout=5,

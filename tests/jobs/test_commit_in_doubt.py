@@ -1,6 +1,7 @@
 """A connection that is lost in a commit: what became of it is asked, and nothing stands that nobody knows of. And one
 whose server is stopped in the middle of a transaction: it holds up no other."""
 
+import time
 from contextlib import suppress
 
 import anyio
@@ -61,6 +62,23 @@ async def test_what_cannot_be_asked_about_in_time_is_taken_back_later(cluster: p
         assert await ledger.spent("me") == 0.1
         states = sorted(job.state for job in await ledger.listed("me"))
         assert states == (["cancelled", "intent"] if is_taken else ["intent"])
+        await ledger.aclose()
+
+
+async def test_a_store_that_falls_silent_is_given_up_and_taken_again_once_it_speaks(cluster: postgres.Cluster):
+    """What waits for it stands in a thread, which no cancellation ends."""
+    async with proxied(cluster.database()) as proxy:
+        ledger = Ledger(proxy.address)
+        before = await ledger.begin(order(), NONE)
+        # The proxy closes what it is silent on in the end, or without a bound of ours this would last for ever.
+        proxy.silent_for = 60.0
+        began = time.monotonic()
+        with pytest.raises(NotRecorded, match="cannot be reached"):
+            await ledger.begin(order(), NONE)
+        assert time.monotonic() - began < BOUND
+        proxy.silent_for = 0.0
+        after = await ledger.begin(order(), NONE)
+        assert {job.job_id for job in await ledger.listed("me")} == {before.job_id, after.job_id}
         await ledger.aclose()
 
 
