@@ -1,13 +1,16 @@
 """A local fal and an MCP client for each protocol era, for tests of what happens on the wire."""
 
 import asyncio  # noqa: TID251 - fixtures are pytest-asyncio's
+import functools
+import inspect
 import signal
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import anyio
 import hypothesis
 import pytest
 from mcp.client import Client
@@ -30,8 +33,28 @@ UNKNOWN_KEY = "00000000-0000-4000-8000-000000000000:ffffffffffffffffffffffffffff
 LOCKED_KEY = "22222222-2222-4333-8444-555555555555:0123456789abcdef0123456789abcdef"
 UNPAID_KEY = "33333333-2222-4333-8444-555555555555:0123456789abcdef0123456789abcdef"
 
+LONGEST = 240
+"""Below pytest's own `faulthandler_timeout`, which shows an event loop that waits and not what for."""
+
 T = TypeVar("T")
 Connect = Callable[..., Client]
+
+
+def bounded(test: Callable[..., Awaitable[None]], seconds: float = LONGEST) -> Callable[..., Awaitable[None]]:
+    """`test`, which fails where it stands if it takes longer than so many seconds."""
+
+    @functools.wraps(test)
+    async def run(*arguments: Any, **named: Any) -> None:
+        with anyio.fail_after(seconds):
+            await test(*arguments, **named)
+
+    return run
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+            item.obj = bounded(item.obj)
 
 
 @pytest.fixture
