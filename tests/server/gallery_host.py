@@ -1,14 +1,14 @@
 """A host with MCP Apps for tests: a page in a headless Chromium, with the gallery in a sandboxed frame."""
 
 import shutil
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from playwright.async_api import Frame, FrameLocator, Page, Route, async_playwright, expect
+from playwright.async_api import Browser, Frame, FrameLocator, Page, Playwright, Route, async_playwright, expect
 
 from fal_mcp.config import Hosts
 from fal_mcp.emulator import Emulator
@@ -20,6 +20,8 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 Json = dict[str, Any]
 Answer = Callable[[str, Json], Awaitable[Json]]
 _LONGEST_WAIT_MS = 30_000
+_LONGEST = 45
+"""Seconds, to start it or to end it; a browser that hangs is killed by Playwright's driver after thirty."""
 _PAGE = Path(__file__).with_name("gallery_host.html")
 _EVERYTHING: Json = {"openLinks": {}, "serverTools": {}, "serverResources": {}}
 
@@ -128,14 +130,39 @@ async def gallery_host(fal: Emulator, hosts: Hosts) -> AsyncGenerator[GalleryHos
         pytest.skip("There is no Chromium on this machine: apt-get install chromium")
     fal.files["/host.html"] = StoredFile("host.html", "text/html", _PAGE.read_bytes)
     expect.set_options(timeout=_LONGEST_WAIT_MS)
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = await browser.new_page(viewport={"width": 760, "height": 900})
-        host = GalleryHost(page, hosts)
-        # Its types leave out what a callback returns.
-        await page.expose_function("answer", host.answer)  # pyright: ignore[reportUnknownMemberType]
-        await page.route("**/*", host.route)
-        try:
-            yield host
-        finally:
-            await browser.close()
+    async with AsyncExitStack() as opened:
+        # A fixture opens and closes it, outside the bounds of the tests; and Playwright has none for most of this.
+        with _in_time("started"):
+            playwright = await opened.enter_async_context(_playwright())
+            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            opened.push_async_callback(_closed, browser)
+            page = await browser.new_page(viewport={"width": 760, "height": 900})
+            host = GalleryHost(page, hosts)
+            # Its types leave out what a callback returns.
+            await page.expose_function("answer", host.answer)  # pyright: ignore[reportUnknownMemberType]
+            await page.route("**/*", host.route)
+        yield host
+
+
+@asynccontextmanager
+async def _playwright() -> AsyncGenerator[Playwright]:
+    manager = async_playwright()
+    try:
+        yield await manager.__aenter__()
+    finally:
+        with _in_time("ended"):
+            await manager.__aexit__()
+
+
+async def _closed(browser: Browser) -> None:
+    with _in_time("closed"):
+        await browser.close()
+
+
+@contextmanager
+def _in_time(what: str) -> Generator[None]:
+    try:
+        with anyio.fail_after(_LONGEST):
+            yield
+    except TimeoutError as error:
+        raise AssertionError(f"The browser was not {what} within {_LONGEST} s.") from error
