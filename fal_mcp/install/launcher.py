@@ -4,7 +4,9 @@ A host with a window has a short search path of its own, in which neither `uvx` 
 """
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -66,7 +68,7 @@ def tried(command: Sequence[str]) -> None:
         raise NotInstalled(f"{command[0]!r} does not run: {last_words[0][:200]}.")
 
 
-def handshake(command: Sequence[str], environment: Mapping[str, str]) -> str:
+def handshake(command: Sequence[str], environment: Mapping[str, str], longest: float = _LONGEST_START) -> str:
     """Start it as a host would and shake hands once; answers with the server's name and version.
 
     Raises:
@@ -79,11 +81,12 @@ def handshake(command: Sequence[str], environment: Mapping[str, str]) -> str:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=dict(environment),
+            start_new_session=True,
         )
     except OSError as error:
         raise NotInstalled(f"{command[0]!r} does not start: {error}.") from error
     # Whatever it does, it is gone after its time; closing its input is what hosts do too.
-    timer = threading.Timer(_LONGEST_START, process.kill)
+    timer = threading.Timer(longest, _kill, (process,))
     timer.start()
     try:
         assert process.stdin is not None and process.stdout is not None
@@ -107,7 +110,17 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     try:
         process.wait(timeout=5)
     except subprocess.TimeoutExpired:
-        process.kill()
+        _kill(process)
         process.wait()
     if process.stdout:
         process.stdout.close()
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    with suppress(ProcessLookupError):
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            # And all it began: a script around a server hands its output on, and what is read here ends with the last
+            # that has it.
+            os.killpg(process.pid, signal.SIGKILL)

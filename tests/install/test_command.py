@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -160,6 +161,15 @@ def test_what_does_not_run_is_not_written(command: list[str]):
 def test_what_does_not_shake_hands_is_told(program: str):
     with pytest.raises(NotInstalled):
         launcher.handshake([sys.executable, "-c", program], {"PATH": os.environ["PATH"]})
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no sh")
+def test_a_script_whose_server_is_deaf_is_given_up_with_all_it_began():
+    """What the script began has its output: killed alone, it would be waited for as long as that lives."""
+    began = time.monotonic()
+    with pytest.raises(NotInstalled):
+        launcher.handshake(["sh", "-c", "sleep 60 & wait"], {"PATH": os.environ["PATH"]}, longest=1.0)
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize("variables", [{"HTTPS_PROXY": "http://p:1"}, {"SSL_CERT_FILE": "/c.pem", "NO_PROXY": "x"}])
