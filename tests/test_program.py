@@ -67,6 +67,5 @@ def test_what_is_no_script_of_ours_has_the_usual_name(script: str):
 def test_another_module_that_calls_this_one_is_not_taken_for_it():
     typed = "fal-mcp login stores one"
     assert program.callable_here(typed, "/lib/pytest/__main__.py") == typed
-    assert (
-        program.callable_here(typed, "/lib/fal_mcp/__main__.py") == f"{sys.executable} -m {typed.replace('-', '_', 1)}"
-    )
+    # By whatever name a shell finds this Python.
+    assert program.callable_here(typed, "/lib/fal_mcp/__main__.py").endswith(" -m fal_mcp login stores one")
