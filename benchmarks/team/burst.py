@@ -47,11 +47,10 @@ async def show(cluster: postgres.Cluster) -> tuple[str, bool]:
     )
     if wrong:
         line += f"; such as {wrong[0][:300]}"
-    # Servers that share the places by halves may leave one of them to whoever calls again.
     is_whole = (
         not wrong and not standing["twice"] and states["completed"] == standing["submits"] == sum(states.values())
     )
-    holds = is_whole and len(finished.took) >= RUNNING + WAITING - len(team.servers) and memory <= MOST_MEGABYTES
+    holds = is_whole and len(finished.took) >= RUNNING + WAITING and memory <= MOST_MEGABYTES
     return line, holds and max(refused.at(0.99), health.at(0.99)) <= MOST
 
 
