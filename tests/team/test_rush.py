@@ -39,6 +39,19 @@ async def twenty_at_once(rush: Rush) -> list[Any]:
     return told
 
 
+async def sixty_at_once(rush: Rush, order: list[str]) -> None:
+    """Each of sixty calls writes down in `order` what it is told."""
+
+    async def one() -> None:
+        async with rush.turn(CALL) as refused:
+            order.append("refused" if refused else "begins")
+
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(60):
+                tasks.start_soon(one)
+
+
 async def plenty(in_hand: int) -> int:
     return 1000
 
@@ -63,15 +76,8 @@ async def test_in_a_rush_those_without_a_place_hear_it_before_the_others_begin()
         asked.append(1)
         return 5 - order.count("begins")
 
-    async def one() -> None:
-        async with rush.turn(CALL) as refused:
-            order.append("refused" if refused else "begins")
-
     rush = Rush(100, lambda: None, left)
-    with anyio.fail_after(BOUND):
-        async with anyio.create_task_group() as tasks:
-            for _ in range(60):
-                tasks.start_soon(one)
+    await sixty_at_once(rush, order)
     assert order.count("begins") == 5 and order[:56].count("refused") == 55 and len(asked) == 1
 
 
@@ -83,15 +89,8 @@ async def test_who_stood_on_at_the_first_count_is_not_turned_away_for_another_se
         in_hand.append(mine)
         return next(counts)
 
-    async def one() -> None:
-        async with rush.turn(CALL) as refused:
-            order.append("refused" if refused else "begins")
-
     rush = Rush(100, lambda: None, left)
-    with anyio.fail_after(BOUND):
-        async with anyio.create_task_group() as tasks:
-            for _ in range(60):
-                tasks.start_soon(one)
+    await sixty_at_once(rush, order)
     assert order.count("begins") == 30 and order[:30].count("refused") == 30
     assert len(in_hand) > 1, "it was counted again"
 

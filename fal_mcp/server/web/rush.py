@@ -82,7 +82,8 @@ class Rush:
         try:
             if self._line[0] is not place:
                 await place.is_heard.wait()
-            await self._look_round()
+            if place.refused is None and len(self._line) < _A_RUSH:
+                await self._look_round()
             if len(self._line) < _A_RUSH:
                 self._has_arrived = False
             elif place.refused is None:
