@@ -9,16 +9,15 @@ import re
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, LiteralString, TypeVar, cast
+from typing import Any, LiteralString, cast
 
 import psycopg
 from psycopg import errors
 
 from fal_mcp.errors import NotRecorded
 from fal_mcp.jobs import postgres_trouble
+from fal_mcp.jobs.database import T
 from fal_mcp.jobs.postgres_trouble import translated
-
-T = TypeVar("T")
 
 _DECIDING = 4_707_312_203
 _OPTIONS = (
