@@ -69,14 +69,14 @@ class Admission:
             return None
         return self._full[1].told()
 
-    async def left(self, account: str, in_hand: int) -> int:
-        """How many more jobs of this account may begin at this server now, where all servers get as many of them;
-        `in_hand` are let in here, and may not be in the store yet.
+    async def left(self, account: str, in_hand: int, since: float) -> int:
+        """How many more jobs of this account may begin at this server now, where all servers get as many of those that
+        were free `since` seconds ago; `in_hand` are let in here, and may not be in the store yet.
 
         Raises:
             NotRecorded: the store cannot be used.
         """
-        return await self._ledger.left_for_one(account, self.room.most or 0, in_hand)
+        return await self._ledger.left_for_one(account, self.room.most or 0, in_hand, since)
 
     def ring(self) -> None:
         """Something changed: there may be room."""

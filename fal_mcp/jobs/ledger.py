@@ -271,16 +271,22 @@ class Ledger:
 
         return await self.store.run(look, is_urgent=True)
 
-    async def left_for_one(self, account: str, most: int, in_hand: int) -> int:
+    async def left_for_one(self, account: str, most: int, in_hand: int, since: float) -> int:
         """Of `most` jobs of an account that may run or wait, how many one server of those that live may still begin,
-        of which this one has so many in hand: they may be among its rows, and may have none yet."""
+        of which this one has so many in hand: they may be among its rows, and may have none yet. Where many came at
+        once, that was `since` seconds ago, and what was free then is shared out in equal parts."""
 
         def count(database: Database) -> int:
-            taken = records.taken(database, account)
-            unwritten = max(in_hand - taken.get(self.session, 0), 0)
-            # Upwards: together a few more than there are, and the store decides. What has no row yet comes off this
-            # server's own share, as the others know nothing of it.
-            return -(-(most - sum(taken.values())) // max(self.store.living(database), 1)) - unwritten
+            taken = records.taken(database, account, database.now() - since)
+            servers, before = max(self.store.living(database), 1), sum(each.before for each in taken.values())
+            free = most - before - sum(each.since for each in taken.values())
+            own = taken.get(self.session, records.Taken())
+            # What has no row yet comes off this server's own share, as the others know nothing of it.
+            unwritten = max(in_hand - own.before - own.since, 0)
+            # Upwards: together a few more than there are, and the store decides. A server that counts a moment after
+            # another keeps the part that it had; where others leave theirs to it, it gets of that.
+            share = max(-(-(most - before) // servers) - own.since, -(-free // servers))
+            return min(share, free) - unwritten
 
         return await self.store.run(count, is_urgent=True)
 

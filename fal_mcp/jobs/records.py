@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from fal_mcp.client.queue import Request
 from fal_mcp.errors import BudgetExceeded
@@ -170,11 +170,20 @@ def running(database: Database, account: str) -> dict[str, int]:
     return {row[0]: int(row[1]) for row in database.execute(statement, (account,)).fetchall()}
 
 
-def taken(database: Database, account: str) -> dict[str, int]:
+class Taken(NamedTuple):
+    """How many places one server's jobs have, those begun before a moment and those since."""
+
+    before: int = 0
+    since: int = 0
+
+
+def taken(database: Database, account: str, moment: float) -> dict[str, Taken]:
     """How many jobs of an account are at fal or wait for their turn, by the server that sees to them."""
     where = f"account = ? AND (state = 'waiting' OR {_RUNS})"
-    statement = f"SELECT session, count(*) FROM job WHERE {where} GROUP BY session"
-    return {row[0]: int(row[1]) for row in database.execute(statement, (account,)).fetchall()}
+    counts = "SUM(CASE WHEN created < ? THEN 1 ELSE 0 END), SUM(CASE WHEN created < ? THEN 0 ELSE 1 END)"
+    statement = f"SELECT session, {counts} FROM job WHERE {where} GROUP BY session"
+    found = database.execute(statement, (moment, moment, account)).fetchall()
+    return {row[0]: Taken(int(row[1]), int(row[2])) for row in found}
 
 
 def last_turns(database: Database, account: str, owners: Iterable[str] = ()) -> dict[str, float]:

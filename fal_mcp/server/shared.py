@@ -49,14 +49,14 @@ class Shared(Engine):
         """Why the store refused a job of this server's account a moment ago, if it did."""
         return self.jobs.admission.full(self.account.name) if "jobs" in vars(self) else None
 
-    async def left(self, in_hand: int) -> int:
-        """How many more jobs of this server's account may begin here now, beside so many that were let in; less than
-        none where more wait than may.
+    async def left(self, in_hand: int, since: float) -> int:
+        """How many more jobs of this server's account may begin here now, beside so many that were let in, in a rush
+        that began `since` seconds ago; less than none where more wait than may.
 
         Raises:
             NotRecorded: the store cannot be used.
         """
-        return await self.jobs.admission.left(self.account.name, in_hand)
+        return await self.jobs.admission.left(self.account.name, in_hand, since)
 
     @property
     def followed(self) -> int:

@@ -18,6 +18,7 @@ from fal_mcp.jobs.ledger import Ledger, Limits
 from tests.jobs.conftest import Where
 
 NOW = 1000.0
+LONG_AGO = 60.0
 JOB = Job(
     "j", "a/b", "o", "d", "running", 900, 900, asked=900, call_id="first", connection="c", session="s", answered=None
 )
@@ -147,13 +148,27 @@ async def test_of_a_hundred_answered_calls_with_the_same_words_none_is_read_agai
 async def test_a_server_counts_what_it_has_in_hand_and_what_others_have_taken(where: Where):
     """What one was let in for has a row a moment later: till then nobody else may be given its place."""
     async with ledger_at(where) as ledger, ledger_at(where) as other:
-        assert await ledger.left_for_one(CHANCE.payer, 10, 0) == 10
+        assert await ledger.left_for_one(CHANCE.payer, 10, 0, 0.0) == 10
         for _ in range(3):
             await other.begin(CHANCE, Limits())
         # Each of two servers that live gets half of what is left, rounded up.
-        assert await ledger.left_for_one(CHANCE.payer, 10, 0) == 4
-        assert await ledger.left_for_one(CHANCE.payer, 10, 3) == 1, "of which the other knows nothing"
+        assert await ledger.left_for_one(CHANCE.payer, 10, 0, 0.0) == 4
+        assert await ledger.left_for_one(CHANCE.payer, 10, 3, 0.0) == 1, "of which the other knows nothing"
         await ledger.begin(CHANCE, Limits())
-        assert await ledger.left_for_one(CHANCE.payer, 10, 0) == 3
-        assert await ledger.left_for_one(CHANCE.payer, 10, 3) == 1, "its row is among the three"
-        assert await ledger.left_for_one(CHANCE.payer, 10, 9) == -5
+        assert await ledger.left_for_one(CHANCE.payer, 10, 0, 0.0) == 3
+        assert await ledger.left_for_one(CHANCE.payer, 10, 3, 0.0) == 1, "its row is among the three"
+        assert await ledger.left_for_one(CHANCE.payer, 10, 9, 0.0) == -5
+
+
+async def test_places_are_shared_as_they_were_when_the_rush_began(where: Where):
+    """Whichever server counts first: the other's part is not what that one leaves."""
+    async with ledger_at(where) as ledger, ledger_at(where) as other:
+        assert await ledger.left_for_one(CHANCE.payer, 10, 0, LONG_AGO) == 10
+        for _ in range(3):
+            await other.begin(CHANCE, Limits())
+        assert await ledger.left_for_one(CHANCE.payer, 10, 0, LONG_AGO) == 5
+        assert await other.left_for_one(CHANCE.payer, 10, 0, LONG_AGO) == 4, "or half of what is left, if that is more"
+        for _ in range(3):
+            await other.begin(CHANCE, Limits())
+        assert await ledger.left_for_one(CHANCE.payer, 10, 0, LONG_AGO) == 4, "there are no more"
+        assert await ledger.left_for_one(CHANCE.payer, 10, 3, LONG_AGO) == 1, "three of those are in hand"

@@ -52,7 +52,7 @@ async def sixty_at_once(rush: Rush, order: list[str]) -> None:
                 tasks.start_soon(one)
 
 
-async def plenty(in_hand: int) -> int:
+async def plenty(in_hand: int, since: float) -> int:
     return 1000
 
 
@@ -72,7 +72,7 @@ async def test_beyond_what_may_run_or_wait_a_call_is_answered_as_its_tool_would(
 async def test_in_a_rush_those_without_a_place_hear_it_before_the_others_begin():
     asked, order = list[int](), list[str]()
 
-    async def left(in_hand: int) -> int:
+    async def left(in_hand: int, since: float) -> int:
         asked.append(1)
         return 5 - order.count("begins")
 
@@ -85,7 +85,7 @@ async def test_who_stood_on_at_the_first_count_is_not_turned_away_for_another_se
     """The places are shared by halves, and the other server is a few ahead when they are counted again."""
     counts, in_hand, order = iter([30, 16, 7, *[1] * 9]), list[int](), list[str]()
 
-    async def left(mine: int) -> int:
+    async def left(mine: int, since: float) -> int:
         in_hand.append(mine)
         return next(counts)
 
@@ -113,7 +113,7 @@ async def test_whoever_hangs_up_in_the_line_holds_up_nobody():
 
 
 async def test_a_store_that_cannot_be_asked_refuses_nobody_here():
-    async def broken(in_hand: int) -> int:
+    async def broken(in_hand: int, since: float) -> int:
         raise NotRecorded("It is full.")
 
     told = await twenty_at_once(Rush(100, lambda: None, broken))
@@ -124,7 +124,7 @@ async def test_a_store_that_is_slow_to_answer_holds_up_the_line_once():
     """As where its file is locked: each count fails after seconds."""
     asked, began = list[int](), list[int]()
 
-    async def slow(in_hand: int) -> int:
+    async def slow(in_hand: int, since: float) -> int:
         asked.append(in_hand)
         await anyio.sleep(1.5)
         raise NotRecorded("It is locked.")

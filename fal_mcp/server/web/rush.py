@@ -25,6 +25,8 @@ _RETURN = 5.0
 _KNOWN_FOR = 0.2
 """Seconds for which the store's count of free places is taken for granted, less what was let in since; as long as it
 took to count where that is longer."""
+_EARLIER = 1.0
+"""Seconds by which the same rush may have come to another server before."""
 _APART = 0.02
 """Seconds between two calls that begin in a rush."""
 _QUIET = 0.05
@@ -44,10 +46,10 @@ class _Place:
 
 class Rush:
     """The calls of one server that would begin a run. `most` is how many may run or wait in all; `full` tells why the
-    store refused one a moment ago, if it did. `left` is told how many this server has let in that are in hand, and
-    counts how many more it may."""
+    store refused one a moment ago, if it did. `left` is told how many this server has let in that are in hand and how
+    many seconds ago the rush began, and counts how many more it may."""
 
-    def __init__(self, most: int, full: Full, left: Callable[[int], Awaitable[int]]) -> None:
+    def __init__(self, most: int, full: Full, left: Callable[[int, float], Awaitable[int]]) -> None:
         self._most = most
         self._full = full
         self._count = left
@@ -55,6 +57,8 @@ class Rush:
         self._line: deque[_Place] = deque()
         self._left = most
         self._known_until = 0.0
+        self._first_came = 0.0
+        """When the line was empty last."""
         self._last_came = 0.0
         self._has_arrived = False
         """Whether the first of this rush has waited for the others."""
@@ -63,6 +67,8 @@ class Rush:
     async def turn(self, call: JsonObject) -> AsyncGenerator[Response | None]:
         """This call's turn to begin, which is as long as it lasts; in its place the answer to one that may not."""
         self._last_came = time.monotonic()
+        if not self._line:
+            self._first_came = self._last_came
         refused = self._too_many() or self._store_s_word()
         if refused is None:
             self._in_hand += 1
@@ -106,7 +112,7 @@ class Rush:
         """At the head of the line: those for which there is no room hear it first."""
         if (began := time.monotonic()) >= self._known_until:
             try:
-                self._left = await self._count(self._in_hand - len(self._line))
+                self._left = await self._count(self._in_hand - len(self._line), began - self._first_came + _EARLIER)
             except NotRecorded:
                 # Each call is told that by itself, with what to do.
                 self._left = self._most
