@@ -140,7 +140,7 @@ DOORS: dict[str, set[str]] = {
     "cryptography": {"client", "emulator"},
     "jsonschema": {"openapi", "emulator"},
     "uvicorn": {"server", "emulator"},
-    "h11": {"server"},
+    "httptools": {"server"},
     "jwt": {"team"},
     "starlette": {"emulator", "server"},
     "PIL": {"emulator", "outputs"},

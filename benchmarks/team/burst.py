@@ -8,7 +8,7 @@ import anyio
 
 from benchmarks.team.deployment import TOOL, Deployment, deployed
 from benchmarks.team.load import Times
-from benchmarks.team.people import result
+from benchmarks.team.people import MODERN, result
 from tests import postgres
 from tests.team.proxy import NAME
 
@@ -18,7 +18,11 @@ JOB_SECONDS = 5.0
 MOST = 0.200
 MOST_MEGABYTES = 300.0
 _HEALTH = b"GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
-_HEALTH_BY_NAME = f"GET /health HTTP/1.1\r\nhost: {NAME}\r\n\r\n".encode()
+_HEALTH_BY_NAME = tuple(
+    f"GET /health HTTP/1.1\r\nhost: {NAME}\r\nmcp-protocol-version: {revision}\r\n\r\n".encode()
+    for revision in (MODERN, "2025-11-25")
+)
+"""By both ways that the proxy knows to the servers."""
 _ASKED_EVERY = 0.05
 
 
@@ -32,9 +36,10 @@ async def show(cluster: postgres.Cluster) -> tuple[str, bool]:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_watch_health, team, health)
             async with anyio.create_task_group() as calls:
+                requests = [_request(team, number) for number in range(AT_ONCE)]
                 began = time.monotonic()
-                for number in range(AT_ONCE):
-                    calls.start_soon(_call, team, number, began, refused, finished)
+                for number, request in enumerate(requests):
+                    calls.start_soon(_call, team, number, request, began, refused, finished)
             tasks.cancel_scope.cancel()
         memory = max(one.most_resident for one in team.processes[: len(team.servers)])
         standing = await team.standing()
@@ -66,16 +71,19 @@ async def _connected(team: Deployment) -> None:
     already. Neither is what the callers' own collector does; all five hundred are one process here."""
     await team.wire.open(AT_ONCE)
     async with anyio.create_task_group() as tasks:
-        for _ in range(AT_ONCE):
-            tasks.start_soon(team.wire.ask, _HEALTH_BY_NAME)
+        for number in range(AT_ONCE):
+            tasks.start_soon(team.wire.ask, _HEALTH_BY_NAME[number % 2])
     gc.collect()
     gc.freeze()
 
 
-async def _call(team: Deployment, number: int, began: float, refused: Times, finished: Times) -> None:
-    person = team.people[number % len(team.people)]
+def _request(team: Deployment, number: int) -> bytes:
     arguments = {"prompt": "a red bicycle", "seed": number, "output_format": "jpeg"}
-    answer = await team.wire.ask(person.called(TOOL, arguments))
+    return team.people[number % len(team.people)].called(TOOL, arguments)
+
+
+async def _call(team: Deployment, number: int, request: bytes, began: float, refused: Times, finished: Times) -> None:
+    answer = await team.wire.ask(request)
     took = time.monotonic() - began
     said = result(answer)
     if answer.status == 200 and not said.get("isError") and said["structuredContent"].get("status") == "completed":

@@ -64,7 +64,6 @@ async def serve_app(
             log_level="warning",
             timeout_keep_alive=limits.keep_alive_seconds,
             timeout_graceful_shutdown=limits.goodbye_seconds,
-            h11_max_incomplete_event_size=limits.head_bytes,
             # Whom a proxy speaks for is told by `client_address`, and only where the operator says that there is one.
             proxy_headers=False,
             server_header=False,

@@ -104,13 +104,16 @@ class Guard:
             stream.cancel()
 
     def _at_the_door(self, scope: Scope, headers: Headers, origins: list[str]) -> Response | None:
-        if not self.names.is_host(_values(headers, "host")):
-            return _turned_away(scope, "Invalid Host header", 421)
+        hosts = _values(headers, "host")
+        if not self.names.is_host(hosts):
+            return _turned_away(scope, "Invalid Host header", 421 if len(hosts) == 1 else 400)
         if not self.names.is_origin(origins):
             return _turned_away(scope, "Invalid Origin header", 403)
         if _values(headers, "content-length") and _values(headers, "transfer-encoding"):
             # Two readers may differ about where such a request ends, and what follows would be another's.
             return _turned_away(scope, "Two framings", 400, {"connection": "close"})
+        if any(coding.lower() != "chunked" for coding in _values(headers, "transfer-encoding")):
+            return _turned_away(scope, "Unknown transfer coding", 501, {"connection": "close"})
         length = "".join(_values(headers, "content-length"))
         if length.isdecimal() and int(length[:20]) > self.limits.body_bytes:
             return _turned_away(scope, f"Larger than {self.limits.body_bytes:,} bytes", 413)

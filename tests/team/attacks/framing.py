@@ -43,14 +43,14 @@ async def odd_lengths(team: Team, fal: Emulator) -> None:
 
 @attack(SMUGGLING, "A transfer coding that is not chunked, or is hidden", "400 or 501")
 async def odd_codings(team: Team, fal: Emulator) -> None:
-    for coding in (b"xchunked", b"chunked, identity", b"gzip, chunked"):
+    for coding in (b"xchunked", b"chunked, identity", b"gzip, chunked", b"chunked\r\nTransfer-Encoding: chunked"):
         request = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: %s\r\n\r\n0\r\n\r\n" % coding
         assert (await team.raw(request)).startswith((b"HTTP/1.1 400", b"HTTP/1.1 501")), coding
 
 
 @attack(SMUGGLING, "A folded header, a blank before the colon, a bare line feed within a value", "400")
 async def odd_headers(team: Team, fal: Emulator) -> None:
-    for line in (b"X : y", b"X\x00: y", b"Tr\xffansfer: y", b"X: a\x00b"):
+    for line in (b"X : y", b"X\x00: y", b"Tr\xffansfer: y", b"X: a\x00b", b"X: a\nb: c", b"X: a\r\n b", b": y"):
         request = b"GET /health HTTP/1.1\r\nHost: localhost\r\n%s\r\n\r\n" % line
         assert (await team.raw(request, quiet=1)).startswith(b"HTTP/1.1 400"), line
 
@@ -74,6 +74,30 @@ async def upgrades(team: Team, fal: Emulator) -> None:
     for name in (b"websocket", b"h2c"):
         request = b"GET /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n" % name
         assert (await team.raw(request, quiet=1)).startswith(b"HTTP/1.1 401")
+
+
+@attack(SMUGGLING, "A token behind a chunked body, where a trailer may stand", "401: it is no header")
+async def token_in_trailer(team: Team, fal: Emulator) -> None:
+    body = json.dumps(initialize()).encode()
+    usual = "POST /mcp HTTP/1.1", "Host: localhost", *ACCEPTS, "Transfer-Encoding: chunked", "Trailer: Authorization"
+    request = "\r\n".join([*usual, "", ""]).encode() + b"%x\r\n%s\r\n0\r\n" % (len(body), body)
+    request += f"Authorization: {team.headers('alice')['authorization']}\r\n\r\n".encode()
+    answer = await team.raw(request, quiet=1)
+    assert answer.startswith(b"HTTP/1.1 401") and answer.count(b"HTTP/1.1 ") == 1
+
+
+@attack(
+    SMUGGLING, "A request as the body of one that asks to upgrade", "It is a body: one answer, and the next is its own"
+)
+async def request_in_an_upgrade(team: Team, fal: Emulator) -> None:
+    inner = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    usual = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+    chunked = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(inner), inner)
+    for body in (b"Content-Length: %d\r\n\r\n%s" % (len(inner), inner), chunked):
+        answer = await team.raw(usual + body + inner, quiet=1)
+        assert answer.startswith(b"HTTP/1.1 401") and answer.count(b"HTTP/1.1 ") == 2, answer
+        assert answer.count(b"HTTP/1.1 200") == 1, "the second request of the connection"
+    assert (await team.raw(b"CONNECT localhost:1 HTTP/1.1\r\nHost: localhost\r\n\r\n")).startswith(b"HTTP/1.1 400")
 
 
 @attack(SLOWNESS, "Headers that never end, a byte now and then", "Cut after the time for headers")
@@ -116,6 +140,31 @@ async def large_headers(team: Team, fal: Emulator) -> None:
     assert answer.startswith((b"HTTP/1.1 400", CLOSED)) and answer.endswith(CLOSED)
     async with httpx.AsyncClient() as client:
         assert (await client.get(f"{team.root}/health")).status_code == 200
+
+
+@attack(SLOWNESS, "A thousand small headers", "400 at 32 KiB in all")
+async def many_headers(team: Team, fal: Emulator) -> None:
+    lines = b"".join(b"x-%d: %s\r\n" % (number, b"x" * 30) for number in range(1000))
+    answer = await team.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + lines + b"\r\n")
+    assert answer.startswith(b"HTTP/1.1 400") and answer.endswith(CLOSED)
+
+
+@attack(SLOWNESS, "Thousands of requests before the first is answered", "400 from the tenth on, and nothing is kept")
+async def many_ahead(team: Team, fal: Emulator) -> None:
+    answer = await team.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2000)
+    assert answer.startswith(b"HTTP/1.1 400") and answer.count(b"HTTP/1.1 ") == 1 and answer.endswith(CLOSED)
+    few = await team.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 8, quiet=1)
+    assert few.count(b"HTTP/1.1 200") == 8
+
+
+@attack(SLOWNESS, "A chunk or a trailer without an end", "Cut once more came than a body may have")
+async def endless_extension(team: Team, fal: Emulator) -> None:
+    token = f"Authorization: {team.headers('alice')['authorization']}"
+    begun = head(team, "Host: localhost", token, "Transfer-Encoding: chunked")
+    much = [b"x" * 100_000] * (2 * LIMITS.body_bytes // 100_000 + 3)
+    for opening in (b"1;", b"1\r\nx\r\n0\r\nx: "):
+        answer = await team.raw(begun + opening, *much)
+        assert answer.endswith(CLOSED) and b"HTTP/1.1 2" not in answer, opening
 
 
 @attack(SLOWNESS, "A body that says it is too large", "413, before it is sent and before the token is looked at")
@@ -190,6 +239,7 @@ async def nobody_reads(team: Team, fal: Emulator) -> None:
     assert (await team.client().get(f"{team.root}/health")).status_code == 200
 
 
+ACCEPTS = ("Content-Type: application/json", "Accept: application/json, text/event-stream")
 META: dict[str, Any] = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
