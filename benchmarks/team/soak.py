@@ -81,7 +81,7 @@ class Soak:
         connection = await self.team.wire.connected()
         with anyio.move_on_after(JOB_SECONDS / 3):
             await connection.ask(request)
-        connection.close()
+        await anyio.aclose_forcefully(connection.stream)
 
     async def leave_session(self) -> None:
         """A session that nobody ends."""
@@ -96,7 +96,7 @@ class Soak:
         connection = await self.team.wire.connected()
         with anyio.move_on_after(2):
             await connection.ask(person.listening())
-        connection.close()
+        await anyio.aclose_forcefully(connection.stream)
 
     async def age(self) -> None:
         """As if what is over had been so for long."""

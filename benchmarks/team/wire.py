@@ -1,25 +1,17 @@
-"""HTTP as cheap as it gets, for many callers at once: requests made beforehand, answers cut out and nothing more.
+"""HTTP as cheap as it gets, for many callers at once: requests made beforehand, answers cut out and nothing more."""
 
-Over the system's sockets, as all callers share one core with what they measure.
-"""
-
-import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TypeVar
 
 import anyio
+import anyio.abc
+from anyio.streams.tls import TLSStream
 
 _LONGEST = 120.0
 _LONGEST_IDLE = 30.0
 """Seconds; nginx closes a connection after 75 of them, without a word to who is about to use it."""
-_AT_ONCE = 64 * 1024
-_HERE = "127.0.0.1"
-T = TypeVar("T")
 
 
 class Broken(Exception):
@@ -47,8 +39,7 @@ class Answer:
 class Connection:
     """One connection, for one request at a time."""
 
-    line: socket.socket
-    """Which waits for nothing; a TLS one where the connection is one."""
+    stream: TLSStream | anyio.abc.SocketStream
     used: float = 0.0
     _read: bytearray = field(default_factory=bytearray)
 
@@ -58,50 +49,11 @@ class Connection:
         Raises:
             Broken: the connection ended first.
         """
-        await self.send(request)
-        return await self._answer()
-
-    async def send(self, data: bytes) -> None:
-        """Send that and no more.
-
-        Raises:
-            Broken: the connection has ended.
-        """
-        rest = memoryview(data)
-        while rest:
-            rest = rest[await self._done(partial(self.line.send, rest), anyio.wait_writable) :]
-
-    async def greet(self) -> None:
-        """Shake hands, where it is a TLS one.
-
-        Raises:
-            Broken: that failed.
-        """
-        if isinstance(self.line, ssl.SSLSocket):
-            await self._done(self.line.do_handshake, anyio.wait_readable)
-
-    def close(self) -> None:
-        """Let go of it, whatever is on its way."""
-        self.line.close()
-
-    async def _receive(self) -> bytes:
-        data = await self._done(partial(self.line.recv, _AT_ONCE), anyio.wait_readable)
-        if not data:
-            raise Broken("It was closed.")
-        return data
-
-    async def _done(self, step: Callable[[], T], wait: Callable[[socket.socket], Awaitable[None]]) -> T:
-        while True:
-            try:
-                return step()
-            except ssl.SSLWantReadError:
-                await anyio.wait_readable(self.line)
-            except ssl.SSLWantWriteError:
-                await anyio.wait_writable(self.line)
-            except BlockingIOError:
-                await wait(self.line)
-            except OSError as error:
-                raise Broken(repr(error)) from error
+        try:
+            await self.stream.send(request)
+            return await self._answer()
+        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError) as error:
+            raise Broken(repr(error)) from error
 
     async def _answer(self) -> Answer:
         head = await self._until(b"\r\n\r\n")
@@ -120,14 +72,14 @@ class Connection:
         seen = 0
         while (end := self._read.find(mark, seen)) < 0:
             seen = max(len(self._read) - len(mark), 0)
-            self._read += await self._receive()
+            self._read += await self.stream.receive()
         found = bytes(self._read[:end])
         del self._read[: end + len(mark)]
         return found
 
     async def _exactly(self, size: int) -> bytes:
         while len(self._read) < size:
-            self._read += await self._receive()
+            self._read += await self.stream.receive()
         found = bytes(self._read[:size])
         del self._read[:size]
         return found
@@ -153,10 +105,10 @@ class Wire:
             with anyio.fail_after(_LONGEST):
                 answer = await connection.ask(request)
         except BaseException:
-            connection.close()
+            await anyio.aclose_forcefully(connection.stream)
             raise
         if answer.header(b"connection").lower() == "close":
-            connection.close()
+            await anyio.aclose_forcefully(connection.stream)
         else:
             connection.used = time.monotonic()
             self._free.append(connection)
@@ -168,7 +120,7 @@ class Wire:
             connection = self._free.pop()
             if time.monotonic() - connection.used < _LONGEST_IDLE:
                 return connection
-            connection.close()
+            await anyio.aclose_forcefully(connection.stream)
         return await self.connected()
 
     async def open(self, count: int) -> None:
@@ -178,16 +130,14 @@ class Wire:
 
     async def connected(self) -> Connection:
         """A new connection."""
-        line = socket.create_connection((_HERE, self._port), timeout=_LONGEST)
-        line.setblocking(False)
-        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._trusts is not None:
-            line = self._trusts.wrap_socket(line, server_hostname=_HERE, do_handshake_on_connect=False)
-        connection = Connection(line, time.monotonic())
-        await connection.greet()
-        return connection
+        if self._trusts is None:
+            return Connection(await anyio.connect_tcp("127.0.0.1", self._port), time.monotonic())
+        stream = await anyio.connect_tcp(
+            "127.0.0.1", self._port, ssl_context=self._trusts, tls_standard_compatible=False
+        )
+        return Connection(stream, time.monotonic())
 
     async def aclose(self) -> None:
         """Close all that are free."""
         while self._free:
-            self._free.pop().close()
+            await anyio.aclose_forcefully(self._free.pop().stream)
