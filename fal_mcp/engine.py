@@ -259,9 +259,9 @@ class Engine:
         return Call(lambda: self.fal, self.tools.catalog, self.jobs, tell, **{**known, **more})
 
     def leave_jobs(self) -> None:
-        """This server ends: what runs goes on at fal, whoever is cut off now."""
+        """This server ends: what runs goes on at fal, and whoever waits for it is told so."""
         if "jobs" in self.__dict__:
-            self.jobs.is_ending = True
+            self.jobs.leave()
 
     async def is_ready(self) -> bool:
         """Whether paid work can be written down, without which no call is of use."""

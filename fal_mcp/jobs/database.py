@@ -99,6 +99,10 @@ class Store(Protocol):
         """Hand on what servers tell, until cancelled; an empty text is that something may have been missed."""
         ...
 
+    def hurry(self, seconds: float) -> None:
+        """The server ends: after so many seconds nothing waits for what another program holds."""
+        ...
+
     async def aclose(self) -> None:
         """Close it, and say that this server ends."""
         ...

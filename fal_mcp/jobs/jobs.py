@@ -67,8 +67,8 @@ class Jobs:
         self.picks_up = PickUp(fal, ledger, self.followers, account, tasks)
         self.hearing = Hearing()
         self.hearing.on("job:", lambda topic: self.admission.ring())
-        self.is_ending = False
-        """Whether the server ends: who is cut off then has not let go of anything."""
+        self._is_ending = False
+        self._waits: set[anyio.CancelScope] = set()
 
     @property
     def limits(self) -> Limits:
@@ -141,7 +141,7 @@ class Jobs:
         Raises:
             FalError: fal says that it failed or was cancelled, or nobody knows what became of it.
         """
-        began = time.monotonic()
+        began, seconds = time.monotonic(), 0.0 if self._is_ending else seconds
         followed = await self.followers.resumed(job)
         if followed is None:
             job = await self._seen_elsewhere(job, seconds)
@@ -152,14 +152,13 @@ class Jobs:
         # Counted before anything is awaited: a job is only forgotten here when nobody waits.
         followed.waiting += 1
         try:
-            with anyio.move_on_after(seconds):
-                await watch(followed, tell)
+            await self._watched(followed, 0.0 if self._is_ending else seconds, tell)
             # Whoever does not wait is still told what fal calls the request.
             with anyio.move_on_after(_LONGEST_SUBMIT):
                 await followed.taken()
         except anyio.get_cancelled_exc_class():
             # Only the last who waits lets go of it: another call that joined it wants it still.
-            if is_its_call and not self.is_ending and followed.waiting == 1 and not followed.is_over:
+            if is_its_call and not self._is_ending and followed.waiting == 1 and not followed.is_over:
                 # In the server's group: this call is being cancelled, and everything awaited in it is too.
                 self._tasks.start_soon(self._abandon, followed)
             raise
@@ -287,8 +286,17 @@ class Jobs:
             except NotRecorded as error:
                 logger.error("%s", error.message)
 
+    def leave(self) -> None:
+        """The server ends: what runs goes on at fal, and whoever waits for it is told so now. Who is cut off all the
+        same has not let go of anything."""
+        self._is_ending = True
+        self.ledger.hurry()
+        for wait in self._waits:
+            wait.cancel()
+
     async def aclose(self) -> None:
         """Write down what is left to write."""
+        self.ledger.hurry()
         with anyio.move_on_after(_LONGEST_GOODBYE, shield=True):
             await self._outgoing.arrived()
             await self.followers.write()
@@ -296,6 +304,14 @@ class Jobs:
     def standing(self, job: Job) -> Follower | None:
         """Who follows the job, if anyone does."""
         return self.followers.get(job.job_id)
+
+    async def _watched(self, followed: Follower, seconds: float, tell: Tell) -> None:
+        with anyio.move_on_after(seconds) as wait:
+            self._waits.add(wait)
+            try:
+                await watch(followed, tell)
+            finally:
+                self._waits.discard(wait)
 
     async def _seen_elsewhere(self, job: Job, seconds: float) -> Job:
         """The job once fal has it, or it is over, where another server or another call is at it."""

@@ -27,6 +27,7 @@ from fal_mcp.json_values import object_of
 
 __all__ = ["Ledger", "Limits"]
 _ANY = Room()
+_LONGEST_GOODBYE = 2.0
 
 
 class Ledger:
@@ -56,6 +57,10 @@ class Ledger:
         """Told of each change that was written here."""
         self._decisions = Decisions(self.store, self.session, keeps_arguments=records_arguments)
         self._desk = Desk(self.store, self._decisions)
+
+    def hurry(self) -> None:
+        """The server ends, and must not be held up by a program that has the ledger to itself."""
+        self.store.hurry(_LONGEST_GOODBYE)
 
     async def aclose(self) -> None:
         """Close it, and say that this server ends."""

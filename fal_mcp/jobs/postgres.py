@@ -76,6 +76,9 @@ class PostgresStore:
                 self._doubts.append((error.number, undo))
             raise
 
+    def hurry(self, seconds: float) -> None:
+        """Each wait has a bound of its own."""
+
     def now(self) -> float:
         """This moment by the store's clock, as far as it was heard of last."""
         if self._clock is not None:

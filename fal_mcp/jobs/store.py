@@ -90,6 +90,7 @@ class SqliteStore:
         self._busy = busy_seconds
         self._patience = busy_seconds
         """Seconds that the work in hand waits where the file is locked."""
+        self._patient_until = math.inf
         self._found_locked = -math.inf
         """When that was found last, after all of the waiting."""
         self._opened = opened
@@ -115,6 +116,10 @@ class SqliteStore:
             NotRecorded: the file cannot be used; one sentence says why, and what to do.
         """
         return await anyio.to_thread.run_sync(self._in_its_turn, work, time.monotonic(), limiter=self._limiter)
+
+    def hurry(self, seconds: float) -> None:
+        """Whoever ends waits for so long in all where the file is locked."""
+        self._patient_until = min(self._patient_until, time.monotonic() + seconds)
 
     def run_here(self, work: Callable[[Database], T]) -> T:
         """The same in this thread, for what has no event loop."""
@@ -172,7 +177,7 @@ class SqliteStore:
         # Whoever stood in line while another waited for a locked file has waited for it as long: one after the other,
         # twenty calls would wait for minutes.
         waited = time.monotonic() - came if came <= self._found_locked else 0.0
-        self._patience = max(self._busy - waited, 0.0)
+        self._patience = max(min(self._busy - waited, self._patient_until - time.monotonic()), 0.0)
         try:
             return self.run_here(work)
         except NotRecorded as error:

@@ -126,7 +126,7 @@ def _figures(server: app.FalServer) -> routes.Metrics | None:
 def _end(server: app.FalServer, guard: Guard) -> None:
     guard.end()
     server.news.close()
-    # Their calls are about to be cut off, which is no wish of anybody's to cancel what they wait for.
+    # Calls that wait for a job are answered now: they would be cut off soon, and their jobs with them.
     server.shared.leave_jobs()
 
 

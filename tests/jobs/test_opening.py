@@ -150,6 +150,13 @@ def held(file: Path) -> sqlite3.Connection:
     return holder
 
 
+def written_to(file: Path) -> sqlite3.Connection:
+    """Whoever writes into a ledger that others have open."""
+    holder = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    holder.execute("BEGIN EXCLUSIVE")
+    return holder
+
+
 async def test_a_newer_ledger_is_left_alone(tmp_path: Path):
     file = tmp_path / "l.sqlite3"
     await begun(file)
@@ -174,6 +181,23 @@ async def test_a_locked_ledger_costs_one_sentence_and_works_once_it_is_let_go(tm
 
 
 @pytest.mark.parametrize("is_open", [True, False])
+async def test_a_server_that_ends_is_not_held_up_by_whoever_has_the_ledger(tmp_path: Path, is_open: bool):
+    file = tmp_path / "l.sqlite3"
+    write_old(file, TODAY if is_open else 1)
+    ledger = Ledger(file, first_owner="me", busy_seconds=60.0)
+    if is_open:
+        await ledger.listed("me")
+    with closing(await anyio.to_thread.run_sync(written_to if is_open else held, file)):
+        ledger.hurry()
+        began = time.monotonic()
+        for number in range(3):
+            with pytest.raises(NotRecorded, match="is locked by another program"):
+                await ledger.once(str(number), 10)
+        await ledger.aclose()
+        assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("is_open", [True, False])
 async def test_those_who_stand_in_line_wait_for_a_lock_once_together(tmp_path: Path, is_open: bool):
     """Ten pieces of work, each of which would wait for a second by itself."""
     file = tmp_path / "l.sqlite3"
@@ -188,20 +212,15 @@ async def test_those_who_stand_in_line_wait_for_a_lock_once_together(tmp_path: P
             await ledger.once(str(number), 10)
         refused.append(error.value.message)
 
-    def written_to() -> sqlite3.Connection:
-        holder = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-        holder.execute("BEGIN EXCLUSIVE")
-        return holder
-
     began = time.monotonic()
-    with closing(await anyio.to_thread.run_sync(written_to if is_open else lambda: held(file))):
+    with closing(await anyio.to_thread.run_sync(written_to if is_open else held, file)):
         async with anyio.create_task_group() as tasks:
             for number in range(10):
                 tasks.start_soon(one, number)
     assert len(refused) == 10 and all("is locked by another program" in each for each in refused)
     assert time.monotonic() - began < 5
     # What comes later waits for its own time again.
-    holder = await anyio.to_thread.run_sync(written_to)
+    holder = await anyio.to_thread.run_sync(written_to, file)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ledger.once, "later", 10)
         await anyio.sleep(0.4)

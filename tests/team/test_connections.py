@@ -147,3 +147,25 @@ async def test_what_comes_with_a_body_and_is_none_of_it_has_an_end(opening: byte
     assert line.written.startswith(b"HTTP/1.1 400") and sent > 2 * LIMITS.body_bytes
     connection.connection_lost(ConnectionError())
     await anyio.lowlevel.checkpoint()
+
+
+@pytest.mark.parametrize("is_begun", [False, True])
+async def test_a_request_that_outlasts_the_server_is_told_so(is_begun: bool):
+    async def lasts(scope: Scope, receive: Receive, send: Send) -> None:
+        if is_begun:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        await anyio.sleep_forever()
+
+    connection, line = connected(lasts)
+    connection.data_received(b"GET /mcp HTTP/1.1\r\nhost: localhost\r\n\r\n")
+    await anyio.lowlevel.checkpoint()
+    (task,) = connection.tasks
+    # As uvicorn does it once its patience is over.
+    task.cancel()
+    await anyio.wait_all_tasks_blocked()
+    assert task.done() and not task.cancelled() and task.exception() is None
+    if is_begun:
+        assert line.written.startswith(b"HTTP/1.1 200") and line.written.endswith(b"\r\n0\r\n\r\n")
+    else:
+        assert line.written.startswith(b"HTTP/1.1 503") and line.written.endswith(b"The server is ending. Call again.")
+    connection.connection_lost(ConnectionError())

@@ -222,13 +222,16 @@ async def test_metrics_are_read_here_or_by_an_administrator(settings: Settings, 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals there")
-async def test_at_its_end_streams_are_closed_and_jobs_go_on(fal: Emulator, settings: Settings, tmp_path: Path):
+async def test_at_its_end_streams_are_closed_and_calls_hear_that_their_jobs_go_on(
+    fal: Emulator, settings: Settings, tmp_path: Path
+):
     """Within five seconds, and a job that waits in the queue is not cancelled for it."""
     fal.script("fal-ai/flux/dev", Script(hold_in_queue=True))
     root = settings.hosts.queue.removesuffix("/queue")
     command = [sys.executable, "-m", "fal_mcp", "serve", "--http", "0", "--fal-url", root, "--data-dir", str(tmp_path)]
     environment = {**os.environ, "FAL_KEY": KEY, "FAL_MCP_REFRESH_HOURS": "0"}
     ends: list[bytes] = []
+    answers: list[Any] = []
     with anyio.fail_after(BOUND):
         async with (
             await anyio.open_process(command, env=environment) as process,
@@ -247,20 +250,25 @@ async def test_at_its_end_streams_are_closed_and_jobs_go_on(fal: Emulator, setti
                 async with client.stream("GET", url, headers=named) as stream:
                     ends.append(b"".join([piece async for piece in stream.aiter_bytes()]))
 
-            async def run() -> None:
-                try:
-                    await Host(url, client).ask("tools/call", {}, name="fal-ai_flux_dev", arguments={"prompt": "x"})
-                except Exception:
-                    ends.append(b"cut")
+            async def run(ask: Any, prompt: str) -> None:
+                answer = await ask({}, "tools/call", name="fal-ai_flux_dev", arguments={"prompt": prompt})
+                answers.append(answer["result"]["structuredContent"])
+
+            async def ask_at_once(capabilities: Any, method: str, **params: Any) -> Any:
+                return await Host(url, client).ask(method, capabilities, **params)
 
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(listen)
-                tasks.start_soon(run)
-                await fal.until(lambda: any(each.path.endswith("/stream") for each in fal.calls))
+                tasks.start_soon(run, ask_at_once, "of 2026")
+                tasks.start_soon(run, Host(url, client).ask_after_handshake, "of 2025")
+                await fal.until(lambda: sum(each.path.endswith("/stream") for each in fal.calls) == 2)
                 with anyio.fail_after(5):
                     process.send_signal(signal.SIGTERM)
+                    async for piece in process.stderr:
+                        said += piece
                     await process.wait()
-    assert len(ends) == 2
+    assert len(ends) == 1 and b"ERROR" not in said
+    assert [(answer["status"], answer["job_id"][:4]) for answer in answers] == [("in_progress", "job_")] * 2
     assert not any(each.path.endswith("/cancel") for each in fal.calls)
 
 

@@ -11,7 +11,9 @@ import socket
 from contextlib import suppress
 from typing import Any, ClassVar, Protocol
 
+import anyio
 import httptools
+from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -139,7 +141,11 @@ class Connection(HttpToolsProtocol):
         self._going_out.clear()
 
     async def _served(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_begun = False
+
         async def watched(message: Message) -> None:
+            nonlocal is_begun
+            is_begun = True
             await send(message)
             if message["type"] == "http.response.body" and (
                 not message.get("more_body") or _ANSWER.match(message.get("body", b""))
@@ -148,6 +154,9 @@ class Connection(HttpToolsProtocol):
 
         try:
             await self._application(scope, receive, watched)
+        except anyio.get_cancelled_exc_class():
+            # The server ends, and this took too long: what nobody raised is no fault to be told in the log.
+            await _cut_off(scope, receive, send, is_begun=is_begun)
         finally:
             here = visit.of(scope)
             if here.is_out is None and here not in self._going_out:
@@ -209,6 +218,16 @@ class Connection(HttpToolsProtocol):
         if self._writing is not None:
             self._writing.cancel()
             self._writing = None
+
+
+async def _cut_off(scope: Scope, receive: Receive, send: Send, *, is_begun: bool) -> None:
+    if is_begun:
+        await send({"type": "http.response.body"})
+    else:
+        answer = PlainTextResponse(
+            "The server is ending. Call again.", 503, {"retry-after": "1", "connection": "close"}
+        )
+        await answer(scope, receive, send)
 
 
 def limited(limits: WebLimits) -> type[Connection]:
