@@ -131,6 +131,15 @@ def test_requests_are_the_same_however_their_bytes_come(sent: list[Sent], sizes:
     assert line.written.count(b"HTTP/1.1 200") == len(sent) and not line.is_closed
 
 
+@pytest.mark.parametrize("behind", [b"\0\r\n\r\n", b"GET / HTTP/2.0\r\n\r\n", b"GET / HTTP/1.1\r\nx : y\r\n\r\n"])
+@pytest.mark.parametrize("is_split", [False, True])
+async def test_what_comes_behind_a_request_spoils_nothing_of_it(behind: bytes, is_split: bool):
+    whole = b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}" * 2
+    seen, line = await heard([whole, behind, behind] if is_split else [whole + behind * 2], 2)
+    assert [each[3] for each in seen] == [b"{}", b"{}"]
+    assert line.written.startswith(b"HTTP/1.1 200") and line.written.count(b"HTTP/1.1 200") == 2 and line.is_closed
+
+
 @pytest.mark.parametrize("opening", [b"1;", b"1\r\nx\r\n0\r\nx: ", b"0\r\nx: ", b"1\r\nx\r\n" * 200_000])
 async def test_what_comes_with_a_body_and_is_none_of_it_has_an_end(opening: bytes):
     async def waits(scope: Scope, receive: Receive, send: Send) -> None:

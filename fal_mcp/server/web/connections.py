@@ -29,6 +29,7 @@ _ANSWER = re.compile(rb'\A(?:event: message\r?\n)?data: \{"jsonrpc":"2\.0","id":
 """An event that holds the answer: its client may close at once, before the end of the stream is written."""
 _MOST_AHEAD = 8
 """Requests that a client may send before the first of them is answered."""
+_VERSIONS = ("1.1", "1.0")
 _UNSENT = 16 * 1024
 """Bytes that the system may hold beyond what the client has room for: the rest stays here, where it is seen."""
 
@@ -47,6 +48,8 @@ class Connection(HttpToolsProtocol):
     limits: ClassVar[WebLimits] = WebLimits()
     _part: str | None = None
     """Which part of a request the parser is in: its head, its body, or none."""
+    _is_spoilt = False
+    """Whether something came that is no request, and nothing more is read."""
     _part_bytes = 0
     """What came while it was in that."""
     _reading: _Timer | None = None
@@ -90,14 +93,13 @@ class Connection(HttpToolsProtocol):
         super().eof_received()
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._is_spoilt:
             return
         self._unset_keepalive_if_required()
         try:
             self._parse(data)
         except httptools.HttpParserError:
-            # Without a line of the log: whoever likes to sends as many.
-            self.send_400_response("Invalid HTTP request received.")
+            self._refuse()
         self._wait_for(self._awaited())
 
     def on_message_begin(self) -> None:
@@ -111,7 +113,10 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         head = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        if head > self.limits.head_bytes or len(self.pipeline) >= _MOST_AHEAD or self.parser.get_method() == b"CONNECT":
+        if head > self.limits.head_bytes or len(self.pipeline) >= _MOST_AHEAD:
+            raise _NotTaken
+        # Neither a proxy's forms of a target nor a version that has none of this: no client of ours speaks so.
+        if self.url[:1] != b"/" or self.parser.get_http_version() not in _VERSIONS:
             raise _NotTaken
         if not self.parser.should_upgrade():
             super().on_headers_complete()
@@ -195,12 +200,22 @@ class Connection(HttpToolsProtocol):
             parts += [] if name == b"upgrade" else [name, b": ", value, b"\r\n"]
         return b"".join([*parts, b"\r\n"])
 
+    def _refuse(self) -> None:
+        # Without a line of the log: whoever likes to sends as many.
+        if self._part != "body" and self._is_answering():
+            # Those before it were whole, and are answered first.
+            self._is_spoilt, self._part, self.cycle.keep_alive = True, None, False
+        else:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _is_answering(self) -> bool:
+        # There is none before the first request.
+        return not getattr(self.cycle, "response_complete", True)
+
     def _awaited(self) -> str | None:
         if self.transport.is_closing():
             return None
-        # There is none before the first request.
-        is_answering = not getattr(self.cycle, "response_complete", True)
-        return self._part or (None if is_answering else "head")
+        return self._part or (None if self._is_answering() else "head")
 
     def _wait_for(self, part: str | None) -> None:
         # A clock that runs goes on: else each byte of a slow request would buy time for the next.

@@ -76,6 +76,14 @@ async def upgrades(team: Team, fal: Emulator) -> None:
         assert (await team.raw(request, quiet=1)).startswith(b"HTTP/1.1 401")
 
 
+@attack(SMUGGLING, "A request of HTTP/0.9 or HTTP/2 on a line of HTTP/1", "400")
+async def other_versions(team: Team, fal: Emulator) -> None:
+    for version in (b"0.9", b"1.2", b"2.0", b"1.11", b"3"):
+        request = b"GET /health HTTP/%s\r\nHost: localhost\r\n\r\n" % version
+        assert (await team.raw(request, quiet=0.5)).startswith(b"HTTP/1.1 400"), version
+    assert (await team.raw(b"GET /health\r\n\r\n", quiet=0.5)).startswith((b"HTTP/1.1 400", CLOSED))
+
+
 @attack(SMUGGLING, "A token behind a chunked body, where a trailer may stand", "401: it is no header")
 async def token_in_trailer(team: Team, fal: Emulator) -> None:
     body = json.dumps(initialize()).encode()
@@ -149,10 +157,10 @@ async def many_headers(team: Team, fal: Emulator) -> None:
     assert answer.startswith(b"HTTP/1.1 400") and answer.endswith(CLOSED)
 
 
-@attack(SLOWNESS, "Thousands of requests before the first is answered", "400 from the tenth on, and nothing is kept")
+@attack(SLOWNESS, "Thousands of requests before the first is answered", "Nine are answered, and the line is closed")
 async def many_ahead(team: Team, fal: Emulator) -> None:
     answer = await team.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2000)
-    assert answer.startswith(b"HTTP/1.1 400") and answer.count(b"HTTP/1.1 ") == 1 and answer.endswith(CLOSED)
+    assert answer.count(b"HTTP/1.1 ") == answer.count(b"HTTP/1.1 200") <= 9 and answer.endswith(CLOSED)
     few = await team.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 8, quiet=1)
     assert few.count(b"HTTP/1.1 200") == 8
 
