@@ -1,24 +1,21 @@
-"""One connection of a client, which may take no longer and no more than it should: uvicorn's, with a clock.
+"""One connection of a client, which may take no longer than it should: uvicorn's, with a clock.
 
 uvicorn limits neither the time of headers and bodies, nor that of a connection that sends nothing, nor how long an
-answer waits for a client that does not read, nor, with this parser, how long a head is or how many requests come before
-the first is answered; and it does not say whether an answer went out. The parser is the one in C: the one in Python
-takes half of all that a refused request costs.
+answer waits for a client that does not read; and it does not say whether an answer went out.
 """
 
 import re
 import socket
 from contextlib import suppress
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import anyio
-import httptools
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from fal_mcp.server.web import visit
 from fal_mcp.server.web.limits import WebLimits
+from fal_mcp.server.web.reader import Reader
 from fal_mcp.server.web.visit import Visit
 
 _BUSY = (
@@ -27,9 +24,6 @@ _BUSY = (
 )
 _ANSWER = re.compile(rb'\A(?:event: message\r?\n)?data: \{"jsonrpc":"2\.0","id":[^{}]{1,200},"(?:result|error)":')
 """An event that holds the answer: its client may close at once, before the end of the stream is written."""
-_MOST_AHEAD = 8
-"""Requests that a client may send before the first of them is answered."""
-_VERSIONS = ("1.1", "1.0")
 _UNSENT = 16 * 1024
 """Bytes that the system may hold beyond what the client has room for: the rest stays here, where it is seen."""
 
@@ -38,20 +32,9 @@ class _Timer(Protocol):
     def cancel(self) -> None: ...
 
 
-class _NotTaken(Exception):
-    """More than a client may send, or what no client here has to; the parser makes a refusal of it."""
-
-
-class Connection(HttpToolsProtocol):
+class Connection(Reader):
     """A connection; `limits` is set by `limited`."""
 
-    limits: ClassVar[WebLimits] = WebLimits()
-    _part: str | None = None
-    """Which part of a request the parser is in: its head, its body, or none."""
-    _is_spoilt = False
-    """Whether something came that is no request, and nothing more is read."""
-    _part_bytes = 0
-    """What came while it was in that."""
     _reading: _Timer | None = None
     _read: str | None = None
     """Which part of a request is being waited for: its head, its body, or none."""
@@ -93,39 +76,10 @@ class Connection(HttpToolsProtocol):
         super().eof_received()
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing() or self._is_spoilt:
+        if self.transport.is_closing() or self.is_spoilt:
             return
-        self._unset_keepalive_if_required()
-        try:
-            self._parse(data)
-        except httptools.HttpParserError:
-            self._refuse()
+        super().data_received(data)
         self._wait_for(self._awaited())
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._part = "head"
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        # What stands behind a body is no header: by then the guard has looked at those.
-        if self._part == "head":
-            super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        head = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        if head > self.limits.head_bytes or len(self.pipeline) >= _MOST_AHEAD:
-            raise _NotTaken
-        # Neither a proxy's forms of a target nor a version that has none of this: no client of ours speaks so.
-        if self.url[:1] != b"/" or self.parser.get_http_version() not in _VERSIONS:
-            raise _NotTaken
-        if not self.parser.should_upgrade():
-            super().on_headers_complete()
-            self._part = "body"
-
-    def on_message_complete(self) -> None:
-        if not self.parser.should_upgrade():
-            super().on_message_complete()
-            self._part = None
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -178,44 +132,10 @@ class Connection(HttpToolsProtocol):
         else:
             here.is_out = True
 
-    def _parse(self, data: bytes) -> None:
-        part = self._part
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            # Nothing is upgraded here, and the parser would take the body of such a request for the next one.
-            head, self.parser = self._not_upgraded(), httptools.HttpRequestParser(self)
-            self._parse(head + data[upgrade.args[0] :])
-            return
-        self._part_bytes = self._part_bytes + len(data) if self._part == part else 0
-        # What a body holds is counted where it is read; here it is what else may be sent with one, and without an end.
-        most = {"head": self.limits.head_bytes, "body": self.limits.head_bytes + 2 * self.limits.body_bytes}
-        if self._part is not None and self._part_bytes > most[self._part]:
-            raise httptools.HttpParserError("It is too long.")
-
-    def _not_upgraded(self) -> bytes:
-        """The head that was read last, as one that asks for no other protocol."""
-        parts = [self.parser.get_method(), b" ", self.url, b" HTTP/", self.parser.get_http_version().encode(), b"\r\n"]
-        for name, value in self.headers:
-            parts += [] if name == b"upgrade" else [name, b": ", value, b"\r\n"]
-        return b"".join([*parts, b"\r\n"])
-
-    def _refuse(self) -> None:
-        # Without a line of the log: whoever likes to sends as many.
-        if self._part != "body" and self._is_answering():
-            # Those before it were whole, and are answered first.
-            self._is_spoilt, self._part, self.cycle.keep_alive = True, None, False
-        else:
-            self.send_400_response("Invalid HTTP request received.")
-
-    def _is_answering(self) -> bool:
-        # There is none before the first request.
-        return not getattr(self.cycle, "response_complete", True)
-
     def _awaited(self) -> str | None:
         if self.transport.is_closing():
             return None
-        return self._part or (None if self._is_answering() else "head")
+        return self.part or (None if self.is_answering else "head")
 
     def _wait_for(self, part: str | None) -> None:
         # A clock that runs goes on: else each byte of a slow request would buy time for the next.
