@@ -16,6 +16,7 @@ from fal_mcp.server.web.connections import Connection, limited
 from fal_mcp.server.web.limits import WebLimits
 
 BOUND = 20
+A_MOMENT = 0.05
 LIMITS = WebLimits(body_bytes=200_000)
 Seen = tuple[str, str, list[tuple[bytes, bytes]], bytes]
 """Method, path, headers and body."""
@@ -85,11 +86,11 @@ def requests(draw: st.DrawFn) -> Sent:
     return Sent(data, (method, path, kept, body))
 
 
-def connected(application: ASGIApp) -> tuple[Connection, Line]:
+def connected(application: ASGIApp, limits: WebLimits = LIMITS) -> tuple[Connection, Line]:
     """A connection of a client to this application."""
     config = uvicorn.Config(application, lifespan="off", log_config=None)
     config.load()
-    connection, line = limited(LIMITS)(config, ServerState(), {}), Line()
+    connection, line = limited(limits)(config, ServerState(), {}), Line()
     connection.connection_made(line)
     return connection, line
 
@@ -131,17 +132,51 @@ def test_requests_are_the_same_however_their_bytes_come(sent: list[Sent], sizes:
     assert line.written.count(b"HTTP/1.1 200") == len(sent) and not line.is_closed
 
 
-@pytest.mark.parametrize("behind", [b"\0\r\n\r\n", b"GET / HTTP/2.0\r\n\r\n", b"GET / HTTP/1.1\r\nx : y\r\n\r\n"])
+BEHIND = (
+    b"\0\r\n\r\n",
+    b"GET / HTTP/2.0\r\n\r\n",
+    b"GET / HTTP/1.1\r\nx : y\r\n\r\n",
+    b"POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nz\r\n",
+)
+
+
+@pytest.mark.parametrize("behind", BEHIND)
 @pytest.mark.parametrize("is_split", [False, True])
 async def test_what_comes_behind_a_request_spoils_nothing_of_it(behind: bytes, is_split: bool):
     whole = b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}" * 2
-    seen, line = await heard([whole, behind, behind] if is_split else [whole + behind * 2], 2)
+    seen, line = await heard([whole + behind, behind] if is_split else [whole + behind * 2], 2)
     assert [each[3] for each in seen] == [b"{}", b"{}"]
-    assert line.written.startswith(b"HTTP/1.1 200") and line.written.count(b"HTTP/1.1 200") == 2 and line.is_closed
+    assert line.written.startswith(b"HTTP/1.1 200") and line.written.count(b"HTTP/1.1 ") == 2 and line.is_closed
 
 
-@pytest.mark.parametrize("opening", [b"1;", b"1\r\nx\r\n0\r\nx: ", b"0\r\nx: ", b"1\r\nx\r\n" * 200_000])
-async def test_what_comes_with_a_body_and_is_none_of_it_has_an_end(opening: bytes):
+@pytest.mark.parametrize("size", [40, 9000])
+async def test_what_one_request_has_sent_does_not_count_for_the_next(size: int):
+    async def answers(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    connection, line = connected(answers)
+    request = b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n%s" % (size, b"x" * size)
+    # Each packet ends in the same part of a request, and of the next one.
+    stream = request * (4 * LIMITS.body_bytes // len(request))
+    for at in range(30 if size == 40 else 5000, len(stream), len(request)):
+        connection.data_received(stream[max(at - len(request), 0) : at])
+        await anyio.wait_all_tasks_blocked()
+    assert not line.is_closed
+    connection.connection_lost(None)
+
+
+@pytest.mark.parametrize(
+    ("opening", "most"),
+    [
+        *[
+            (opening, LIMITS.head_bytes)
+            for opening in (b"1;", b"1\r\nx\r\n0\r\nx: ", b"0\r\nx: ", b"0\r\n" + b"x: y\r\n" * 9000)
+        ],
+        (b"1\r\nx\r\n" * 200_000, 2 * LIMITS.body_bytes),
+    ],
+)
+async def test_what_comes_with_a_body_and_is_none_of_it_has_an_end(opening: bytes, most: int):
     async def waits(scope: Scope, receive: Receive, send: Send) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -153,7 +188,7 @@ async def test_what_comes_with_a_body_and_is_none_of_it_has_an_end(opening: byte
         part = opening[sent:][:1000] or b"x" * 1000
         connection.data_received(part)
         sent += len(part)
-    assert line.written.startswith(b"HTTP/1.1 400") and sent > 2 * LIMITS.body_bytes
+    assert line.written.startswith(b"HTTP/1.1 400") and most < sent < most + LIMITS.head_bytes + 2000
     connection.connection_lost(ConnectionError())
     await anyio.lowlevel.checkpoint()
 
@@ -178,3 +213,116 @@ async def test_a_request_that_outlasts_the_server_is_told_so(is_begun: bool):
     else:
         assert line.written.startswith(b"HTTP/1.1 503") and line.written.endswith(b"The server is ending. Call again.")
     connection.connection_lost(ConnectionError())
+
+
+async def test_all_that_are_being_answered_hear_that_their_client_has_gone():
+    heard = list[str]()
+
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        heard.append((await receive())["type"])
+
+    connection, _ = connected(stream)
+    connection.data_received(b"GET /mcp HTTP/1.1\r\nhost: localhost\r\n\r\n" * 3)
+    await anyio.wait_all_tasks_blocked()
+    connection.connection_lost(None)
+    await anyio.wait_all_tasks_blocked()
+    assert heard == ["http.disconnect"] and all(task.done() for task in connection.tasks)
+
+
+HASTY = WebLimits(head_seconds=A_MOMENT, body_seconds=A_MOMENT)
+
+
+@pytest.mark.parametrize(
+    "ahead", [b"GET /mcp HT", b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\nx"]
+)
+async def test_no_answer_is_cut_for_what_stands_behind_it_and_waits(ahead: bytes):
+    is_made = anyio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await is_made.wait()
+        while (await receive()).get("more_body"):
+            pass
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    connection, line = connected(slow, HASTY)
+    connection.data_received(b"GET /mcp HTTP/1.1\r\nhost: localhost\r\n\r\n" + ahead)
+    await anyio.sleep(3 * A_MOMENT)
+    assert not line.is_closed
+    is_made.set()
+    await anyio.wait_all_tasks_blocked()
+    assert line.written.startswith(b"HTTP/1.1 204")
+    # From here on it is late.
+    connection.data_received(b"x")
+    await anyio.sleep(3 * A_MOMENT)
+    assert line.is_closed
+    connection.connection_lost(None)
+    await anyio.wait_all_tasks_blocked()
+
+
+@pytest.mark.parametrize("is_own", [False, True])
+async def test_no_refusal_is_written_into_an_answer(is_own: bool):
+    """Whether its own body is spoilt, or what stands behind it."""
+
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+        await is_made.wait()
+        await send({"type": "http.response.body", "body": b"ended"})
+
+    is_made, (connection, line) = anyio.Event(), connected(stream)
+    framing = b"transfer-encoding: chunked\r\n\r\n" + (b"" if is_own else b"0\r\n\r\n")
+    connection.data_received(b"POST /mcp HTTP/1.1\r\nhost: localhost\r\n" + framing)
+    await anyio.wait_all_tasks_blocked()
+    connection.data_received(b"no request\r\n\r\n")
+    assert line.is_closed == is_own and line.written.endswith(b"begun\r\n")
+    is_made.set()
+    await anyio.wait_all_tasks_blocked()
+    assert line.is_closed and b" 400 " not in line.written
+    connection.connection_lost(None)
+
+
+async def test_a_connection_is_idle_as_long_where_its_answer_came_before_the_body():
+    async def refuses(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 401, "headers": []})
+        await send({"type": "http.response.body"})
+
+    connection, line = connected(refuses, HASTY)
+    connection.data_received(b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n")
+    await anyio.wait_all_tasks_blocked()
+    connection.data_received(b"{}")
+    await anyio.sleep(3 * A_MOMENT)
+    assert not line.is_closed and connection.timeout_keep_alive_task is not None
+    # An empty line is the beginning of the next.
+    connection.data_received(b"\r\n")
+    await anyio.sleep(3 * A_MOMENT)
+    assert line.is_closed
+    connection.connection_lost(None)
+
+
+async def test_nothing_is_left_of_an_idle_connection_that_breaks():
+    async def answers(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    connection, _ = connected(answers)
+    connection.data_received(b"GET /mcp HTTP/1.1\r\nhost: localhost\r\n\r\n")
+    await anyio.wait_all_tasks_blocked()
+    assert connection.timeout_keep_alive_task is not None
+    connection.connection_lost(ConnectionResetError())
+    assert connection.timeout_keep_alive_task is None
+
+
+async def test_what_comes_after_the_last_request_takes_nothing_from_its_answer():
+    async def answers(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    for asked in (b"close", b"close, upgrade\r\nupgrade: h2c"):
+        connection, line = connected(answers)
+        request = b"GET /mcp HTTP/1.1\r\nhost: localhost\r\nconnection: %s\r\n\r\n" % asked
+        connection.data_received(request * 2)
+        await anyio.wait_all_tasks_blocked()
+        assert line.written.startswith(b"HTTP/1.1 204") and line.written.count(b"HTTP/1.1 ") == 1 and line.is_closed
+        connection.connection_lost(None)

@@ -39,8 +39,6 @@ class Connection(Reader):
     _read: str | None = None
     """Which part of a request is being waited for: its head, its body, or none."""
     _writing: _Timer | None = None
-    _has_ended = False
-    """Whether the client closed its side: what is written since reaches nobody."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -66,20 +64,25 @@ class Connection(Reader):
     def connection_lost(self, exc: Exception | None) -> None:
         self._wait_for(None)
         self._stop_writing()
-        self._has_ended = True
         for each in self._going_out:
             each.is_out = False
         super().connection_lost(exc)
 
     def eof_received(self) -> None:
-        self._has_ended = True
+        self.has_ended = True
         super().eof_received()
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing() or self.is_spoilt:
             return
+        was_in_body = self.part == "body"
         super().data_received(data)
-        self._wait_for(self._awaited())
+        awaited = self._awaited()
+        if was_in_body and self.part is None and awaited == "head":
+            # What was answered before its body had come is over only now: from here on the connection is idle.
+            keep_alive, end = self.timeout_keep_alive, self.timeout_keep_alive_handler
+            self.timeout_keep_alive_task, awaited = self.loop.call_later(keep_alive, end), None
+        self._wait_for(awaited)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -125,7 +128,7 @@ class Connection(Reader):
         """All of an answer was written, or was to be."""
         if here.is_out is not None or here in self._going_out:
             return
-        if self._has_ended:
+        if self.has_ended:
             here.is_out = False
         elif self.transport.get_write_buffer_size():
             self._going_out.append(here)
@@ -135,7 +138,11 @@ class Connection(Reader):
     def _awaited(self) -> str | None:
         if self.transport.is_closing():
             return None
-        return self.part or (None if self.is_answering else "head")
+        if self.part == "body":
+            # That of one that stands behind others is not read until those are answered.
+            return None if self.pipeline else "body"
+        # Nor need the next come before this one is.
+        return None if self.open else "head"
 
     def _wait_for(self, part: str | None) -> None:
         # A clock that runs goes on: else each byte of a slow request would buy time for the next.

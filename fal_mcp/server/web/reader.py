@@ -5,10 +5,11 @@ how long a head is, nor what comes with a body and is none of it, nor how many r
 answered.
 """
 
-from typing import ClassVar
+from collections import deque
+from typing import Any, ClassVar
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from fal_mcp.server.web.limits import WebLimits
 
@@ -27,16 +28,30 @@ class Reader(HttpToolsProtocol):
     limits: ClassVar[WebLimits] = WebLimits()
     part: str | None = None
     """Which part of a request is being read: its head, its body, or none."""
-    _part_bytes = 0
-    """What came while it was in that."""
+    has_ended = False
+    """Whether what is written from here on reaches nobody."""
     is_spoilt = False
     """Whether something came that is no request: nothing more is read."""
+    _came = 0
+    """What came of this request."""
+    _came_beside = 0
+    """What came of it since its head began, or since a part of its body."""
 
-    @property
-    def is_answering(self) -> bool:
-        """Whether a request is being answered."""
-        # There is none before the first.
-        return not getattr(self.cycle, "response_complete", True)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.open: deque[RequestResponseCycle] = deque()
+        """The requests that are not answered yet, as they came; uvicorn knows the last of them."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.has_ended = True
+        # Else it keeps hold of this for its whole time where the client broke the connection off.
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+        # Else those before the last would wait for ever to hear that nobody is there.
+        for each in self.open:
+            each.disconnected = True
+            each.message_event.set()
+        self.open.clear()
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
@@ -48,6 +63,7 @@ class Reader(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.part = "head"
+        self._came = self._came_beside = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # What stands behind a body is no header: by then the guard has looked at those.
@@ -58,31 +74,45 @@ class Reader(HttpToolsProtocol):
         head = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if head > self.limits.head_bytes or len(self.pipeline) >= _MOST_AHEAD:
             raise _NotTaken
-        # Neither a proxy's forms of a target nor a version that has none of this: no client of ours speaks so.
+        # Neither a target as a proxy gets it, which would be answered as its path, nor a version that has none of this,
+        # such as the 0.9 that a line without one is taken for.
         if self.url[:1] != b"/" or self.parser.get_http_version() not in _VERSIONS:
             raise _NotTaken
         if not self.parser.should_upgrade():
             super().on_headers_complete()
+            self.open.append(self.cycle)
             self.part = "body"
+            self._came_beside = 0
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        self._came_beside = 0
 
     def on_message_complete(self) -> None:
         if not self.parser.should_upgrade():
             super().on_message_complete()
             self.part = None
 
+    def on_response_complete(self) -> None:
+        self.open.popleft()
+        super().on_response_complete()
+
     def _parse(self, data: bytes) -> None:
-        part = self.part
+        self._came += len(data)
+        self._came_beside += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             # Nothing is upgraded here, and the parser would take the body of such a request for the next one.
             head, self.parser = self._not_upgraded(), httptools.HttpRequestParser(self)
+            # As uvicorn's own: what comes after the last request takes nothing from its answer.
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             self._parse(head + data[upgrade.args[0] :])
             return
-        self._part_bytes = self._part_bytes + len(data) if self.part == part else 0
         # What a body holds is counted where it is read; here it is what else may be sent with one, and without an end.
-        most = {"head": self.limits.head_bytes, "body": self.limits.head_bytes + 2 * self.limits.body_bytes}
-        if self.part is not None and self._part_bytes > most[self.part]:
+        # The parser keeps what stands behind a body, and copies all of that for each byte more.
+        is_long = self._came_beside > self.limits.head_bytes
+        if self.part is not None and (is_long or self._came > self.limits.head_bytes + 2 * self.limits.body_bytes):
             raise httptools.HttpParserError("It is too long.")
 
     def _not_upgraded(self) -> bytes:
@@ -93,9 +123,21 @@ class Reader(HttpToolsProtocol):
         return b"".join([*parts, b"\r\n"])
 
     def _refuse(self) -> None:
-        # Without a line of the log: whoever likes to sends as many.
-        if self.part != "body" and self.is_answering:
-            # Those before it were whole, and are answered first.
-            self.is_spoilt, self.part, self.cycle.keep_alive = True, None, False
+        if self.part == "body" and len(self.open) > 1:
+            # Its turn had not come.
+            self.pipeline.popleft()
+            self.open.pop()
+        elif self.part == "body" or not self.open:
+            self._refuse_now()
+            return
+        # Those before it were whole, and are answered first.
+        self.is_spoilt, self.part, self.open[-1].keep_alive = True, None, False
+
+    def _refuse_now(self) -> None:
+        self.has_ended = True
+        if self.open and self.open[0].response_started:
+            # In the middle of an answer it would be a part of that.
+            self.transport.close()
         else:
+            # Without a line of the log: whoever likes to sends as many.
             self.send_400_response("Invalid HTTP request received.")

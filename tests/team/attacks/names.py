@@ -48,11 +48,12 @@ async def no_host(team: Team, fal: Emulator) -> None:
         assert answer.startswith(b"HTTP/1.1 400"), version
 
 
-@attack(NAMES, "The whole address of another server as the target, or a target as a proxy gets it", "400")
+@attack(NAMES, "The whole address of another server as the target, or one as a proxy gets it, with a good token", "400")
 async def absolute_target(team: Team, fal: Emulator) -> None:
+    about = f"Host: localhost\r\nAuthorization: {team.headers('alice')['authorization']}\r\n\r\n".encode()
     for target in (b"http://evil.example/mcp", b"http://localhost/mcp", b"evil.example:443", b"*", b"mcp"):
         for method in (b"GET", b"CONNECT", b"OPTIONS"):
-            answer = await team.raw(b"%s %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % (method, target), quiet=0.5)
+            answer = await team.raw(b"%s %s HTTP/1.1\r\n%s" % (method, target, about), quiet=0.5)
             assert answer.startswith(b"HTTP/1.1 400"), (method, target)
 
 
