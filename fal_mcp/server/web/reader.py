@@ -105,8 +105,6 @@ class Reader(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             # Nothing is upgraded here, and the parser would take the body of such a request for the next one.
             head, self.parser = self._not_upgraded(), httptools.HttpRequestParser(self)
-            # As uvicorn's own: what comes after the last request takes nothing from its answer.
-            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             self._parse(head + data[upgrade.args[0] :])
             return
         # What a body holds is counted where it is read; here it is what else may be sent with one, and without an end.
@@ -124,8 +122,7 @@ class Reader(HttpToolsProtocol):
 
     def _refuse(self) -> None:
         if self.part == "body" and len(self.open) > 1:
-            # Its turn had not come.
-            self.pipeline.popleft()
+            # Its turn had not come, and will not: the line is closed after those before it.
             self.open.pop()
         elif self.part == "body" or not self.open:
             self._refuse_now()
