@@ -142,6 +142,7 @@ DOORS: dict[str, set[str]] = {
     "uvicorn": {"server", "emulator"},
     "httptools": {"server"},
     "jwt": {"team"},
+    "sse_starlette": {"server"},
     "starlette": {"emulator", "server"},
     "PIL": {"emulator", "outputs"},
     "filetype": {"machine"},

@@ -5,7 +5,8 @@ A call only waits here. What it waits for lives in the server's task group and i
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -31,6 +32,7 @@ from fal_mcp.json_values import JsonObject
 
 _LONGEST_GOODBYE = 10.0
 _LONGEST_SUBMIT = 5.0
+_LAST_SUBMIT = 1.0
 _LOOK_AGAIN_AFTER = 1.0
 _ABOUT_TO_GO = ("waiting", "intent")
 
@@ -68,7 +70,8 @@ class Jobs:
         self.hearing = Hearing()
         self.hearing.on("job:", lambda topic: self.admission.ring())
         self._is_ending = False
-        self._waits: set[anyio.CancelScope] = set()
+        self._waits: dict[anyio.CancelScope, float] = {}
+        """Those that wait, and for how many seconds more each may where the server ends."""
 
     @property
     def limits(self) -> Limits:
@@ -141,7 +144,7 @@ class Jobs:
         Raises:
             FalError: fal says that it failed or was cancelled, or nobody knows what became of it.
         """
-        began, seconds = time.monotonic(), 0.0 if self._is_ending else seconds
+        began = time.monotonic()
         followed = await self.followers.resumed(job)
         if followed is None:
             job = await self._seen_elsewhere(job, seconds)
@@ -152,9 +155,10 @@ class Jobs:
         # Counted before anything is awaited: a job is only forgotten here when nobody waits.
         followed.waiting += 1
         try:
-            await self._watched(followed, 0.0 if self._is_ending else seconds, tell)
+            with self._waiting(seconds):
+                await watch(followed, tell)
             # Whoever does not wait is still told what fal calls the request.
-            with anyio.move_on_after(_LONGEST_SUBMIT):
+            with self._waiting(_LONGEST_SUBMIT, at_the_end=_LAST_SUBMIT):
                 await followed.taken()
         except anyio.get_cancelled_exc_class():
             # Only the last who waits lets go of it: another call that joined it wants it still.
@@ -291,8 +295,8 @@ class Jobs:
         same has not let go of anything."""
         self._is_ending = True
         self.ledger.hurry()
-        for wait in self._waits:
-            wait.cancel()
+        for wait, seconds in self._waits.items():
+            wait.deadline = min(wait.deadline, anyio.current_time() + seconds)
 
     async def aclose(self) -> None:
         """Write down what is left to write."""
@@ -305,19 +309,21 @@ class Jobs:
         """Who follows the job, if anyone does."""
         return self.followers.get(job.job_id)
 
-    async def _watched(self, followed: Follower, seconds: float, tell: Tell) -> None:
-        with anyio.move_on_after(seconds) as wait:
-            self._waits.add(wait)
+    @contextmanager
+    def _waiting(self, seconds: float, at_the_end: float = 0.0) -> Generator[None]:
+        """Wait for so long in it; where the server ends, for `at_the_end` and no longer."""
+        with anyio.move_on_after(min(seconds, at_the_end) if self._is_ending else seconds) as wait:
+            self._waits[wait] = at_the_end
             try:
-                await watch(followed, tell)
+                yield
             finally:
-                self._waits.discard(wait)
+                del self._waits[wait]
 
     async def _seen_elsewhere(self, job: Job, seconds: float) -> Job:
         """The job once fal has it, or it is over, where another server or another call is at it."""
         # Read anew: it may just have been found in fal's records for somebody else, and then it is there for this call.
         job = await self.get(job.job_id, job.owner)
-        with anyio.move_on_after(seconds):
+        with self._waiting(seconds):
             while job.request is None and job.state in _ABOUT_TO_GO and job.way in FOLLOWED:
                 await self.hearing.heard(f"job:{job.job_id}", _LOOK_AGAIN_AFTER)
                 job = await self.get(job.job_id, job.owner)

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 import anyio.to_thread
 import uvicorn
+from sse_starlette.sse import AppStatus
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -51,6 +52,8 @@ async def serve_app(
     """The same for a server that was built already; `metrics` answers `/metrics`."""
     limits = limits or (WebLimits() if server.shared.settings.is_shared else ON_THIS_MACHINE)
     guard = guarded(server, limits, metrics)
+    # Else the SDK's streams end with the signal, and those of calls before their answers, which come at once then.
+    AppStatus.disable_automatic_graceful_drain()
     with listener(port, host) as listening:
         name = f"[{host}]" if ":" in host else host
         ready(f"http://{name}:{port_of(listening)}{PATH}")

@@ -206,6 +206,8 @@ async def _served(page: SecretPage) -> AsyncGenerator[None]:
         page.port = port_of(listening)
         config = uvicorn.Config(
             page,
+            # Not the parser that is there for speed, which wants a guard of its own.
+            http="h11",
             ws="none",
             lifespan="off",
             log_config=None,

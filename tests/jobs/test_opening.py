@@ -150,6 +150,15 @@ def held(file: Path) -> sqlite3.Connection:
     return holder
 
 
+async def filled(file: Path, busy_seconds: float, *, is_open: bool) -> Ledger:
+    """A ledger of before, which is open already or has yet to be brought to today's version."""
+    write_old(file, TODAY if is_open else 1)
+    ledger = Ledger(file, first_owner="me", busy_seconds=busy_seconds)
+    if is_open:
+        await ledger.listed("me")
+    return ledger
+
+
 def written_to(file: Path) -> sqlite3.Connection:
     """Whoever writes into a ledger that others have open."""
     holder = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
@@ -183,10 +192,7 @@ async def test_a_locked_ledger_costs_one_sentence_and_works_once_it_is_let_go(tm
 @pytest.mark.parametrize("is_open", [True, False])
 async def test_a_server_that_ends_is_not_held_up_by_whoever_has_the_ledger(tmp_path: Path, is_open: bool):
     file = tmp_path / "l.sqlite3"
-    write_old(file, TODAY if is_open else 1)
-    ledger = Ledger(file, first_owner="me", busy_seconds=60.0)
-    if is_open:
-        await ledger.listed("me")
+    ledger = await filled(file, 60.0, is_open=is_open)
     with closing(await anyio.to_thread.run_sync(written_to if is_open else held, file)):
         ledger.hurry()
         began = time.monotonic()
@@ -201,10 +207,7 @@ async def test_a_server_that_ends_is_not_held_up_by_whoever_has_the_ledger(tmp_p
 async def test_those_who_stand_in_line_wait_for_a_lock_once_together(tmp_path: Path, is_open: bool):
     """Ten pieces of work, each of which would wait for a second by itself."""
     file = tmp_path / "l.sqlite3"
-    write_old(file, TODAY if is_open else 1)
-    ledger = Ledger(file, first_owner="me", busy_seconds=1.0)
-    if is_open:
-        await ledger.listed("me")
+    ledger = await filled(file, 1.0, is_open=is_open)
     refused = list[str]()
 
     async def one(number: int) -> None:

@@ -1,7 +1,9 @@
 """Two servers on one store, over HTTP, without stickiness: what one began or asked, the other goes on with."""
 
+import re
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,39 @@ async def test_a_call_whose_connection_broke_is_the_same_job_when_it_is_made_aga
             await anyio.sleep(0.5)
             found = await one.ask_after_handshake({}, "tools/call", **CALL)
     assert found["result"]["structuredContent"]["status"] == "completed" and len(fal.jobs) == 1
+
+
+async def test_who_waits_at_a_server_that_ends_for_what_another_has_yet_to_send_is_told_so(
+    fal: Emulator, settings: Settings, tmp_path: Path
+):
+    fal.script(ENDPOINT, Script(hold_in_queue=True))
+    answers: list[Any] = []
+
+    async def ask(host: Host, name: str, **arguments: Any) -> None:
+        answers.append((await host.ask("tools/call", {}, name=name, arguments=arguments))["result"])
+
+    with anyio.fail_after(BOUND):
+        async with (
+            served(settings, tmp_path, "--max-running", "1") as (one, _),
+            served(settings, tmp_path, "--max-running", "1") as (other, process),
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(partial(ask, one, TOOL, prompt="runs"))
+            await fal.until(lambda: len(fal.jobs) == 1)
+            tasks.start_soon(partial(ask, one, TOOL, prompt="waits"))
+            waiting = list[str]()
+            while not waiting:
+                listed = (await other.ask("tools/call", {}, name="list_jobs", arguments={}))["result"]
+                jobs = listed["structuredContent"]["jobs"]
+                waiting = [job["job_id"] for job in jobs if job["state"] == "waiting"]
+            tasks.start_soon(partial(ask, other, "wait_for_job", job_id=waiting[0], seconds=50))
+            while not re.search(r"^mcp_server_open_requests\S* 1", (await other.get("/metrics")).text, re.MULTILINE):
+                pass
+            process.terminate()
+            await process.wait()
+            told = [(answer["structuredContent"]["job_id"], bool(answer.get("isError"))) for answer in answers]
+            assert told == [(waiting[0], False)]
+            tasks.cancel_scope.cancel()
 
 
 async def test_an_older_clients_session_is_not_found_at_the_other_server_and_its_job_is(

@@ -225,10 +225,11 @@ async def test_metrics_are_read_here_or_by_an_administrator(settings: Settings, 
 async def test_at_its_end_streams_are_closed_and_calls_hear_that_their_jobs_go_on(
     fal: Emulator, settings: Settings, tmp_path: Path
 ):
-    """Within five seconds, and a job that waits in the queue is not cancelled for it."""
+    """Within five seconds, and a job that waits in the queue is not cancelled for it, nor one that waits to be sent."""
     fal.script("fal-ai/flux/dev", Script(hold_in_queue=True))
     root = settings.hosts.queue.removesuffix("/queue")
     command = [sys.executable, "-m", "fal_mcp", "serve", "--http", "0", "--fal-url", root, "--data-dir", str(tmp_path)]
+    command += ["--max-running", "2"]
     environment = {**os.environ, "FAL_KEY": KEY, "FAL_MCP_REFRESH_HOURS": "0"}
     ends: list[bytes] = []
     answers: list[Any] = []
@@ -262,13 +263,17 @@ async def test_at_its_end_streams_are_closed_and_calls_hear_that_their_jobs_go_o
                 tasks.start_soon(run, ask_at_once, "of 2026")
                 tasks.start_soon(run, Host(url, client).ask_after_handshake, "of 2025")
                 await fal.until(lambda: sum(each.path.endswith("/stream") for each in fal.calls) == 2)
+                # Of the revision whose streams the SDK would close: this one is answered last.
+                tasks.start_soon(run, Host(url, client).ask_after_handshake, "waits here")
+                while b"state=waiting" not in said:
+                    said += await process.stderr.receive()
                 with anyio.fail_after(5):
                     process.send_signal(signal.SIGTERM)
                     async for piece in process.stderr:
                         said += piece
                     await process.wait()
     assert len(ends) == 1 and b"ERROR" not in said
-    assert [(answer["status"], answer["job_id"][:4]) for answer in answers] == [("in_progress", "job_")] * 2
+    assert [(answer["status"], answer["job_id"][:4]) for answer in answers] == [("in_progress", "job_")] * 3
     assert not any(each.path.endswith("/cancel") for each in fal.calls)
 
 
