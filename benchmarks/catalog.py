@@ -84,7 +84,7 @@ def lists(models: Path) -> list[Figure]:
         (f"of it, {len(pinned)} pinned models", _size(pinned) / 1000, 16, "KB"),
         ("list of --list search --toolsets models,jobs", _size(fixed) / 1000, 8, "KB"),
         (f"a tool of the whole list of {count}, on average", _size(tools) / count / 1000, 2.4, "KB"),
-        (f"a warm page of 100 tools, the slowest of {len(times)}", max(times), 10, "ms"),
+        (f"the list of {count} tools once they are made, the slowest page of {len(times)}", max(times), 10, "ms"),
     ]
 
 
