@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import SplitResult
@@ -54,13 +55,16 @@ class Hosts:
 
         The CDN, the website and the documentation are not among them: nothing there asks for it.
         """
-        here = parts_of(url)
-        return here is not None and any(_is_below(here, base) for base in (self.queue, self.run, self.rest, self.api))
+        if parts_of(url) is None:
+            return False
+        return any(_is_below(url, base) for base in (self.queue, self.run, self.rest, self.api))
 
 
-def _is_below(here: SplitResult, base: str) -> bool:
-    there = parts_of(base)
-    if there is None:
+# Asked several times of each of a request's addresses, none of them long.
+@lru_cache(maxsize=256)
+def _is_below(url: str, base: str) -> bool:
+    here, there = parts_of(url), parts_of(base)
+    if here is None or there is None:
         return False
     has_user = here.username is not None or here.password is not None
     # A path that climbs may end above the prefix it begins with, once a server has resolved it.

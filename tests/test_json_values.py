@@ -1,6 +1,7 @@
 """Values from elsewhere: whatever they are, they are read or refused, and what is written is JSON."""
 
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -60,3 +61,13 @@ def test_any_address_is_taken_apart_or_refused(address: str):
 )
 def test_what_is_no_address_is_refused(address: str):
     assert addresses.parts_of(address) is None and addresses.host_of(address) == ""
+
+
+def test_no_long_text_is_remembered_for_having_been_taken_for_an_address():
+    tracemalloc.start()
+    try:
+        assert not any(addresses.host_of(f"https://fal.media/{number}/{'a' * 1_000_000}") for number in range(20))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1_000_000
