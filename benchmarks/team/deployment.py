@@ -94,7 +94,7 @@ async def deployed(
         wire = Wire(running.port, running.trusts)
         direct = [Wire(port, None) for port in ports]
         for each in (wire, *direct):
-            stack.push_async_callback(each.aclose)
+            stack.callback(each.close)
         ledger = Ledger(store)
         stack.push_async_callback(ledger.aclose)
         processes = [Process(f"server {number}", server.pid) for number, server in enumerate(servers, 1)]

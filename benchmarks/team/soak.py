@@ -81,7 +81,7 @@ class Soak:
         connection = await self.team.wire.connected()
         with anyio.move_on_after(JOB_SECONDS / 3):
             await connection.ask(request)
-        await anyio.aclose_forcefully(connection.stream)
+        connection.abort()
 
     async def leave_session(self) -> None:
         """A session that nobody ends."""
@@ -96,7 +96,7 @@ class Soak:
         connection = await self.team.wire.connected()
         with anyio.move_on_after(2):
             await connection.ask(person.listening())
-        await anyio.aclose_forcefully(connection.stream)
+        connection.abort()
 
     async def age(self) -> None:
         """As if what is over had been so for long."""
@@ -167,7 +167,7 @@ def _said(figures: list[float]) -> str:
 
 
 async def _quiet_descriptors(team: Deployment) -> list[int]:
-    await team.wire.aclose()
+    team.wire.close()
     await anyio.sleep(_QUIET)
     return [one.descriptors for one in team.processes[: len(team.servers)]]
 
