@@ -17,6 +17,7 @@ from fal_mcp.errors import NotRecorded
 from fal_mcp.jobs import postgres_schema, postgres_trouble
 from fal_mcp.jobs.database import Database, T
 from fal_mcp.jobs.postgres_database import NOW, PostgresDatabase, connected, outcome_of
+from fal_mcp.jobs.postgres_patience import Patience
 from fal_mcp.jobs.postgres_trouble import Broken, InDoubt, translated
 
 LEASE = 10.0
@@ -50,6 +51,7 @@ class PostgresStore:
         self._free: deque[PostgresDatabase] = deque()
         self._is_ready = False
         self._moment: tuple[float, float] | None = None
+        self._patience = Patience()
         self._patient_until = 0.0
         self._doubts: list[tuple[str, Undo]] = []
         self._limiter = anyio.CapacityLimiter(_MOST_CONNECTIONS)
@@ -77,7 +79,8 @@ class PostgresStore:
             raise
 
     def hurry(self, seconds: float) -> None:
-        """Each wait has a bound of its own."""
+        """The server ends: a database that says nothing for so many seconds is given up."""
+        self._patience.hurry(seconds)
 
     def now(self) -> float:
         """This moment by the store's clock, as far as it was heard of last."""
@@ -180,6 +183,8 @@ class PostgresStore:
         try:
             return self._tried(work)
         except _Undone:
+            if self._patience.is_over:
+                raise
             # The others lay idle while the database was restarted, or a proxy on the way was.
             self._close()
             return self._tried(work)
@@ -223,10 +228,10 @@ class PostgresStore:
         return database
 
     def _connected(self) -> PostgresDatabase:
-        return PostgresDatabase(self._address, self._clock)
+        return PostgresDatabase(self._address, self._clock, self._patience)
 
     async def _listen(self, hear: Callable[[str], None]) -> None:
-        connection = await anyio.to_thread.run_sync(connected, self._address, limiter=self._limiter)
+        connection = await anyio.to_thread.run_sync(connected, self._address, self._patience, limiter=self._limiter)
         try:
             with translated(self._address):
                 connection.execute("LISTEN fal_mcp")

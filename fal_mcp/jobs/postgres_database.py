@@ -5,6 +5,7 @@ transaction's number, so that nothing is begun twice for it and nothing stays th
 """
 
 import functools
+import math
 import re
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -17,6 +18,7 @@ from psycopg import errors
 from fal_mcp.errors import NotRecorded
 from fal_mcp.jobs import postgres_trouble
 from fal_mcp.jobs.database import T
+from fal_mcp.jobs.postgres_patience import Patience
 from fal_mcp.jobs.postgres_trouble import translated
 
 _DECIDING = 4_707_312_203
@@ -30,13 +32,14 @@ NOW = "extract(epoch from clock_timestamp())::float8"
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
 # Longer than a transaction whose connection is gone may lie idle: by then the database has ended it.
 _LONGEST_DOUBT = 6.0
-# Longer than the database lets a statement take: one that stands still, or a proxy before it, ends nothing.
-_LONGEST_SILENCE = 12.0
+_LONGEST_CONNECT = 5.0
 _ASKED_AGAIN_AFTER = 0.1
 
 
 class _Connection(psycopg.Connection[Any]):
     """A connection that does not wait for ever: what waits stands in a thread, which no cancellation ends."""
+
+    patience = Patience()
 
     def wait(self, gen: Generator[Any, Any, T], *more: Any, **named: Any) -> T:
         """Wait until the driver has done what it is at.
@@ -47,13 +50,14 @@ class _Connection(psycopg.Connection[Any]):
         return super().wait(self._in_time(gen), *more, **named)
 
     def _in_time(self, steps: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
-        deadline = time.monotonic() + _LONGEST_SILENCE
+        began = time.monotonic()
         try:
             wish = next(steps)
             while True:
                 # Nothing, as often as nothing has come in a tenth of a second.
                 come = yield wish
-                if not come and time.monotonic() > deadline:
+                if not come and time.monotonic() > self.patience.deadline(began):
+                    self.patience.give_up()
                     self.close()
                     raise psycopg.OperationalError("The server says nothing.")
                 wish = steps.send(come)
@@ -66,13 +70,14 @@ class PostgresDatabase:
 
     locking = " FOR UPDATE"
 
-    def __init__(self, address: str, clock: Callable[[], float] | None) -> None:
-        self.connection = connected(address)
+    def __init__(self, address: str, clock: Callable[[], float] | None, patience: Patience) -> None:
+        self.connection = connected(address, patience)
         self.moment: tuple[float, float] | None = None
         """The store's clock and this machine's steady one, when it was last looked at."""
         self.used = time.monotonic()
         self._address = address
         self._clock = clock
+        self._patience = patience
         self._began: float | None = None
 
     def execute(self, statement: str, values: Sequence[Any] = (), /) -> "psycopg.Cursor[Any]":
@@ -131,11 +136,11 @@ class PostgresDatabase:
         Raises:
             InDoubt: it cannot be told now.
         """
-        deadline = time.monotonic() + _LONGEST_DOUBT
-        while time.monotonic() < deadline:
+        began = time.monotonic()
+        while time.monotonic() < self._patience.deadline(began, _LONGEST_DOUBT):
             with suppress(psycopg.Error, NotRecorded):
                 if self.connection.closed:
-                    self.connection = connected(self._address)
+                    self.connection = connected(self._address, self._patience)
                 if (outcome := outcome_of(self, number)) is not None:
                     return outcome
             time.sleep(_ASKED_AGAIN_AFTER)
@@ -158,17 +163,21 @@ def outcome_of(database: PostgresDatabase, number: str) -> bool | None:
     return {"committed": True, "aborted": False}.get(str(status))
 
 
-def connected(address: str) -> "psycopg.Connection[Any]":
+def connected(address: str, patience: Patience) -> "psycopg.Connection[Any]":
     """A connection to a server that is new enough.
 
     Raises:
         NotRecorded: there is none.
     """
+    began = time.monotonic()
     with translated(address):
+        if patience.is_over:
+            raise psycopg.OperationalError("The server says nothing.")
         connection = _Connection.connect(
             address,
             autocommit=True,
-            connect_timeout=5,
+            # In whole seconds, and two at least.
+            connect_timeout=math.ceil(patience.deadline(began, _LONGEST_CONNECT) - began),
             options=_OPTIONS,
             application_name="fal-mcp",
             keepalives_idle=20,
@@ -176,6 +185,7 @@ def connected(address: str) -> "psycopg.Connection[Any]":
             keepalives_count=3,
             tcp_user_timeout=15_000,
         )
+    connection.patience = patience
     if connection.info.server_version < postgres_trouble.OLDEST * 10_000:
         connection.close()
         raise postgres_trouble.too_old(address, connection.info.server_version)

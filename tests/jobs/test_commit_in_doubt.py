@@ -14,6 +14,8 @@ from tests.jobs.test_team import NONE, order
 from tests.postgres_proxy import Cut, proxied
 
 BOUND = 30
+SHORT = 6
+"""Seconds; a silence of the store's has twelve where the server does not end."""
 CUTS = pytest.mark.parametrize("is_taken", [False, True], ids=["before the store took it", "after the store took it"])
 
 
@@ -80,6 +82,28 @@ async def test_a_store_that_falls_silent_is_given_up_and_taken_again_once_it_spe
         after = await ledger.begin(order(), NONE)
         assert {job.job_id for job in await ledger.listed("me")} == {before.job_id, after.job_id}
         await ledger.aclose()
+
+
+async def test_a_server_that_ends_gives_up_a_silent_store_sooner_and_one_that_answers_not_at_all(
+    cluster: postgres.Cluster,
+):
+    async with proxied(cluster.database()) as proxy:
+        ledger = Ledger(proxy.address)
+        await ledger.begin(order(), NONE)
+        ledger.store.hurry(0.0)
+        last = await ledger.begin(order(), NONE)
+        assert {job.job_id for job in await ledger.listed("me")} >= {last.job_id}
+        proxy.silent_for = 60.0
+        with anyio.fail_after(SHORT):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(12):
+                    tasks.start_soon(_refused, ledger)
+            await ledger.aclose()
+
+
+async def _refused(ledger: Ledger) -> None:
+    with pytest.raises(NotRecorded, match="cannot be reached"):
+        await ledger.listed("me")
 
 
 @pytest.mark.parametrize("words", [b"SET answered", b"SET detached", b"FOR UPDATE"])
