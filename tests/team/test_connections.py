@@ -62,7 +62,8 @@ class Line:
 
 @st.composite
 def requests(draw: st.DrawFn) -> Sent:
-    """One with a body of a length or in chunks, or none; some ask to upgrade, some have words behind the body."""
+    """One with a body of a length or in chunks, or none; some ask to upgrade, some have words behind the body, some
+    blanks around what their headers say."""
     method, path = draw(st.sampled_from(("GET", "POST", "DELETE"))), draw(st.sampled_from(("/mcp", "/a/b", "/")))
     headers = [(b"host", b"localhost"), (b"x", draw(st.sampled_from((b"", b"y", b"GET / HTTP/1.1"))))]
     asked = [(b"connection", b"Upgrade, HTTP2-Settings"), (b"upgrade", b"h2c")] if draw(st.booleans()) else []
@@ -79,7 +80,9 @@ def requests(draw: st.DrawFn) -> Sent:
             parts = [body[at : at + size] for at in range(0, len(body), size)]
             behind = b"authorization: Bearer x\r\n" if how == "trailer" else b""
             sent = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n" + behind + b"\r\n"
-    lines = b"".join(b"%s: %s\r\n" % line for line in [*headers, *asked, *framing])
+    # Blanks around a value are no part of it.
+    before, after = draw(st.sampled_from((b" ", b"", b"\t "))), draw(st.sampled_from((b"", b" ", b"  ")))
+    lines = b"".join(b"%s:%s%s%s\r\n" % (name, before, value, after) for name, value in [*headers, *asked, *framing])
     data = f"{method} {path} HTTP/1.1\r\n".encode() + lines + b"\r\n" + sent
     # Nobody is told of a protocol that is not spoken here.
     kept = [line for line in [*headers, *asked, *framing] if line[0] != b"upgrade"]

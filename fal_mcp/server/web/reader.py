@@ -68,7 +68,8 @@ class Reader(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         # What stands behind a body is no header: by then the guard has looked at those.
         if self.part == "head":
-            super().on_header(name, value)
+            # The parser leaves the blanks behind a value in it, and has framed the body by what stands before them.
+            super().on_header(name, value.rstrip(b" \t"))
 
     def on_headers_complete(self) -> None:
         head = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
