@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import SplitResult
 
-import platformdirs
-
-from fal_mcp import key, setting_values
+from fal_mcp import key, setting_values, standard_folders
 from fal_mcp.addresses import parts_of
 from fal_mcp.json_values import JsonObject
 from fal_mcp.settings_table import BY_NAME
@@ -117,8 +115,8 @@ class Settings:
     models: Path | None = None
     """A folder of model documents, one a file, named after the endpoint id with `/` written `__`, in place of fal's
     live catalog."""
-    cache: Path = field(default_factory=lambda: platformdirs.user_cache_path("fal-mcp", appauthor=False))
-    config: Path = field(default_factory=lambda: platformdirs.user_config_path("fal-mcp", appauthor=False))
+    cache: Path = field(default_factory=standard_folders.cache)
+    config: Path = field(default_factory=standard_folders.config)
     """Where `fal-mcp login` keeps a key that no keychain takes."""
     refresh_hours: float = 6.0
     """How often fal's catalog is fetched anew; 0 is never."""
@@ -248,7 +246,7 @@ class Settings:
         if "all" in values.get("toolsets", ()):
             values["toolsets"] = (*TOOLSETS, *MORE_TOOLSETS)
         given = {BY_NAME[name].field or name: value for name, value in values.items() if value != ()}
-        standard: JsonObject = {"data": platformdirs.user_data_path("fal-mcp", appauthor=False), "previews": True}
+        standard: JsonObject = {"data": standard_folders.data(), "previews": True}
         return cls(
             **{**standard, **given, **keys},
             hosts=Hosts.at(address) if address else Hosts(),

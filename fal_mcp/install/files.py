@@ -43,8 +43,7 @@ def read(file: Path) -> str:
         NotInstalled: it cannot be read.
     """
     try:
-        # A link stays one, as people who keep their settings in a repository expect.
-        target = file.resolve()
+        target = _target(file)
         if not target.exists():
             return ""
         if target.stat().st_size > _LARGEST:
@@ -62,7 +61,7 @@ def write(change: Change) -> Path | None:
     Raises:
         NotInstalled: it cannot be written; what stood there still does.
     """
-    target = change.file.resolve()
+    target = _target(change.file)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() and not os.access(target, os.W_OK):
@@ -79,12 +78,20 @@ def write(change: Change) -> Path | None:
 
 def copies(file: Path) -> Iterator[str]:
     """What stood there before each change, the newest first."""
-    target = file.resolve()
+    target = _target(file)
     names = [each.name for each in target.parent.iterdir() if each.name.startswith(f"{target.name}.")]
     for name in sorted(names, reverse=True):
         if name.endswith(".bak"):
             with suppress(NotInstalled):
                 yield read(target.with_name(name))
+
+
+def _target(file: Path) -> Path:
+    # A link stays one, as people who keep their settings in a repository expect.
+    target = Path(os.path.realpath(file))
+    if target.is_symlink():
+        raise NotInstalled(f"{str(file)!r} is a link that leads in a circle.")
+    return target
 
 
 def _kept(target: Path) -> Path:

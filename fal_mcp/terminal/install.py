@@ -1,4 +1,4 @@
-"""`fal-mcp install` and `uninstall`: shows what will change, changes it, and tries what it wrote."""
+"""`fal-mcp install`, also with `--uninstall`: shows what will change, changes it, and tries what it wrote."""
 
 import subprocess
 import sys
@@ -14,7 +14,8 @@ from fal_mcp.terminal import screen
 
 Say = Callable[[str], None]
 Ask = Callable[[str], bool]
-_LIBRARIES = ("json5", "tomlkit", "ruamel.yaml")
+_LONGEST_COMMAND = 120.0
+"""Seconds: a host's own command may look for a newer version of itself first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +125,27 @@ def _show(steps: plan.Plan, say: Say) -> None:
 
 def _carry_out(steps: plan.Plan, say: Say) -> None:
     if steps.command:
-        done = subprocess.run(list(steps.command), capture_output=True, stdin=subprocess.DEVNULL, check=False)
-        if done.returncode:
-            said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()[:400]
-            raise NotInstalled(f"Its own command refused: {said}")
+        _obeyed(steps.command)
     for change in steps.changes:
         if not change.is_none and (backup := files.write(change)):
             say(f"What stood there is kept in {backup}.")
+
+
+def _obeyed(command: Sequence[str]) -> None:
+    """Have a host's own command do it."""
+    try:
+        done = subprocess.run(
+            list(command), capture_output=True, stdin=subprocess.DEVNULL, check=False, timeout=_LONGEST_COMMAND
+        )
+    except OSError as error:
+        raise NotInstalled(f"Its own command {command[0]!r} does not start: {error.strerror or error}.") from error
+    except subprocess.TimeoutExpired as error:
+        raise NotInstalled(
+            f"Its own command did not end within {_LONGEST_COMMAND:.0f} seconds. Run the line above to see why."
+        ) from error
+    if done.returncode:
+        said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()[:400]
+        raise NotInstalled(f"Its own command refused: {said or f'it ended with {done.returncode} and said nothing.'}")
 
 
 def _checked(command: Sequence[str], wish: Wish, machine: Machine) -> str:

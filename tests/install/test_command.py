@@ -57,6 +57,35 @@ def test_nothing_found_says_what_to_name(tmp_path: Path):
     assert code == 1 and "claude-desktop" in said
 
 
+OWN_COMMANDS = {
+    "#!/bin/sh\nkill -9 $$\n": "it ended with -9 and said nothing",
+    "#!/bin/sh\necho no such scope >&2; exit 2\n": "no such scope",
+    "#!/nowhere/sh\n": "does not start: No such file or directory",
+    "\0\1": "does not start: Exec format error",
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs scripts with a first line")
+@pytest.mark.parametrize("program", OWN_COMMANDS)
+def test_a_host_s_own_command_that_fails_is_told_and_hinders_no_other_host(program: str, tmp_path: Path):
+    command = tmp_path / "bin" / "claude"
+    command.parent.mkdir()
+    command.write_text(program)
+    command.chmod(0o755)
+    code, said = run(Wish(["claude-code", "cursor"], needs_no_yes=True), tmp_path, PATH=str(command.parent))
+    assert code == 1 and "Claude Code: Its own command" in said and OWN_COMMANDS[program] in said
+    assert "Cursor: fal " in said and (tmp_path / ".cursor" / "mcp.json").exists()
+
+
+def test_a_link_that_leads_in_a_circle_is_left_alone_and_hinders_no_other_host(tmp_path: Path):
+    for name, target in (("mcp.json", "there"), ("there", "mcp.json")):
+        (tmp_path / ".cursor").mkdir(exist_ok=True)
+        (tmp_path / ".cursor" / name).symlink_to(target)
+    code, said = run(Wish(["cursor", "codex"], needs_no_yes=True), tmp_path)
+    assert code == 1 and "a link that leads in a circle" in said and "Codex: fal " in said
+    assert (tmp_path / ".cursor" / "mcp.json").is_symlink()
+
+
 def test_a_misspelt_host_is_named(tmp_path: Path):
     assert run(Wish(["curser"]), tmp_path) == (2, f"There is no host 'curser'. The hosts: {', '.join(HOSTS)}.")
 
