@@ -35,6 +35,7 @@ UNPAID_KEY = "33333333-2222-4333-8444-555555555555:0123456789abcdef0123456789abc
 
 LONGEST = 240
 """Below pytest's own `faulthandler_timeout`, which shows an event loop that waits and not what for."""
+_LONGEST_FIXTURE = 60
 
 T = TypeVar("T")
 Connect = Callable[..., Client]
@@ -79,12 +80,12 @@ async def kept(context: AbstractAsyncContextManager[T]) -> AsyncGenerator[T]:
             await over.wait()
 
     task = asyncio.create_task(keep())
-    await asyncio.wait([task, entered], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([task, entered], return_when=asyncio.FIRST_COMPLETED, timeout=_LONGEST_FIXTURE)
     try:
-        yield await entered if entered.done() else await task  # pyright: ignore[reportReturnType]
+        yield await entered if entered.done() else await asyncio.wait_for(task, 0)  # pyright: ignore[reportReturnType]
     finally:
         over.set()
-        await task
+        await asyncio.wait_for(task, _LONGEST_FIXTURE)
 
 
 @pytest.fixture

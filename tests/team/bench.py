@@ -224,7 +224,8 @@ async def served(
 
     server = app.build(settings)
     tasks.start_soon(http.serve_app, server, 0, ready, limits)
-    await known.wait()
+    with anyio.fail_after(BOUND):
+        await known.wait()
     here = Team(urls[0], settings, tokens, issuer, server, tasks)
     try:
         yield here
