@@ -1,5 +1,6 @@
 """However the bytes of requests come, they are the same requests."""
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,8 @@ class Line:
     def __init__(self) -> None:
         self.written = b""
         self.is_closed = False
+        self.left = 0
+        """What the client has not taken yet."""
 
     def write(self, data: Any) -> None:
         self.written += bytes(data)
@@ -51,7 +54,7 @@ class Line:
     def get_extra_info(self, name: str) -> None: ...
 
     def get_write_buffer_size(self) -> int:
-        return 0
+        return self.left
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
 
@@ -301,6 +304,22 @@ async def test_a_connection_is_idle_as_long_where_its_answer_came_before_the_bod
     connection.data_received(b"\r\n")
     await anyio.sleep(3 * A_MOMENT)
     assert line.is_closed
+    connection.connection_lost(None)
+
+
+async def test_an_answer_is_cut_for_a_client_that_takes_nothing_and_not_for_a_slow_one():
+    async def answers(scope: Scope, receive: Receive, send: Send) -> None: ...
+
+    connection, line = connected(answers, WebLimits(write_seconds=A_MOMENT))
+    line.left = 10_000_000
+    began = time.monotonic()
+    connection.pause_writing()
+    with anyio.fail_after(BOUND):
+        while not line.is_closed:
+            # Half of it in the first moment, all but nothing in the second.
+            line.left = 5_000_000 if time.monotonic() - began < A_MOMENT else 4_999_000
+            await anyio.sleep(A_MOMENT / 10)
+    assert time.monotonic() - began > 2 * A_MOMENT
     connection.connection_lost(None)
 
 

@@ -24,6 +24,8 @@ _BUSY = (
 )
 _ANSWER = re.compile(rb'\A(?:event: message\r?\n)?data: \{"jsonrpc":"2\.0","id":[^{}]{1,200},"(?:result|error)":')
 """An event that holds the answer: its client may close at once, before the end of the stream is written."""
+_LEAST_TAKEN = 512 * 1024
+"""Bytes that a client has to take in the time for writing, where an answer has as many left."""
 _UNSENT = 16 * 1024
 """Bytes that the system may hold beyond what the client has room for: the rest stays here, where it is seen."""
 
@@ -92,8 +94,7 @@ class Connection(Reader):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._stop_writing()
-        self._writing = self.loop.call_later(self.limits.write_seconds, self.transport.abort)
+        self._wait_for_client()
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -155,6 +156,18 @@ class Connection(Reader):
             seconds = self.limits.head_seconds if part == "head" else self.limits.body_seconds
             # Cut and not closed: closing waits until the client has read what was written.
             self._reading = self.loop.call_later(seconds, self.transport.abort)
+
+    def _wait_for_client(self) -> None:
+        self._stop_writing()
+        left = self.transport.get_write_buffer_size()
+        self._writing = self.loop.call_later(self.limits.write_seconds, self._end_if_slow, left)
+
+    def _end_if_slow(self, before: int) -> None:
+        # A slow line is no reason: what is asked for again would be as large, and would never arrive.
+        if before - self.transport.get_write_buffer_size() < _LEAST_TAKEN:
+            self.transport.abort()
+        else:
+            self._wait_for_client()
 
     def _stop_writing(self) -> None:
         if self._writing is not None:

@@ -12,7 +12,7 @@ class WebLimits:
     body_seconds: float = 30.0
     """From there to the end of the body."""
     write_seconds: float = 60.0
-    """How long an answer may wait for a client that takes nothing."""
+    """How long an answer may wait for a client that takes nothing, or less than half a megabyte."""
     keep_alive_seconds: int = 75
     """Longer than proxies keep a connection, so that they never write into one that closes."""
     connections: int = 1000
