@@ -3,6 +3,10 @@
 import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
+
+_LONGEST = 100
+"""Characters; no date is longer, and what is read is remembered."""
 
 
 class FalsClock:
@@ -28,7 +32,13 @@ class FalsClock:
 
 def moment_of(value: str | None) -> float | None:
     """An HTTP date in seconds since 1970; None for what is none."""
+    return _read(value) if value and len(value) <= _LONGEST else None
+
+
+# The same for all answers of a second.
+@lru_cache(maxsize=8)
+def _read(value: str) -> float | None:
     try:
-        return parsedate_to_datetime(value).timestamp() if value else None
+        return parsedate_to_datetime(value).timestamp()
     except (ValueError, TypeError, OverflowError, OSError):
         return None

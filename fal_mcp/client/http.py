@@ -300,9 +300,10 @@ class Http:
 
     async def _exchange(self, request: httpx.Request, most: int, longest: float, patience: float) -> httpx.Response:
         # httpx's own limits are for each silence; only this one ends an answer that trickles for ever.
-        with door(request.url), anyio.fail_after(longest):
-            with anyio.fail_after(patience):
-                response = await _answered(self._pools.short, request)
+        began = anyio.current_time()
+        with door(request.url), anyio.fail_after(min(longest, patience)) as end:
+            response = await _answered(self._pools.short, request)
+            end.deadline = began + longest
             if self.is_fals(str(request.url)):
                 self.fals_clock.hear(response.headers)
             try:
