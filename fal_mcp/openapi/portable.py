@@ -19,8 +19,13 @@ _MOST_PARTS = 2000
 """References are written out; those within references could come to more than any host reads."""
 _DEEPEST = 12
 _KEPT = frozenset({"minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"})
-_PATTERN = re.compile(r"\^[A-Za-z0-9 _./:@+*?\[\](){},|-]*\$")
-"""Anchored at both ends, and made of what every engine reads in the same way."""
+_PATTERN = re.compile(
+    r"\^(?:[(|]|(?:[A-Za-z0-9 _./:@,-]|\[(?!-)(?:[A-Za-z0-9 _./:@+*?(){},|]|-(?!-))+\]|\))"
+    r"(?:[*+?]|\{[0-9]+(?:,[0-9]*)?\})?)*\$"
+)
+"""Anchored at both ends, and made of what every engine reads in the same way: JavaScript's has no flags in the middle,
+no possessive and no repeated quantifiers, no classes by name and no bracket that stands alone; llama.cpp's has no `(?`.
+"""
 _BY_PLACE = {"properties": "object", "items": "array", "additionalProperties": "object"}
 _ANY: Schema = {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}, {"type": "object"}]}
 
@@ -184,7 +189,10 @@ def _of_text(schema: Schema) -> Schema:
     values = [value if isinstance(value, str) else json.dumps(value) for value in _values(schema)]
     made: Schema = {"type": "string", **{key: schema[key] for key in ("minLength", "maxLength") if key in schema}}
     if values:
-        made["enum"] = list(dict.fromkeys(values))
+        # Gemini refuses an empty text among them; one may be given all the same.
+        made["enum"] = list(dict.fromkeys(value for value in values if value))
+        if not made["enum"]:
+            del made["enum"]
     pattern = schema.get("pattern")
     if isinstance(pattern, str) and _PATTERN.fullmatch(pattern):
         made["pattern"] = pattern
@@ -238,4 +246,5 @@ def _is_default_of(default: object, made: Schema) -> bool:
     """Whether a default is one that a reader of the listed form would take."""
     kinds = [option.get("type") for option in list_of(made.get("anyOf"))] or [made.get("type")]
     kind = "array" if isinstance(default, list) else _type_of(default)
-    return kind in kinds or (kind == "integer" and "number" in kinds)
+    fits = kind in kinds or (kind == "integer" and "number" in kinds)
+    return fits and default in made.get("enum", [default])

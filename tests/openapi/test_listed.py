@@ -89,6 +89,12 @@ def test_whatever_a_document_says_is_listed_plainly(part: Any):
         ({"type": "string", "pattern": "^https://"}, {"type": "string"}),
         ({"type": "string", "pattern": r"^\p{L}+$"}, {"type": "string"}),
         ({"type": "string", "pattern": "^[a-z]{2}$"}, {"type": "string", "pattern": "^[a-z]{2}$"}),
+        (
+            {"type": "string", "pattern": "^([A-Za-z0-9_-]+|a{1,}b?)*$"},
+            {"type": "string", "pattern": "^([A-Za-z0-9_-]+|a{1,}b?)*$"},
+        ),
+        ({"type": "string", "enum": ["t-pose", ""], "default": ""}, {"type": "string", "enum": ["t-pose"]}),
+        ({"type": "string", "enum": [""]}, {"type": "string"}),
         ({"type": "string", "format": "uuid4"}, {"type": "string"}),
         ({"anyOf": [{"type": "string"}, {"type": "null"}], "default": None}, {"type": "string"}),
         (
@@ -127,3 +133,29 @@ def test_a_long_choice_is_told_by_its_first_values():
     schema = bundle({"type": "object", "properties": {"x": {"type": "string", "enum": values}}}, {})
     assert "enum" not in lean(schema)["properties"]["x"]
     assert "One of 41 values" in lean(schema)["properties"]["x"]["description"]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "^(?i)abc$",
+        "^(?:a|b)$",
+        "^[[:alpha:]]+$",
+        "^a++b$",
+        "^a+?$",
+        "^a{2}{3}$",
+        "^[a--b]$",
+        "^a]b$",
+        "^a}b$",
+        "^a{,5}$",
+    ],
+)
+def test_a_pattern_that_some_engine_cannot_read_is_not_listed(pattern: str):
+    """JavaScript's and llama.cpp's: hosts refuse the whole list for one of them."""
+    schema = bundle({"type": "object", "properties": {"x": {"type": "string", "pattern": pattern}}}, {})
+    assert lean(schema)["properties"]["x"] == {"type": "string"}
+
+
+def test_an_empty_choice_that_is_not_listed_may_be_given():
+    schema = bundle({"type": "object", "properties": {"x": {"type": "string", "enum": ["t-pose", ""]}}}, {})
+    assert prepare(schema, {"x": ""}).faults == ()
