@@ -23,6 +23,7 @@ class _Span:
 
 
 _Item = tuple[int, int]
+_LINE_IS_OVER = re.compile(r"[ \t]*(?://|\r?\n)")
 
 
 def read(text: str) -> JsonObject:
@@ -124,7 +125,9 @@ def _without(text: str, root: _Span, items: Sequence[_Item], place: int) -> str:
     comma = _comma(text, last, root.end - 1)
     end = last if comma is None else comma + 1
     if place == 0:
-        rest = text[: _before(text, first)] + text[end:]
+        # A comment at the end of the line before must not go on over what follows.
+        start = _before(text, first) if _LINE_IS_OVER.match(text, end) else first
+        rest = text[:start] + text[end:]
         inside = rest[root.start + 1 : root.end - 1 - (len(text) - len(rest))]
         return rest if len(items) > 1 or inside.strip() else text[: root.start + 1] + text[root.end - 1 :]
     before = items[place - 1][1]

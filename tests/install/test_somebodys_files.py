@@ -126,6 +126,18 @@ def test_what_was_lost_or_refused_once_is_neither(name: str, before: str):
         assert file.read_bytes().decode("utf-8") == before
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('{"mcpServers": { // mine\n"fal": {}}}', '{"mcpServers": { // mine\n}}'),
+        ('{"mcpServers": { // mine\n  "fal": {}, "a": 1}}', '{"mcpServers": { // mine\n   "a": 1}}'),
+        ('{"mcpServers": { // mine\r\n  "fal": {},\r\n  "a": 1}}', '{"mcpServers": { // mine\r\n  "a": 1}}'),
+    ],
+)
+def test_a_comment_before_a_hand_written_entry_covers_nothing_after_it(before: str, after: str):
+    assert text.without_entry(before, HOSTS["cursor"]) == after
+
+
 def test_a_long_file_takes_no_minutes():
     servers = ",\n".join(f'    "s{number}": {{"command": "x", "args": ["a", "b"]}}' for number in range(2000))
     before = f'{{\n  "mcpServers": {{\n{servers}\n  }}\n}}\n'
