@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -169,3 +170,14 @@ def test_home_and_the_root_are_never_offered_to_a_person():
 )
 def test_addresses_are_no_paths(value: str):
     assert path_in(value) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
+def test_a_name_that_is_no_text_is_sent_as_one(home: Path):
+    folder = home / "named"
+    folder.mkdir()
+    (folder / os.fsdecode(b"\xff.png")).write_bytes(b"x")
+    path = path_in(f"file://{folder}/%FF.png")
+    assert path
+    with Readable([folder]).opened(path) as opened:
+        assert opened.name == "\ufffd.png"

@@ -135,7 +135,9 @@ class Readable:
             raise NotReadable(f"{_shown(path)} is not a file.", hint="Give the path of a file.")
         with os.fdopen(descriptor, "rb", buffering=0) as stream:
             _check(stream, about, path)
-            yield LocalFile(stream, place.name, about.st_size, _identity(about), is_on_disk=True)
+            # Names on POSIX disks are bytes of any kind, and nothing else takes what is no text.
+            name = os.fsencode(place.name).decode("utf-8", "replace")
+            yield LocalFile(stream, name, about.st_size, _identity(about), is_on_disk=True)
 
     def located(self, path: str) -> Path:
         """Where a file that may be read really is, for a program that opens it by its name.
