@@ -71,6 +71,10 @@ def serve(
 def _serve(http: str | None, chosen: JsonObject) -> None:
     settings = settings_of(chosen)
     if http is None:
+        from fal_mcp.server import first_answers
+
+        if not first_answers.can_be_reached():
+            wrong("Standard input or output is closed, so no host can talk to this server. --http PORT serves one.")
         # Only on standard input and output, where whoever talks to the server is who started it; over HTTP the disk
         # is another's.
         allowed = settings.allow_dirs or default_folders()

@@ -154,9 +154,15 @@ def begin(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
     That such a file is there also shows that these arguments serve on standard input, so none is read here.
     """
     _begun.kept = answer_file.kept_for(arguments, environment).read()
-    if _begun.kept.answers:
+    if _begun.kept.answers and can_be_reached():
         _begun.door = _opened(_begun.kept, is_served=False)
         _begun.door.let_the_first_questions_pass()
+
+
+def can_be_reached() -> bool:
+    """Whether a host can talk to this process: where a descriptor is closed, the next file that is opened has its
+    number, and the conversation would go there."""
+    return _begun.door is not None or all((sys.stdin, sys.stdout))
 
 
 def door() -> Door:

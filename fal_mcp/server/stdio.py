@@ -26,6 +26,7 @@ _KEEP_AFTER = 0.5
 """The host's own questions come first."""
 _LOOK_EVERY = 60.0
 CALL = "tools/call"
+CANCELLED = "notifications/cancelled"
 
 
 async def serve(settings: Settings) -> None:
@@ -112,11 +113,23 @@ class _Host:
                 version = (request.params or {}).get("protocolVersion")
                 self._version = version if version in HANDSHAKE else HANDSHAKE[-1]
         await to_server.send(message)
+        if isinstance(request, types.JSONRPCNotification) and request.method == CANCELLED:
+            await self._expect_no_more((request.params or {}).get("requestId"))
+
+    async def _expect_no_more(self, cancelled: object) -> None:
+        """The batch of a request that was cancelled is whole without its answer, which nobody sends."""
+        batch = self._batches.pop(dumped(cancelled), None)
+        if batch is not None:
+            batch.expected -= 1
+            if batch.are_complete and batch.given:
+                await self._say(batch.written())
 
     async def _pass_in_batch(self, batch: Batch, to_server: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
         requests = [each.message for each in batch.messages if isinstance(each.message, types.JSONRPCRequest)]
-        answers = _Answers(len(requests) + len(batch.refusals), list(batch.refusals))
-        self._batches |= {dumped(request.id): answers for request in requests}
+        # By their ids: of two requests with one id, one answer can be told from no other.
+        identities = {dumped(request.id) for request in requests}
+        answers = _Answers(len(identities) + len(batch.refusals), list(batch.refusals))
+        self._batches |= dict.fromkeys(identities, answers)
         if answers.are_complete and answers.given:
             await self._say(answers.written())
         for message in batch.messages:
@@ -175,11 +188,11 @@ class _Answers:
     """The answers to one batch."""
 
     def __init__(self, expected: int, given: list[bytes]) -> None:
-        self._expected, self.given = expected, given
+        self.expected, self.given = expected, given
 
     @property
     def are_complete(self) -> bool:
-        return len(self.given) >= self._expected
+        return len(self.given) >= self.expected
 
     def written(self) -> bytes:
         """One array of them."""

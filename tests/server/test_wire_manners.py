@@ -108,6 +108,43 @@ async def test_a_batch_is_answered_by_an_array_where_the_revision_has_them(start
     assert (given[3]["error"]["code"], given[5]["error"]["code"]) == (INVALID_REQUEST, -32601)
 
 
+async def test_a_batch_is_answered_without_what_was_cancelled_in_it(start: Start, fal: Emulator):
+    """A cancelled request has no answer; the others, one of them paid for, have theirs."""
+    fal.script(ENDPOINT, Script(hold_running=True))
+    search = call("c", "search_models", {"query": "speech"})
+    cancelled = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "a"}}
+    slow = call("a", TOOL, {"prompt": "x"})
+    with anyio.fail_after(BOUND):
+        async with start.host() as host:
+            await host.shake_hands("2025-03-26")
+            for batch in ([slow, search], [slow, search, cancelled], [search, cancelled, slow]):
+                await host.send(batch, cancelled)
+                assert [answer["id"] for answer in await host.message()] == ["c"]
+            await host.send([slow], cancelled, request(9, "ping"))
+            assert (await host.message())["id"] == 9
+
+
+async def test_a_batch_with_one_id_twice_is_answered(start: Start):
+    with anyio.fail_after(BOUND):
+        async with start.host() as host:
+            await host.shake_hands("2025-03-26")
+            await host.send([request(2, "ping"), request(2, "ping"), request(3, "ping")])
+            answers = [await host.message(), await host.message()]
+    assert {2, 3} in [{each["id"] for each in answer} for answer in answers if isinstance(answer, list)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell closes them")
+@pytest.mark.parametrize("is_warm", [False, True], ids=["first start", "later start"])
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&-"])
+async def test_closed_descriptors_are_told(start: Start, is_warm: bool, closed: str):
+    if is_warm:
+        await start.warm()
+    command = ["sh", "-c", f'exec "$0" "$@" {closed}', sys.executable, "-m", "fal_mcp", *start.arguments]
+    with anyio.fail_after(BOUND):
+        done = await anyio.run_process(command, env=start.environment, check=False)
+    assert (done.returncode, done.stdout) == (2, b"") and b"no host can talk to this server" in done.stderr
+
+
 HALVES: list[tuple[str, dict[str, Any], str]] = [
     (TOOL, {"prompt": "a cat \ud83d"}, "$.prompt"),
     (TOOL, {"prompt": "\ude00 a cat"}, "$.prompt"),
