@@ -2,7 +2,12 @@
 reading the file that was named.
 """
 
+import errno
+import os
 import re
+import select
+import stat
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +19,7 @@ _QUOTES = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
 _HALVES = ("FAL_KEY_ID", "FAL_KEY_SECRET")
 _LONGEST = 1000
 _LONGEST_FILE = 16_384
+_LONGEST_WAIT = 10.0
 
 
 def key_of(env: Mapping[str, str]) -> str | None:
@@ -43,8 +49,8 @@ def admin_key_of(env: Mapping[str, str]) -> str | None:
     return checked("FAL_ADMIN_KEY", text) if text else None
 
 
-def in_file(source: str, file: str) -> str:
-    """The key in a file.
+def in_file(source: str, file: str, longest: float = _LONGEST_WAIT) -> str:
+    """The key in a file. A pipe is waited for, for so many seconds at the longest.
 
     Raises:
         ValueError: the file cannot be read, or what it holds is no key.
@@ -52,9 +58,7 @@ def in_file(source: str, file: str) -> str:
     if "${" in file:
         raise ValueError(f"{source} is {file!r}: whoever starts this server did not fill it in.")
     try:
-        with Path(file).expanduser().open("rb") as stream:
-            content = stream.read(_LONGEST_FILE)
-        text = content.decode("utf-8-sig").strip()
+        text = _content(Path(file).expanduser(), longest).decode("utf-8-sig").strip()
     except UnicodeDecodeError:
         raise ValueError(f"{source} names the file {file!r}, which is no text.") from None
     except (OSError, RuntimeError, ValueError) as error:
@@ -63,6 +67,24 @@ def in_file(source: str, file: str) -> str:
     if not text:
         raise ValueError(f"{source} names the file {file!r}, which is empty.")
     return checked(f"The file {file!r} of {source}", text)
+
+
+def _content(file: Path, longest: float) -> bytes:
+    # Of a pipe (`<(pass fal)`) the other end may be nobody's, and then it would be waited for without an end.
+    if not stat.S_ISFIFO(file.stat().st_mode):
+        with file.open("rb") as stream:
+            return stream.read(_LONGEST_FILE)
+    content, deadline = b"", time.monotonic() + longest
+    with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as pipe:
+        while len(content) < _LONGEST_FILE:
+            if not select.select([pipe], [], [], max(deadline - time.monotonic(), 0.0))[0]:
+                if content:
+                    break
+                raise OSError(errno.ETIMEDOUT, f"nobody wrote to this pipe for {longest:.0f} seconds")
+            if not (piece := pipe.read(_LONGEST_FILE)):
+                break
+            content += piece
+    return content
 
 
 def checked(source: str, text: str) -> str:

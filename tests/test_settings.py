@@ -3,6 +3,7 @@ is no missing one."""
 
 import math
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from hypothesis import settings as within
 from hypothesis import strategies as st
 
 from fal_mcp.config import MORE_TOOLSETS, TOOLSETS, Hosts, Settings
+from fal_mcp.key import in_file
 from fal_mcp.settings_table import TABLE, Setting
 
+BOUND = 60
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 NUMBERS = [setting for setting in TABLE if setting.kind in ("number", "count", "money")]
 COUNTS = [setting for setting in TABLE if setting.kind == "count"]
@@ -259,6 +262,21 @@ def test_a_key_file_that_is_none_is_named(tmp_path: Path, content: bytes, says: 
     with pytest.raises(ValueError, match=r"FAL_KEY_FILE") as refused:
         Settings.from_env({"FAL_KEY_FILE": str(file)})
     assert says in str(refused.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_key_may_come_through_a_pipe_and_is_not_waited_for_without_an_end(tmp_path: Path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ValueError, match=r"FAL_KEY_FILE names .* nobody wrote to this pipe"):
+        in_file("FAL_KEY_FILE", str(pipe), 0.1)
+    with os.fdopen(os.open(pipe, os.O_RDWR), "wb", buffering=0) as other_end:
+        other_end.write(b"a:b\n")
+        assert in_file("FAL_KEY_FILE", str(pipe), 0.1) == "a:b"
+    written = threading.Thread(target=pipe.write_bytes, args=(b"c:d\n",))
+    written.start()
+    assert in_file("FAL_KEY_FILE", str(pipe), BOUND) == "c:d"
+    written.join(BOUND)
 
 
 @pytest.mark.parametrize("name", ["/nowhere/key", "${HOME}/key", "~nobody-of-this-name/x", "/", "a\0b", "x" * 5000])
