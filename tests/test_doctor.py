@@ -64,6 +64,13 @@ async def test_a_key_that_fal_does_not_know_is_no_key(settings: Settings, tmp_pa
     assert "https://fal.ai/dashboard/keys" in findings["key"][0].advice
 
 
+async def test_a_team_s_ledger_that_is_away_is_a_finding(settings: Settings, tmp_path: Path):
+    url, store = settings.hosts.queue.removesuffix("/queue"), "postgresql://somebody:somesecret@127.0.0.1:9/d"
+    findings = await found(examined(tmp_path, FAL_KEY=KEY, FAL_MCP_URL=url, FAL_MCP_STORE=store))
+    assert findings["ledger"][0].state == "bad" and "cannot be reached" in findings["ledger"][0].text
+    assert "somesecret" not in str(findings)
+
+
 async def test_what_fal_changed_is_named(fal: Emulator, settings: Settings, tmp_path: Path):
     document = json.loads((bundled.schemas() / "platform.json").read_text("utf-8"))
     document["paths"]["/keys"]["get"]["security"] = [{"apiKey": []}]

@@ -1,4 +1,4 @@
-"""Whether a ledger's file can be read, looked at from outside: nothing in it is changed."""
+"""Whether a ledger can be read, looked at from outside: nothing in it is changed."""
 
 import sqlite3
 from contextlib import closing
@@ -17,3 +17,17 @@ def looked_at(file: Path) -> tuple[int, str | None]:
     except sqlite3.Error as error:
         return 0, str(error)
     return count, None if check == "ok" else str(check)
+
+
+def reached(address: str) -> int:
+    """The version of the PostgreSQL at this address, which answers.
+
+    Raises:
+        NotRecorded: it does not, or is too old.
+    """
+    # Its driver is not installed everywhere.
+    from fal_mcp.jobs.postgres_database import connected
+    from fal_mcp.jobs.postgres_patience import Patience
+
+    with closing(connected(address, Patience())) as connection:
+        return connection.info.server_version // 10_000

@@ -12,13 +12,14 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 
 from fal_mcp import __version__, bundled
 from fal_mcp.catalog.cache import Cache
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.catalog_source import source_of
 from fal_mcp.config import Hosts
-from fal_mcp.errors import FalError, NotAuthorised
+from fal_mcp.errors import FalError, NotAuthorised, NotRecorded
 from fal_mcp.jobs import ledger_health
 from fal_mcp.machine import reach as network
 from fal_mcp.machine.key_store import KeyStore
@@ -181,10 +182,20 @@ def data(examined: Examined) -> Iterator[Finding]:
         return
     yield Finding("data folder", "good", str(folder))
     file = examined.settings.ledger_file
-    if examined.settings.store is not None:
-        yield Finding("ledger", "note", "in PostgreSQL, which is looked at when it is first needed")
-    elif file is not None and file.exists():
+    if examined.settings.store is None and file is not None and file.exists():
         yield _ledger(file)
+
+
+async def store(examined: Examined) -> Finding | None:
+    """Whether a team's ledger answers."""
+    address = examined.settings.store
+    if address is None:
+        return None
+    try:
+        version = await anyio.to_thread.run_sync(ledger_health.reached, address)
+    except NotRecorded as error:
+        return Finding("ledger", "bad", error.message, error.hint)
+    return Finding("ledger", "good", f"in PostgreSQL {version}, which answers")
 
 
 def _ledger(file: Path) -> Finding:
@@ -316,6 +327,6 @@ EXAMINATIONS: Mapping[str, Examination] = {
         "key file": key_file,
     },
     **{"admin key": admin_key, "environment": network_settings, "network": reach, "clock": clock, "home": home},
-    **{"data folder": data, "output folder": output, "readable folders": readable, "catalog": catalog},
+    **{"data folder": data, "ledger": store, "output folder": output, "readable folders": readable, "catalog": catalog},
     **{"programs": programs, "hosts": hosts, "Platform API": platform_document},
 }

@@ -9,12 +9,14 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import psycopg
 import pytest
 
 from fal_mcp.client.queue import Request
 from fal_mcp.config import Settings
 from fal_mcp.errors import BudgetExceeded, NotRecorded, RateLimited
+from fal_mcp.jobs import ledger_health
 from fal_mcp.jobs.database import Database
 from fal_mcp.jobs.job import Order
 from fal_mcp.jobs.ledger import Ledger, Limits
@@ -273,3 +275,10 @@ async def test_what_waits_is_sent_by_whoever_takes_it_over_with_all_that_belongs
     again = await other.order_of(taken[waiting.job_id])
     assert again is not None
     assert (again.arguments, again.headers, again.query) == (wanted.arguments, wanted.headers, wanted.query)
+
+
+async def test_whether_a_ledger_answers_is_found_without_a_change_to_it(cluster: postgres.Cluster):
+    address = cluster.database()
+    assert await anyio.to_thread.run_sync(ledger_health.reached, address) >= 14
+    with psycopg.connect(address) as connection:
+        assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
