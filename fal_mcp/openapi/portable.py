@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from fal_mcp.json_values import is_object, list_of, number_of, object_of
+from fal_mcp.json_values import is_list, is_object, list_of, number_of, object_of
 from fal_mcp.openapi.schema import MAX_DEPTH, Schema, alternatives, definition_of, resolve
 
 MOST_VALUES = 40
@@ -245,6 +245,8 @@ def _is_range(values: list[Any]) -> bool:
 def _is_default_of(default: object, made: Schema) -> bool:
     """Whether a default is one that a reader of the listed form would take."""
     kinds = [option.get("type") for option in list_of(made.get("anyOf"))] or [made.get("type")]
-    kind = "array" if isinstance(default, list) else _type_of(default)
+    kind = "array" if is_list(default) else _type_of(default)
     fits = kind in kinds or (kind == "integer" and "number" in kinds)
-    return fits and default in made.get("enum", [default])
+    number = number_of(default)
+    within = number is None or made.get("minimum", number) <= number <= made.get("maximum", number)
+    return fits and within and default in made.get("enum", [default])

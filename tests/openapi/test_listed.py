@@ -95,6 +95,10 @@ def test_whatever_a_document_says_is_listed_plainly(part: Any):
         ),
         ({"type": "string", "enum": ["t-pose", ""], "default": ""}, {"type": "string", "enum": ["t-pose"]}),
         ({"type": "string", "enum": [""]}, {"type": "string"}),
+        (
+            {"type": "integer", "minimum": 1, "maximum": 30, "default": 99},
+            {"type": "integer", "minimum": 1, "maximum": 30},
+        ),
         ({"type": "string", "format": "uuid4"}, {"type": "string"}),
         ({"anyOf": [{"type": "string"}, {"type": "null"}], "default": None}, {"type": "string"}),
         (
