@@ -86,15 +86,17 @@ async def test_a_catalog_that_is_fetched_from_the_emulator_keeps_its_prices(tmp_
     def go() -> list[str]:
         with scenes.home() as folder, scenes.local_fal(folder) as url:
             told: list[str] = []
-            for command in (["models", "show", FLUX], ["models", "refresh"], ["models", "show", FLUX]):
+            show, search = ["models", "show", FLUX], ["models", "search", "animate a photo"]
+            for command in (show, ["models", "refresh"], show, search):
                 terminal = Terminal(100, scenes.environment(folder, url), str(folder))
                 assert terminal.run([*scenes.program(folder), *command]) == 0, terminal.text
                 told.append(terminal.text)
             return told
 
-    before, refreshed, after = await anyio.to_thread.run_sync(go)
+    before, refreshed, after, searched = await anyio.to_thread.run_sync(go)
     assert "37 models" in refreshed and "Price: $0.025 per megapixel" in before
     assert "Price: $0.025 per megapixel" in after
+    assert "those that came along" not in searched
 
 
 async def test_help_names_the_variable_and_the_default_of_every_setting(settings: Settings, tmp_path: Path):

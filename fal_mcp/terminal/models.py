@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator
 
+from fal_mcp.catalog.cache import Cache
 from fal_mcp.catalog.catalog import Catalog
 from fal_mcp.catalog.endpoint import Endpoint
 from fal_mcp.catalog.search import Search
@@ -23,7 +24,8 @@ _LONGEST_ABOUT = 160
 
 def search(settings: Settings, query: str, limit: int, as_json: bool) -> int:
     """Find models for a task in plain words. The exit code says whether any was."""
-    catalog = Catalog(source_of(settings))
+    source = source_of(settings)
+    catalog = Catalog(source)
     matches = Search(catalog, catalog.ids).match(query)
     # Guesses are no matches to a script: they are said on the other screen, and the exit code is that of nothing
     # found.
@@ -38,7 +40,7 @@ def search(settings: Settings, query: str, limit: int, as_json: bool) -> int:
         guesses = ", ".join(hit.endpoint_id for hit in matches.hits[:_MOST_GUESSES])
         about = f"Nothing among {len(catalog)} models fits {query!r}."
         screen.trouble(about, f"The nearest may be {guesses}." if guesses else "")
-    if settings.models is None and len(catalog) < 100:
+    if settings.models is None and not isinstance(source, Cache):
         more = f"Searched {len(catalog)} models, those that came along; fal-mcp models refresh fetches all of fal's."
         screen.say(screen.errors(), more, "dim")
     return DONE if endpoints else FAILED

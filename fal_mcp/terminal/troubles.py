@@ -32,9 +32,19 @@ def sentences(error: BaseException, env: Mapping[str, str]) -> list[str]:
 def _of_the_system(error: OSError, env: Mapping[str, str]) -> list[str]:
     if known := _WORDS.get(error.errno or 0):
         return [known]
+    if _is_nowhere():
+        return ["The folder that this was started in is no longer there. Start it in another."]
     reason = error.strerror or str(error)
     what = f"{os.fsdecode(error.filename)!r} cannot be used: {reason}." if error.filename else f"{reason}."
     return [what, environment.home_fault(env) or "--data-dir and --output-dir name other folders."]
+
+
+def _is_nowhere() -> bool:
+    try:
+        os.getcwd()
+    except OSError:
+        return True
+    return False
 
 
 def _unexpected(error: BaseException) -> list[str]:

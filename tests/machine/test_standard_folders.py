@@ -1,4 +1,4 @@
-"""A user whom the system does not know, as containers have: every command says what is missing."""
+"""A user whom the system does not know, as containers have, and a folder that is gone: it is said what is missing."""
 
 import os
 import shutil
@@ -36,3 +36,12 @@ def test_without_a_home_it_is_said_that_there_is_none(command: str, tmp_path: Pa
     )
     assert done.returncode and b"set HOME to the absolute path" in done.stderr and not list(tmp_path.iterdir())
     assert b"should not have happened" not in done.stderr and b"Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder that is worked in cannot be removed there")
+def test_a_folder_that_is_gone_is_named(tmp_path: Path):
+    environment = {"HOME": str(tmp_path), "PATH": os.defpath, "PYTHONPATH": str(ROOT), "FAL_KEY": "a:b"}
+    gone = 'mkdir gone; cd gone; rmdir ../gone; exec "$0" -m fal_mcp run fal-ai/flux/dev prompt=x'
+    line = ["sh", "-c", gone, sys.executable]
+    done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, timeout=BOUND, check=False)
+    assert done.returncode and b"started in is no longer there" in done.stderr
