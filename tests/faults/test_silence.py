@@ -1,5 +1,6 @@
 """fal says nothing, or not for long: every tool answers within the call's own time, before its host gives up."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
@@ -7,8 +8,11 @@ import httpx
 import pytest
 from mcp.client import Client
 
+from fal_mcp.client.http import Http
+from fal_mcp.client.retry import Retry
 from fal_mcp.config import MORE_TOOLSETS, TOOLSETS, Hosts, Settings
 from fal_mcp.emulator import Emulator
+from fal_mcp.errors import MaybeReceived
 from fal_mcp.server import app
 from tests.faults import clock
 from tests.faults.bench import KEY, MODELS
@@ -79,3 +83,27 @@ def test_no_tool_waits_for_fal_longer_than_its_call_may(wait: float, errors: int
         assert {name: time for name, time in took.items() if time > max(wait, SHORTEST) + SLACK} == {}
 
     clock.run(play, within=240.0)
+
+
+def test_an_answer_that_comes_as_its_time_is_up_is_lost_and_no_fault():
+    """Its clock has run out and is not put on again: else what is cut would be neither an answer nor an error."""
+
+    class Body(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            await anyio.sleep(1)
+            yield b"{}"
+
+    class Late(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            # What waits so is not broken off, as an answer that is there already is not.
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(2 * SHORTEST)
+            return httpx.Response(200, stream=Body())
+
+    async def ask() -> None:
+        async with Http(Hosts(), KEY, Late()) as http:
+            with pytest.raises(MaybeReceived, match="did not answer in time"):
+                retry = Retry("never", patience=SHORTEST)
+                await http.request("POST", "https://queue.fal.run/a/b", retry=retry, json={}, changes=True)
+
+    clock.run(ask)
