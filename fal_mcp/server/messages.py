@@ -13,7 +13,7 @@ import mcp_types as types
 from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
 
-from fal_mcp.json_values import NotJson, dumped, is_list, object_of, parsed
+from fal_mcp.json_values import NotJson, dumped, is_list, object_of, parsed, sound
 from fal_mcp.server.wire import LONGEST_LINE, TooLong
 
 PARSE_ERROR, INVALID_REQUEST = -32700, -32600
@@ -75,6 +75,9 @@ def _batch(items: list[Any], version: str) -> Refusal | Batch:
 
 def _message(value: object) -> SessionMessage | Refusal | None:
     fields = object_of(value)
+    # It would be answered under an id that is not the one that was asked with.
+    if isinstance(identity := fields.get("id"), str) and sound(identity) != identity:
+        return _refusal(INVALID_REQUEST, "The id of this message has half a character in it.", None)
     try:
         # A lone half of a character is no JSON to the SDK's reader, yet Python has it: the call is then refused for
         # the argument that it stands in, where a model reads of it.
@@ -83,7 +86,6 @@ def _message(value: object) -> SessionMessage | Refusal | None:
             return SessionMessage(message)
     except ValidationError:
         pass
-    identity = fields.get("id")
     is_one = isinstance(identity, int | float | str) and not isinstance(identity, bool)
     if "method" not in fields and ("result" in fields or "error" in fields) and is_one:
         return _no_answer(identity)

@@ -43,6 +43,7 @@ UNREADABLE: dict[bytes, tuple[int, Any]] = {
     b'{"jsonrpc": "2.0", "id": true, "method": "ping"}': (INVALID_REQUEST, None),
     b'{"jsonrpc": "2.0", "id": null, "method": "ping"}': (INVALID_REQUEST, None),
     b'{"jsonrpc": "2.0", "id": 1.5, "method": "ping"}': (INVALID_REQUEST, 1.5),
+    b'{"jsonrpc": "2.0", "id": "\\ud83d", "method": "ping"}': (INVALID_REQUEST, None),
     b'{"jsonrpc": "2.0", "id": 5, "method": 3}': (INVALID_REQUEST, 5),
     b'{"jsonrpc": "2.0", "id": 5, "method": "ping", "params": 3}': (INVALID_REQUEST, 5),
 }
