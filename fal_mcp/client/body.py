@@ -64,7 +64,7 @@ async def pieces(response: httpx.Response) -> AsyncGenerator[bytes]:
                 yield piece
     finally:
         await packed.aclose()
-    with door(url):
+    with door(url, is_answered=True):
         for layer in layers:
             layer.ended()
 
@@ -76,7 +76,7 @@ async def _packed(response: httpx.Response, url: httpx.URL) -> AsyncGenerator[by
         return
     chunks = response.aiter_raw()
     while True:
-        with door(url):
+        with door(url, is_answered=True):
             chunk = await anext(chunks, None)
         if chunk is None:
             return
@@ -84,7 +84,7 @@ async def _packed(response: httpx.Response, url: httpx.URL) -> AsyncGenerator[by
 
 
 def _next(unpacked: Iterator[bytes], url: httpx.URL) -> bytes | None:
-    with door(url):
+    with door(url, is_answered=True):
         return next(unpacked, None)
 
 
@@ -140,7 +140,7 @@ class _Layer:
 
 def _layers(encodings: str, url: httpx.URL) -> list[_Layer]:
     names = [name for part in encodings.casefold().split(",") if (name := part.strip()) not in ("", "identity")]
-    with door(url):
+    with door(url, is_answered=True):
         # Each layer multiplies by up to a thousand: a body of many layers is an attack, and no server's habit.
         if len(names) > _MOST_LAYERS or any(name not in ("gzip", "x-gzip", "deflate") for name in names):
             raise zlib.error("packed in a way that was not asked for")

@@ -40,11 +40,12 @@ logger = logging.getLogger("fal_mcp")
 
 class _Door:
     # No generator: a request passes a dozen doors, and one of `contextlib`'s takes three times as long.
-    __slots__ = ("_is_sent", "_url")
+    __slots__ = ("_is_answered", "_is_sent", "_url")
 
-    def __init__(self, url: httpx.URL | str, is_sent: bool) -> None:
+    def __init__(self, url: httpx.URL | str, is_sent: bool, is_answered: bool) -> None:
         self._url = url
         self._is_sent = is_sent
+        self._is_answered = is_answered
 
     def __enter__(self) -> None:
         return None
@@ -57,17 +58,18 @@ class _Door:
         # for.
         if not isinstance(error, EXPECTED):
             logger.warning("An unexpected error came from the HTTP library.", exc_info=error)
-        raise meaning(error, str(self._url), is_sent=self._is_sent) from error
+        raise meaning(error, str(self._url), is_sent=self._is_sent, is_answered=self._is_answered) from error
 
 
-def door(url: httpx.URL | str, *, is_sent: bool = True) -> _Door:
-    """Everything that httpx may raise about `url`, as ours. With `is_sent` a request may have left in this block.
+def door(url: httpx.URL | str, *, is_sent: bool = True, is_answered: bool = False) -> _Door:
+    """Everything that httpx may raise about `url`, as ours. With `is_sent` a request may have left in this block; with
+    `is_answered` its answer has begun.
 
     Raises:
         Unreachable: nothing was sent.
         MaybeReceived: something may have been, and there is no answer that can be read.
     """
-    return _Door(url, is_sent)
+    return _Door(url, is_sent, is_answered)
 
 
 def is_address(url: str) -> bool:
@@ -80,14 +82,14 @@ def is_address(url: str) -> bool:
         return False
 
 
-def meaning(error: Exception, url: str, *, is_sent: bool) -> Unreachable:
+def meaning(error: Exception, url: str, *, is_sent: bool, is_answered: bool = False) -> Unreachable:
     """What an exception of the HTTP library's says about a request to `url`."""
     where = host_of(url) or "an address that is none"
     # Which of both kinds it is decides whether a paid request may be sent again, so that the list errs on the safe
     # side: what is not known to come before sending counts as sent.
-    if not is_sent or isinstance(error, BEFORE_SENDING):
+    if not is_sent or (isinstance(error, BEFORE_SENDING) and not is_answered):
         return Unreachable(f"fal could not be reached at {where}.", hint=_hint(error))
-    if isinstance(error, (httpx.DecodingError, zlib.error, UnicodeError)):
+    if is_answered and isinstance(error, (httpx.DecodingError, zlib.error, UnicodeError)):
         return MaybeReceived(f"The answer of {where} cannot be read: its compression is broken.")
     if isinstance(error, (httpx.TimeoutException, TimeoutError)):
         return MaybeReceived(f"{where} did not answer in time.")

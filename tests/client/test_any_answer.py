@@ -63,9 +63,8 @@ def raised(kind: type[Exception]) -> Answer:
     return fail
 
 
-def cut_off(status: int, body: bytes) -> Answer:
-    broken = httpx.RemoteProtocolError("peer closed connection")
-    return lambda request: httpx.Response(status, stream=Bytes(body, error=broken))
+def cut_off(status: int, body: bytes, kind: type[Exception] = httpx.RemoteProtocolError) -> Answer:
+    return lambda request: httpx.Response(status, stream=Bytes(body, error=kind("peer closed connection")))
 
 
 async def told_nothing(status: Any) -> None:
@@ -141,7 +140,11 @@ UNPROVEN: dict[str, Answer] = {
     "200 page": answer(200, PAGE),
     "200 empty": answer(200, b""),
     "204": answer(204, b""),
-    "cut off": cut_off(200, b'{"request_id"'),
+    # Whatever it is called: an answer that has begun is no proof that nothing was sent.
+    **{
+        f"cut off by {kind.__name__}": cut_off(200, b'{"request_id"', kind)
+        for kind in (*NOT_SENT, httpx.InvalidURL, *TROUBLES)
+    },
     "broken gzip": answer(200, b"\x1f\x8bnonsense", content_encoding="gzip"),
     "unknown packing": answer(200, json.dumps(NAMES).encode(), content_encoding="br"),
     "304": answer(304, b""),
@@ -189,6 +192,9 @@ async def test_a_lost_request_is_never_sent_again_and_one_that_was_not_sent_is()
     assert await asked(lost, submit) == REQUEST
     with pytest.raises(MaybeReceived):
         await asked([raised(httpx.ReadError), answer(200, NAMES)], submit)
+    for kind in NOT_SENT:
+        with pytest.raises(MaybeReceived):
+            await asked([cut_off(200, b"{", kind), answer(200, NAMES)], submit)
 
 
 FOREIGN = [

@@ -83,6 +83,8 @@ def test_whatever_the_http_library_raises_leaves_as_one_of_ours(kind: type[Excep
         raise made(kind)
     is_open = is_sent and not issubclass(kind, BEFORE_SENDING)
     assert isinstance(caught.value, MaybeReceived) is is_open and caught.value.hint
+    with pytest.raises(MaybeReceived), door(URL, is_answered=True):
+        raise made(kind)
 
 
 def test_every_exception_of_httpx_is_expected():

@@ -185,6 +185,19 @@ def _cut(at: float, is_silent: bool) -> Act:
     return act
 
 
+def _cut_by(make: Callable[[httpx.Request], BaseException]) -> Act:
+    """The right answer as far as its middle; then what otherwise comes before anything was sent."""
+
+    async def act(request: httpx.Request, forward: Forward) -> httpx.Response:
+        answer = await forward()
+        body, end = await answer.aread(), make(request)
+        assert isinstance(end, Exception)
+        headers = {name: value for name, value in answer.headers.items() if name != "content-encoding"}
+        return httpx.Response(answer.status_code, headers=headers, stream=Chunks([body[: len(body) // 2]], end))
+
+    return act
+
+
 def _changed(change: Callable[[bytes], bytes], headers: Mapping[str, str] | None = None) -> Act:
     """The right answer, its body changed on the way."""
 
@@ -266,6 +279,7 @@ def _table() -> list[Fault]:
         for at in (0.0, 0.01, 0.5, 0.99, 1.0)
         for is_silent in (False, True)
     ]
+    faults += [Fault(f"cut by {type(make(_REQUEST)).__name__}", _cut_by(make), is_behind=True) for make in _BEFORE[-3:]]
     faults += [
         Fault("a byte order mark before it", _changed(lambda body: b"\xef\xbb\xbf" + body), is_behind=True),
         Fault("said to be a page", _changed(lambda body: body, HTML), is_behind=True),
